@@ -1,0 +1,3 @@
+//! Codecs, tones, wave files, mixer and bridge for sipsimple.
+
+#![deny(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Fuzz bodies as ordinary functions, and their corpus.
+
+#![forbid(unsafe_code)]

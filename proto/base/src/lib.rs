@@ -1,0 +1,27 @@
+//! Ground that every machine of sipsimple stands on: ids and their tables, time, randomness, addresses.
+//!
+//! Nothing here knows a protocol. A thing belongs here only if at least two protocol crates need it
+//! and it would otherwise be written twice; it is not a drawer for helpers.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod deadline;
+pub mod id;
+pub mod net;
+pub mod rng;
+pub mod table;
+pub mod timers;
+
+pub use clock::Clock;
+pub use deadline::{Deadline, earliest};
+pub use id::Key;
+pub use net::{Host, HostPort, LinkError, Target, TlsError, Transport};
+pub use rng::Rng;
+pub use table::{Index, Table};
+pub use timers::Timers;
+
+#[doc(hidden)]
+pub mod export {
+    pub use serde;
+}

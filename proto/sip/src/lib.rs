@@ -1,0 +1,3 @@
+//! SIP as pure state machines: messages, transactions, dialogs, usages and the endpoint.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,5 @@
+//! The `sipsimple` command.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Runs a sipsimple user agent on smol.
+
+#![forbid(unsafe_code)]

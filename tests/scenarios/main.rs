@@ -1,0 +1,1 @@
+//! Every scenario, vector and house rule, in one binary.
