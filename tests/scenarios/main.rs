@@ -1,1 +1,3 @@
 //! Every scenario, vector and house rule, in one binary.
+
+mod digest;

@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod deadline;
+pub mod digest;
 pub mod id;
 pub mod net;
 pub mod rng;

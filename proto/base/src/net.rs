@@ -161,7 +161,7 @@ impl HostPort {
 
     /// The port to use over `transport`.
     pub fn port_or_default(&self, transport: Transport) -> u16 {
-        self.port.unwrap_or(transport.default_port())
+        self.port.unwrap_or_else(|| transport.default_port())
     }
 }
 
