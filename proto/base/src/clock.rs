@@ -19,7 +19,8 @@ impl Clock {
 
     /// Returns UNIX time at `now`; a moment before the origin counts as the origin.
     pub fn unix_time(&self, now: Instant) -> Duration {
-        self.unix.saturating_add(now.saturating_duration_since(self.origin))
+        self.unix
+            .saturating_add(now.saturating_duration_since(self.origin))
     }
 
     /// Returns the 64-bit NTP timestamp at `now` (RFC 3550, 4: seconds since 1900 and their fraction).
@@ -67,7 +68,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     (year, month, day)
 }
@@ -89,10 +94,26 @@ mod tests {
     fn dates() {
         let now = Instant::now();
         for (unix, rfc3339, http) in [
-            (0, "1970-01-01T00:00:00.000Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
-            (951_782_400, "2000-02-29T00:00:00.000Z", "Tue, 29 Feb 2000 00:00:00 GMT"),
-            (1_795_262_399, "2026-11-21T11:59:59.000Z", "Sat, 21 Nov 2026 11:59:59 GMT"),
-            (4_107_542_400, "2100-03-01T00:00:00.000Z", "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (
+                0,
+                "1970-01-01T00:00:00.000Z",
+                "Thu, 01 Jan 1970 00:00:00 GMT",
+            ),
+            (
+                951_782_400,
+                "2000-02-29T00:00:00.000Z",
+                "Tue, 29 Feb 2000 00:00:00 GMT",
+            ),
+            (
+                1_795_262_399,
+                "2026-11-21T11:59:59.000Z",
+                "Sat, 21 Nov 2026 11:59:59 GMT",
+            ),
+            (
+                4_107_542_400,
+                "2100-03-01T00:00:00.000Z",
+                "Mon, 01 Mar 2100 00:00:00 GMT",
+            ),
         ] {
             let clock = Clock::new(now, Duration::from_secs(unix));
             assert_eq!(clock.rfc3339(now), rfc3339);
@@ -106,6 +127,9 @@ mod tests {
         let now = Instant::now();
         let clock = Clock::new(now, Duration::from_millis(1_500));
         assert_eq!(clock.ntp(now), ((NTP_OFFSET + 1) << 32) | 0x8000_0000);
-        assert_eq!(clock.ntp(now + Duration::from_millis(500)) >> 32, NTP_OFFSET + 2);
+        assert_eq!(
+            clock.ntp(now + Duration::from_millis(500)) >> 32,
+            NTP_OFFSET + 2
+        );
     }
 }

@@ -26,7 +26,9 @@ impl Deadline {
 /// let timers = [(None, "timer A"), (Some(now), "timer B")];
 /// assert_eq!(base::earliest(timers).map(|d| d.why), Some("timer B"));
 /// ```
-pub fn earliest(timers: impl IntoIterator<Item = (Option<Instant>, &'static str)>) -> Option<Deadline> {
+pub fn earliest(
+    timers: impl IntoIterator<Item = (Option<Instant>, &'static str)>,
+) -> Option<Deadline> {
     timers
         .into_iter()
         .filter_map(|(at, why)| at.map(|at| Deadline { at, why }))

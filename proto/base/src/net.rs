@@ -125,9 +125,14 @@ impl FromStr for Host {
 
     /// Reads a domain name, an IPv4 address, or an IPv6 address with or without brackets.
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
         if let Some(bare) = bare {
-            return bare.parse::<Ipv6Addr>().map(|ip| Self::Ip(ip.into())).map_err(|_| InvalidHost);
+            return bare
+                .parse::<Ipv6Addr>()
+                .map(|ip| Self::Ip(ip.into()))
+                .map_err(|_| InvalidHost);
         }
         if let Ok(ip) = text.parse::<Ipv4Addr>() {
             return Ok(Self::Ip(ip.into()));
@@ -216,7 +221,19 @@ pub struct Target {
 }
 
 /// What the system said about a socket.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+)]
 #[non_exhaustive]
 pub enum LinkError {
     /// Nobody listens there.
@@ -255,7 +272,19 @@ pub enum LinkError {
 }
 
 /// Why TLS could not be established.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+)]
 #[non_exhaustive]
 pub enum TlsError {
     /// The certificate is for somebody else.
@@ -286,16 +315,34 @@ mod tests {
     fn hosts_and_ports() {
         for (text, host, port) in [
             ("example.com", Host::Name("example.com".into()), None),
-            ("example.com:5070", Host::Name("example.com".into()), Some(5070)),
+            (
+                "example.com:5070",
+                Host::Name("example.com".into()),
+                Some(5070),
+            ),
             ("192.0.2.1:1", Host::Ip([192, 0, 2, 1].into()), Some(1)),
             ("[::1]", Host::Ip(Ipv6Addr::LOCALHOST.into()), None),
-            ("[::1]:65535", Host::Ip(Ipv6Addr::LOCALHOST.into()), Some(65535)),
+            (
+                "[::1]:65535",
+                Host::Ip(Ipv6Addr::LOCALHOST.into()),
+                Some(65535),
+            ),
         ] {
             let parsed: HostPort = text.parse().unwrap();
             assert_eq!(parsed, HostPort::new(host, port));
             assert_eq!(parsed.to_string(), text);
         }
-        for bad in ["", ":1", "a:", "a:+1", "a:65536", "a b", "[::1", "[1.2.3.4]", "::1:5060x"] {
+        for bad in [
+            "",
+            ":1",
+            "a:",
+            "a:+1",
+            "a:65536",
+            "a b",
+            "[::1",
+            "[1.2.3.4]",
+            "::1:5060x",
+        ] {
             assert_eq!(bad.parse::<HostPort>(), Err(InvalidHost), "{bad}");
         }
     }

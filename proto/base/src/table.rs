@@ -68,14 +68,18 @@ impl<K: Key, T> Table<K, T> {
     pub fn get(&self, key: K) -> Option<&T> {
         let (generation, index) = key.parts();
         let entry = self.entries.get(index as usize)?;
-        (entry.generation == generation).then_some(entry.value.as_ref()).flatten()
+        (entry.generation == generation)
+            .then_some(entry.value.as_ref())
+            .flatten()
     }
 
     /// Looks a value up to change it.
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
         let (generation, index) = key.parts();
         let entry = self.entries.get_mut(index as usize)?;
-        (entry.generation == generation).then_some(entry.value.as_mut()).flatten()
+        (entry.generation == generation)
+            .then_some(entry.value.as_mut())
+            .flatten()
     }
 
     /// True if `key` is alive.
@@ -119,10 +123,12 @@ impl<K: Key, T> Table<K, T> {
 
     /// Walks all values by place, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut T)> {
-        (0u32..).zip(&mut self.entries).filter_map(|(index, entry)| {
-            let key = K::from_parts(entry.generation, index);
-            Some((key, entry.value.as_mut()?))
-        })
+        (0u32..)
+            .zip(&mut self.entries)
+            .filter_map(|(index, entry)| {
+                let key = K::from_parts(entry.generation, index);
+                Some((key, entry.value.as_mut()?))
+            })
     }
 
     /// All ids by place, detached from the table: for walks that remove.
@@ -149,13 +155,19 @@ impl<K: Key, T: fmt::Debug> fmt::Debug for Table<K, T> {
 /// any way to walk it: hash order must not reach the outside.
 #[derive(Clone)]
 pub struct Index<K, V> {
-    #[expect(clippy::disallowed_types, reason = "never walked, keyed from the agent's own randomness")]
+    #[expect(
+        clippy::disallowed_types,
+        reason = "never walked, keyed from the agent's own randomness"
+    )]
     map: std::collections::HashMap<K, V, SeededHash>,
 }
 
 impl<K: Hash + Eq, V> Index<K, V> {
     /// Makes an empty index whose hash is keyed from `rng`.
-    #[expect(clippy::disallowed_types, reason = "the one place where the map is made")]
+    #[expect(
+        clippy::disallowed_types,
+        reason = "the one place where the map is made"
+    )]
     pub fn new(rng: &mut Rng) -> Self {
         let hash = SeededHash(rng.u64(), rng.u64());
         Self {
@@ -218,7 +230,10 @@ impl<K, V> fmt::Debug for Index<K, V> {
 struct SeededHash(u64, u64);
 
 impl BuildHasher for SeededHash {
-    #[expect(deprecated, reason = "the only keyed SipHash of the standard library that takes no global randomness")]
+    #[expect(
+        deprecated,
+        reason = "the only keyed SipHash of the standard library that takes no global randomness"
+    )]
     type Hasher = std::hash::SipHasher;
 
     fn build_hasher(&self) -> Self::Hasher {
@@ -266,7 +281,10 @@ mod tests {
         let ids: Vec<_> = (0..4).map(|n| table.insert(n)).collect();
         table.remove(ids[1]);
         table.insert(9);
-        assert_eq!(table.iter().map(|(_, v)| *v).collect::<Vec<_>>(), [0, 9, 2, 3]);
+        assert_eq!(
+            table.iter().map(|(_, v)| *v).collect::<Vec<_>>(),
+            [0, 9, 2, 3]
+        );
         assert_eq!(table.keys().len(), 4);
     }
 

@@ -54,7 +54,10 @@ impl<K: Ord + Copy> Timers<K> {
 
     /// How many keys are due at `now`.
     pub fn due(&self, now: Instant) -> usize {
-        self.by_time.iter().take_while(|(deadline, _)| deadline.at <= now).count()
+        self.by_time
+            .iter()
+            .take_while(|(deadline, _)| deadline.at <= now)
+            .count()
     }
 
     /// How many keys have a deadline.
@@ -79,7 +82,10 @@ mod tests {
     use super::*;
     use std::{sync::OnceLock, time::Duration};
 
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for a virtual clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an arbitrary origin for a virtual clock"
+    )]
     fn start() -> Instant {
         static START: OnceLock<Instant> = OnceLock::new();
         *START.get_or_init(Instant::now)
@@ -96,7 +102,8 @@ mod tests {
         timers.set(1, Some(at(5)));
         timers.set(3, Some(at(1)));
         assert_eq!(timers.due(at(5).at), 3);
-        let order: Vec<u32> = std::iter::from_fn(|| timers.pop_due(at(5).at).map(|(key, _)| key)).collect();
+        let order: Vec<u32> =
+            std::iter::from_fn(|| timers.pop_due(at(5).at).map(|(key, _)| key)).collect();
         assert_eq!(order, [3, 1, 2]);
         assert!(timers.is_empty());
     }

@@ -1,0 +1,124 @@
+//! Finding line ends and fields, eight bytes at a time where it pays.
+
+use std::ops::Range;
+
+/// The place of the first line end (CR, LF or NUL) at or behind `from`, or the length.
+pub(super) fn end(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        // The high bit of each byte below 14 is set; of the bytes before the first such byte, none.
+        let candidates = word.wrapping_sub(ONES * 14) & !word & (ONES << 7);
+        if candidates == 0 {
+            at += 8;
+            continue;
+        }
+        at += candidates.trailing_zeros() as usize / 8;
+        if is_end(bytes[at]) {
+            return at;
+        }
+        at += 1;
+    }
+    while at < bytes.len() && !is_end(bytes[at]) {
+        at += 1;
+    }
+    at
+}
+
+/// The end of the line `from..end` without the blanks there.
+pub(super) fn trim_end(bytes: &[u8], from: usize, end: usize) -> usize {
+    let mut end = end;
+    while end > from && is_blank(bytes[end - 1]) {
+        end -= 1;
+    }
+    end
+}
+
+/// Walks the fields of a line, which one or more blanks part.
+pub(super) struct Fields<'a> {
+    bytes: &'a [u8],
+    rest: Range<usize>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(bytes: &'a [u8], line: Range<usize>) -> Self {
+        Self { bytes, rest: line }
+    }
+
+    /// An upper bound of how many fields are left; exact if single blanks part them.
+    pub(super) fn count_left(&self) -> usize {
+        if self.rest.is_empty() {
+            return 0;
+        }
+        let blanks = self.bytes[self.rest.clone()]
+            .iter()
+            .filter(|byte| is_blank(**byte))
+            .count();
+        (blanks + 1).min(super::MAX_FORMATS)
+    }
+}
+
+impl Iterator for Fields<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let rest = &self.bytes[self.rest.clone()];
+        let start = self.rest.start + rest.iter().position(|byte| !is_blank(*byte))?;
+        let rest = &self.bytes[start..self.rest.end];
+        let length = rest
+            .iter()
+            .position(|byte| is_blank(*byte))
+            .unwrap_or(rest.len());
+        let end = start + length;
+        // The blank behind the field is consumed with it.
+        self.rest.start = (end + 1).min(self.rest.end);
+        Some(start..end)
+    }
+}
+
+pub(super) fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+fn is_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b'\0')
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_every_line_end_at_every_place() {
+        for length in 0..40 {
+            for place in 0..=length {
+                for end_byte in [b'\r', b'\n', b'\0'] {
+                    let mut text = vec![b'\t'; length];
+                    text.iter_mut().step_by(3).for_each(|byte| *byte = 0x8b);
+                    text.iter_mut()
+                        .skip(1)
+                        .step_by(5)
+                        .for_each(|byte| *byte = b'x');
+                    if place < length {
+                        text[place] = end_byte;
+                    }
+                    for from in 0..=place {
+                        assert_eq!(end(&text, from), place, "{text:?} from {from}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_between_any_blanks() {
+        let text = b" audio  0\tRTP/AVP 8";
+        let mut fields = Fields::new(text, 0..text.len());
+        let walked: Vec<&[u8]> = fields.by_ref().map(|range| &text[range]).collect();
+        assert_eq!(walked, [b"audio".as_slice(), b"0", b"RTP/AVP", b"8"]);
+        assert_eq!(fields.count_left(), 0);
+        assert_eq!(Fields::new(b"a b c", 0..5).count_left(), 3);
+    }
+}

@@ -1,0 +1,429 @@
+//! Text to descriptions: lenient towards what peers send, bounded in what it keeps.
+
+mod line;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::{Attribute, Bandwidth, Connection, Media, Origin, Session, Text, Time};
+
+/// Says why a text is no description, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {kind} (at byte {at})")]
+pub struct ParseError {
+    /// Which part is meant.
+    pub what: &'static str,
+    /// The byte at which the line with the fault begins.
+    pub at: usize,
+    /// What is wrong with it.
+    pub kind: ParseErrorKind,
+}
+
+/// The ways in which a text fails to be a description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParseErrorKind {
+    /// A line that must be there is not.
+    Missing,
+    /// A line cannot be understood.
+    Malformed,
+    /// There is more of it than the limit allows.
+    TooMany,
+}
+
+impl fmt::Display for ParseErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is missing",
+            Self::Malformed => "is malformed",
+            Self::TooMany => "exceeds the limit",
+        })
+    }
+}
+
+impl Session {
+    /// Reads a description.
+    ///
+    /// Required are `v=0` as the first line and an `o=` line. Tolerated are: lines that end in LF, CR
+    /// or NUL, a last line without an end, blanks at line ends, lines out of order, missing `s=` and
+    /// `t=`, missing `c=`, formats missing from an m-line, a user name with blanks, and duplicates (of
+    /// a line that stands once, the first counts). Lines of an unknown type, `b=` lines without a
+    /// colon and `a=` lines without a name are skipped (RFC 8866, section 5). Bytes that are not UTF-8
+    /// are replaced by U+FFFD.
+    ///
+    /// # Errors
+    /// The text begins with something else, lacks `o=`, has an `o=`, `c=` or `m=` line that cannot be
+    /// understood, or exceeds [`MAX_TEXT`], [`MAX_LINES`], [`MAX_MEDIA`], [`MAX_FORMATS`] or
+    /// [`MAX_ATTRIBUTES`].
+    pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
+        // RFC 8866, section 5: UTF-8, but a wrong byte in a title must not cost the call.
+        let text = String::from_utf8_lossy(text);
+        if text.len() > MAX_TEXT {
+            return Err(error("text", 0, ParseErrorKind::TooMany));
+        }
+        let source: Arc<str> = match text {
+            Cow::Borrowed(text) => Arc::from(text),
+            Cow::Owned(text) => Arc::from(text),
+        };
+        let mut reader = Reader::new(&source);
+        let mut at = 0;
+        let bytes = source.as_bytes();
+        while at < bytes.len() {
+            let end = line::end(bytes, at);
+            let trimmed = line::trim_end(bytes, at, end);
+            if trimmed > at {
+                reader.read_line(at..trimmed)?;
+            }
+            at = end + 1;
+        }
+        reader.finish()
+    }
+}
+
+struct Reader<'a> {
+    source: &'a Arc<str>,
+    session: Session,
+    has_version: bool,
+    has_origin: bool,
+    /// A `t=0 0` was read, which stands for itself unless more times follow.
+    permanent: bool,
+    lines: usize,
+    attributes: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(source: &'a Arc<str>) -> Self {
+        let nowhere = Connection {
+            net_type: Text::default(),
+            address_type: Text::default(),
+            address: Text::default(),
+        };
+        let origin = Origin {
+            user: Text::default(),
+            id: Text::default(),
+            version: Text::default(),
+            connection: nowhere,
+        };
+        Self {
+            source,
+            session: Session {
+                name: Text::default(),
+                ..Session::new(origin)
+            },
+            has_version: false,
+            has_origin: false,
+            permanent: false,
+            lines: 0,
+            attributes: 0,
+        }
+    }
+
+    fn read_line(&mut self, line: Range<usize>) -> Result<(), ParseError> {
+        let at = line.start;
+        self.lines += 1;
+        if self.lines > MAX_LINES {
+            return Err(error("lines", at, ParseErrorKind::TooMany));
+        }
+        let bytes = self.source.as_bytes();
+        let (kind, value) = match &bytes[line.clone()] {
+            [kind, b'=', ..] => (*kind, at + 2..line.end),
+            _ => (0, line),
+        };
+        if !self.has_version {
+            // RFC 8866, section 5.1: the version comes first and there is only this one.
+            if kind != b'v'
+                || !self
+                    .text(value)
+                    .trim()
+                    .parse()
+                    .is_ok_and(|version: u8| version == 0)
+            {
+                return Err(error("v= line", at, ParseErrorKind::Missing));
+            }
+            self.has_version = true;
+            return Ok(());
+        }
+        match kind {
+            b'a' => self.attribute(value, at),
+            b'm' => self.media(value, at),
+            b'c' => self.connection(value, at),
+            b'o' => self.origin(value, at),
+            _ => {
+                self.rare_line(kind, value);
+                Ok(())
+            }
+        }
+    }
+
+    /// The lines in which nothing can be wrong.
+    fn rare_line(&mut self, kind: u8, value: Range<usize>) {
+        let text = Text::part(self.source, value);
+        match (kind, self.session.media.last_mut()) {
+            (b'b', media) => {
+                let Some(colon) = text.find(':') else { return };
+                let kind = text.slice(0..colon);
+                let bandwidth = Bandwidth {
+                    kind,
+                    value: text.slice(colon + 1..text.len()),
+                };
+                media
+                    .map_or(&mut self.session.bandwidth, |media| &mut media.bandwidth)
+                    .push(bandwidth);
+            }
+            (b'i', Some(media)) => keep_first(&mut media.info, text),
+            (b'k', Some(media)) => keep_first(&mut media.key, text),
+            (_, Some(_)) => {}
+            (b's', None) => keep_first(&mut self.session.name, text),
+            (b't', None) => self.time(&text),
+            (b'i', None) => keep_first(&mut self.session.info, text),
+            (b'u', None) => keep_first(&mut self.session.uri, text),
+            (b'k', None) => keep_first(&mut self.session.key, text),
+            (b'e', None) if !text.is_empty() => self.session.emails.push(text),
+            (b'p', None) if !text.is_empty() => self.session.phones.push(text),
+            (b'r', None) if !text.is_empty() => {
+                if let Some(time) = self.explicit_time() {
+                    time.repeats.push(text);
+                }
+            }
+            (b'z', None) => {
+                if let Some(time) = self.explicit_time() {
+                    keep_first(&mut time.zone, text);
+                }
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn attribute(&mut self, value: Range<usize>, at: usize) -> Result<(), ParseError> {
+        let bytes = &self.source.as_bytes()[value.clone()];
+        let blanks = bytes
+            .iter()
+            .take_while(|byte| line::is_blank(**byte))
+            .count();
+        let bytes = &bytes[blanks..];
+        let name_length = bytes
+            .iter()
+            .position(|byte| *byte == b':')
+            .unwrap_or(bytes.len());
+        if name_length == 0 {
+            return Ok(());
+        }
+        self.attributes += 1;
+        if self.attributes > MAX_ATTRIBUTES {
+            return Err(error("a= lines", at, ParseErrorKind::TooMany));
+        }
+        let text = Text::part(self.source, value.start + blanks..value.end);
+        let attribute = Attribute::with_name_length(text, name_length);
+        match self.session.media.last_mut() {
+            Some(media) => media.attributes.push(attribute),
+            None => self.session.attributes.push(attribute),
+        }
+        Ok(())
+    }
+
+    fn media(&mut self, value: Range<usize>, at: usize) -> Result<(), ParseError> {
+        let malformed = || error("m= line", at, ParseErrorKind::Malformed);
+        if self.session.media.len() == MAX_MEDIA {
+            return Err(error("m= lines", at, ParseErrorKind::TooMany));
+        }
+        let rest = self.source.len() - value.end;
+        let mut fields = line::Fields::new(self.source.as_bytes(), value);
+        let kind = fields.next().ok_or_else(malformed)?;
+        let ports = fields.next().ok_or_else(malformed)?;
+        let (port, port_count) = ports_of(self.text(ports)).ok_or_else(malformed)?;
+        let protocol = fields.next().ok_or_else(malformed)?;
+        let mut media = Media::new(self.part(kind), port, self.part(protocol));
+        media.port_count = port_count;
+        media.formats.reserve_exact(fields.count_left());
+        for format in fields {
+            if media.formats.len() == MAX_FORMATS {
+                return Err(error("formats", at, ParseErrorKind::TooMany));
+            }
+            media.formats.push(self.part(format));
+        }
+        let guess = (rest / BYTES_PER_ATTRIBUTE + 1).min(MAX_ATTRIBUTES_RESERVED);
+        media.attributes.reserve_exact(guess);
+        self.session.media.push(media);
+        Ok(())
+    }
+
+    fn connection(&mut self, value: Range<usize>, at: usize) -> Result<(), ParseError> {
+        let connection = self.address(line::Fields::new(self.source.as_bytes(), value));
+        let connection =
+            connection.ok_or_else(|| error("c= line", at, ParseErrorKind::Malformed))?;
+        match self.session.media.last_mut() {
+            Some(media) => media.connections.push(connection),
+            None if self.session.connection.is_none() => self.session.connection = Some(connection),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn origin(&mut self, value: Range<usize>, at: usize) -> Result<(), ParseError> {
+        if self.has_origin || !self.session.media.is_empty() {
+            return Ok(());
+        }
+        let malformed = || error("o= line", at, ParseErrorKind::Malformed);
+        // The last five fields are fixed; whatever stands before is the user's name, which some peers
+        // leave out and others write with blanks.
+        let bytes = self.source.as_bytes();
+        let skip = line::Fields::new(bytes, value.clone())
+            .count()
+            .checked_sub(5);
+        let mut fields = line::Fields::new(bytes, value.clone());
+        let user_end = match skip.ok_or_else(malformed)? {
+            0 => None,
+            count => fields.nth(count - 1).map(|last| last.end),
+        };
+        let user = user_end.map(|end| {
+            let text = self.text(value.start..end);
+            let from = value.start + (text.len() - text.trim_start().len());
+            self.part(from..end)
+        });
+        let id = fields
+            .next()
+            .map(|field| self.part(field))
+            .ok_or_else(malformed)?;
+        let version = fields
+            .next()
+            .map(|field| self.part(field))
+            .ok_or_else(malformed)?;
+        let connection = self.address(fields).ok_or_else(malformed)?;
+        let user = user.unwrap_or_else(|| Text::from("-"));
+        self.session.origin = Origin {
+            user,
+            id,
+            version,
+            connection,
+        };
+        self.has_origin = true;
+        Ok(())
+    }
+
+    /// Three fields: network, address type, address.
+    fn address(&self, mut fields: line::Fields<'_>) -> Option<Connection> {
+        let net_type = self.well_known(fields.next()?);
+        let address_type = self.well_known(fields.next()?);
+        Some(Connection {
+            net_type,
+            address_type,
+            address: self.part(fields.next()?),
+        })
+    }
+
+    /// A field that nearly always is one of three words.
+    fn well_known(&self, field: Range<usize>) -> Text {
+        match &self.source.as_bytes()[field.clone()] {
+            b"IN" => Text::from("IN"),
+            b"IP4" => Text::from("IP4"),
+            b"IP6" => Text::from("IP6"),
+            _ => self.part(field),
+        }
+    }
+
+    fn time(&mut self, text: &Text) {
+        let mut fields = text.split_ascii_whitespace();
+        let start = fields.next().unwrap_or("0");
+        let stop = fields.next().unwrap_or("0");
+        if self.permanent {
+            self.session.times.push(permanent());
+            self.permanent = false;
+        }
+        if self.session.times.is_empty() && start == "0" && stop == "0" {
+            self.permanent = true;
+            return;
+        }
+        let part = |field: &str| {
+            if field == "0" {
+                Text::from("0")
+            } else {
+                text.slice_of(field)
+            }
+        };
+        let (start, stop) = (part(start), part(stop));
+        self.session.times.push(Time {
+            start,
+            stop,
+            repeats: Vec::new(),
+            zone: Text::default(),
+        });
+    }
+
+    /// The time that `r=` and `z=` lines belong to.
+    fn explicit_time(&mut self) -> Option<&mut Time> {
+        if self.permanent {
+            self.session.times.push(permanent());
+            self.permanent = false;
+        }
+        self.session.times.last_mut()
+    }
+
+    fn part(&self, range: Range<usize>) -> Text {
+        Text::part(self.source, range)
+    }
+
+    fn text(&self, range: Range<usize>) -> &str {
+        &self.source[range]
+    }
+
+    fn finish(mut self) -> Result<Session, ParseError> {
+        if !self.has_version {
+            return Err(error("v= line", 0, ParseErrorKind::Missing));
+        }
+        if !self.has_origin {
+            return Err(error("o= line", self.source.len(), ParseErrorKind::Missing));
+        }
+        if self.session.name.is_empty() {
+            self.session.name = Text::from("-");
+        }
+        Ok(self.session)
+    }
+}
+
+/// Port and count of an m-line: `49170` or `49170/2`.
+fn ports_of(text: &str) -> Option<(u16, u16)> {
+    match text.split_once('/') {
+        None => Some((text.parse().ok()?, 1)),
+        Some((port, count)) => Some((port.parse().ok()?, count.parse::<u16>().ok()?.max(1))),
+    }
+}
+
+fn permanent() -> Time {
+    Time {
+        start: Text::from("0"),
+        stop: Text::from("0"),
+        repeats: Vec::new(),
+        zone: Text::default(),
+    }
+}
+
+fn keep_first(place: &mut Text, text: Text) {
+    if place.is_empty() {
+        *place = text;
+    }
+}
+
+fn error(what: &'static str, at: usize, kind: ParseErrorKind) -> ParseError {
+    ParseError { what, at, kind }
+}
+
+/// The longest text read, in bytes: what one UDP datagram can carry, and ten times what the largest
+/// descriptions of browsers take.
+pub const MAX_TEXT: usize = 65_536;
+/// The most lines read: twice the attributes, so that nothing else becomes the larger part.
+pub const MAX_LINES: usize = 2_048;
+/// The most m-lines read: a session that offers more is an attack on its answerer.
+pub const MAX_MEDIA: usize = 64;
+/// The most formats of one m-line: twice the payload numbers that there are.
+pub const MAX_FORMATS: usize = 256;
+/// The most attributes read, session and m-lines together: sixteen for each of [`MAX_MEDIA`] lines.
+pub const MAX_ATTRIBUTES: usize = 1_024;
+
+/// Length of a typical attribute line, to reserve by.
+const BYTES_PER_ATTRIBUTE: usize = 24;
+/// The most attributes for which an m-line reserves room in advance.
+const MAX_ATTRIBUTES_RESERVED: usize = 16;
+
+#[cfg(test)]
+mod tests;
