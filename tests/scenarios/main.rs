@@ -1,3 +1,4 @@
 //! Every scenario, vector and house rule, in one binary.
 
+mod codecs;
 mod digest;
