@@ -1,3 +1,12 @@
 //! A SIP SIMPLE user agent as one pure state machine: bytes, commands and time in, bytes and events out.
 
 #![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod event;
+pub mod stream;
+
+pub use base;
+pub use rtp;
+pub use sdp;
+pub use sip;

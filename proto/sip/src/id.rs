@@ -1,0 +1,38 @@
+//! Ids of what the endpoint owns.
+
+use serde::{Deserialize, Serialize};
+
+base::ids! {
+    /// A way for messages: a local UDP socket, or a connection.
+    FlowId;
+    /// A question to the owner of the endpoint: where is this URI?
+    LookupId;
+    /// A call, from INVITE to the end of its last transaction.
+    InvitationId;
+    /// A dialog (RFC 3261, 12): one of several while a forked INVITE is unanswered.
+    DialogId;
+    /// A request outside of dialogs with a result of its own (OPTIONS).
+    RequestId;
+    /// A certificate and its key that this end can show, named by its owner.
+    IdentityId;
+    /// A transaction (RFC 3261, 17).
+    TransactionId;
+}
+
+/// Why a URI has no targets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// The name does not exist, or has no address that we can use.
+    #[error("no such name")]
+    NotFound,
+    /// No name server answered in time.
+    #[error("name resolution timed out")]
+    TimedOut,
+    /// The name servers refused to answer.
+    #[error("name resolution refused")]
+    Refused,
+    /// The URI asks for a transport that is switched off.
+    #[error("transport not available")]
+    NoTransport,
+}

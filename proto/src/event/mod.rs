@@ -1,0 +1,279 @@
+//! What the application is told: typed events with the names of the SDK as data (requirements 41).
+
+use crate::{
+    agent::{SessionId, StreamId},
+    stream::StreamError,
+};
+use base::LinkError;
+use serde::Serialize;
+use serde_json::Value;
+use std::{any::Any, fmt, net::SocketAddr, sync::Arc, time::Instant};
+
+/// An event with its moment (GEN-01).
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// When it happened.
+    pub at: Instant,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// To the user agent itself.
+    Agent(AgentEvent),
+    /// To a session.
+    Session(SessionId, SessionEvent),
+    /// To a stream of a session.
+    Stream(StreamId, StreamEvent),
+    /// To a request with a result of its own.
+    Options(sip::RequestId, OptionsEvent),
+    /// The observer was too slow; `missed` events are lost (runtimes put it into the queue).
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+}
+
+/// What happens to the user agent itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub enum AgentEvent {
+    /// `SIPEngineWillStart`: sockets are being opened (ENG-38).
+    WillStart,
+    /// `SIPEngineDidStart`: listening, calls can be made (ENG-38).
+    DidStart {
+        /// Where we listen.
+        listening: Vec<Listening>,
+    },
+    /// `SIPEngineDidFail`: no socket could be opened (ENG-39).
+    DidFail {
+        /// Why the last one could not.
+        error: LinkError,
+    },
+    /// `SIPEngineWillEnd` (ENG-40).
+    WillEnd,
+    /// `SIPEngineDidEnd`: nothing is open, last event (ENG-40).
+    DidEnd,
+    /// `SIPEngineLog`: something of a peer was malformed or out of place (ENG-41).
+    Log {
+        /// Which part says so.
+        sender: &'static str,
+        /// 1 (worst) to 5.
+        level: u8,
+        /// What.
+        message: String,
+    },
+}
+
+/// A socket that we listen on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Listening {
+    /// Over what.
+    pub transport: base::Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// Who caused it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Originator {
+    /// We.
+    Local,
+    /// The peer.
+    Remote,
+}
+
+/// What happens to a session (requirements 4.4).
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// `SIPSessionNewIncoming`: accept, reject or ring (SES-54).
+    NewIncoming {
+        /// What the peer proposes.
+        streams: Vec<StreamId>,
+    },
+    /// `SIPSessionNewOutgoing` (SES-55).
+    NewOutgoing {
+        /// What we propose.
+        streams: Vec<StreamId>,
+    },
+    /// `SIPSessionGotRingIndication`: a 180 came (SES-56).
+    GotRingIndication,
+    /// `SIPSessionGotProvisionalResponse`, also for re-INVITEs (SES-57).
+    GotProvisionalResponse {
+        /// 101 to 199.
+        code: u16,
+        /// Its phrase.
+        reason: String,
+    },
+    /// `SIPSessionWillStart`: a 2xx came or was sent (SES-58).
+    WillStart,
+    /// `SIPSessionDidStart`: acknowledged, all streams run (SES-59).
+    DidStart {
+        /// Those that run.
+        streams: Vec<StreamId>,
+    },
+    /// `SIPSessionDidFail`: never started; last event of the session (SES-60).
+    DidFail {
+        /// Who ended it.
+        originator: Originator,
+        /// The status code, ours or the peer's.
+        code: u16,
+        /// Its phrase.
+        reason: String,
+        /// Why, in words (`user request`, `missing ACK`).
+        failure_reason: String,
+    },
+    /// `SIPSessionWillEnd` (SES-61).
+    WillEnd {
+        /// Who ends it.
+        originator: Originator,
+    },
+    /// `SIPSessionDidEnd`: last event of the session (SES-62).
+    DidEnd {
+        /// Who ended it.
+        originator: Originator,
+        /// Why, in words.
+        end_reason: String,
+    },
+    /// `SIPSessionDidChangeHoldState` (SES-63).
+    DidChangeHoldState {
+        /// Who changed it.
+        originator: Originator,
+        /// Any stream is held.
+        on_hold: bool,
+        /// Some are, some could be but are not.
+        partial: bool,
+    },
+    /// `SIPSessionDidRenegotiateStreams` (SES-68).
+    DidRenegotiateStreams {
+        /// Who proposed.
+        originator: Originator,
+        /// Those that are new.
+        added: Vec<StreamId>,
+        /// Those that are gone.
+        removed: Vec<StreamId>,
+    },
+    /// `SIPSessionGotRejectProposal` (SES-65).
+    GotRejectProposal {
+        /// Who proposed.
+        originator: Originator,
+        /// The status code.
+        code: u16,
+        /// Its phrase.
+        reason: String,
+        /// What was proposed.
+        streams: Vec<StreamId>,
+    },
+    /// `SIPSessionHadProposalFailure` (SES-67).
+    HadProposalFailure {
+        /// Who proposed.
+        originator: Originator,
+        /// Why it failed, in words.
+        failure_reason: String,
+        /// What was proposed.
+        streams: Vec<StreamId>,
+    },
+    /// `SIPSessionDidProcessTransaction` (SES-69).
+    DidProcessTransaction {
+        /// Who sent the request.
+        originator: Originator,
+        /// Its method.
+        method: String,
+        /// The final status code.
+        code: u16,
+        /// Its phrase.
+        reason: String,
+        /// INVITE only: the ACK was seen.
+        ack_received: Option<bool>,
+    },
+    /// `SIPSessionChangedState` (SES-03).
+    ChangedState {
+        /// Before.
+        prev_state: &'static str,
+        /// Now.
+        state: &'static str,
+    },
+}
+
+/// What happens to a stream.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub enum StreamEvent {
+    /// `MediaStreamDidInitialize` (STR-13).
+    DidInitialize,
+    /// `MediaStreamDidStart` (STR-13).
+    DidStart,
+    /// `MediaStreamDidFail` (STR-13).
+    DidFail {
+        /// Why.
+        error: StreamError,
+    },
+    /// `MediaStreamWillEnd` (STR-13).
+    WillEnd,
+    /// `MediaStreamDidEnd`: last event of the stream (STR-13).
+    DidEnd,
+    /// `AudioStreamDidChangeHoldState` (AUS-17).
+    DidChangeHoldState {
+        /// Who changed it.
+        originator: Originator,
+        /// From the originator's point of view.
+        on_hold: bool,
+    },
+    /// `AudioStreamDidChangeRTPParameters` (AUS-22).
+    DidChangeRtpParameters,
+    /// `AudioStreamGotDTMF` (AUS-23).
+    GotDtmf {
+        /// One of `0-9A-D*#`.
+        digit: char,
+    },
+    /// `AudioStreamDidTimeout`: no RTP for the configured time (AUS-31).
+    DidTimeout,
+    /// `SIPSessionGotNoAudio`: nothing heard 5 s after the start (SES-74).
+    GotNoAudio,
+    /// An event of an application's own stream.
+    Custom(Arc<dyn CustomEvent>),
+}
+
+/// What happens to an OPTIONS request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub enum OptionsEvent {
+    /// A final answer came.
+    GotAnswer {
+        /// The status code.
+        code: u16,
+        /// Its phrase.
+        reason: String,
+        /// What the peer is (Server or User-Agent).
+        user_agent: Option<String>,
+        /// The methods that it allows.
+        allow: Vec<String>,
+    },
+    /// None came.
+    DidFail {
+        /// The internal code (408, 503).
+        code: u16,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// An event of an application's own stream: printable, comparable in a trace, writable as JSON.
+pub trait CustomEvent: Any + fmt::Debug + Send + Sync {
+    /// The name, as [`Event::name`] returns it.
+    fn name(&self) -> &'static str;
+
+    /// The data.
+    fn data(&self) -> Value;
+}
+
+impl Serialize for dyn CustomEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.data().serialize(serializer)
+    }
+}

@@ -1,0 +1,540 @@
+//! What the session knows of media: the [`MediaStream`] trait (requirements STR-01 … STR-17).
+//!
+//! An application's own stream implements [`MediaStream`] and [`StreamFactory`] and puts the factory
+//! into [`Config::factories`](crate::agent::Config); the streams of this crate use nothing else.
+//! A stream is a machine: it never touches a socket or a file, it asks for them by [`StreamOutput`].
+
+use crate::{
+    agent::{Class, FileDo, FileDone, FileId, Frame, Interface, SessionId, StreamId, System},
+    event::StreamEvent,
+};
+use base::{Clock, Deadline, Host, LinkError, Rng, Target, Transport};
+use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::{any::Any, fmt, net::SocketAddr, sync::Arc, time::Instant};
+
+/// A media stream of a session. The session keeps the phases of the negotiation, the stream keeps
+/// the proposal that runs.
+///
+/// The order that a session respects: made by its factory, [`prepare`](Self::prepare), then any
+/// number of [`offer`](Self::offer) or [`answer`](Self::answer), each followed by exactly one of
+/// [`start`](Self::start) (the first agreement), [`update`](Self::update) (every later one) or
+/// [`rollback`](Self::rollback); at last [`deactivate`](Self::deactivate) and [`end`](Self::end).
+/// After each call the session drains [`poll_output`](Self::poll_output) and asks
+/// [`poll_timeout`](Self::poll_timeout).
+pub trait MediaStream: Any + fmt::Debug + Send {
+    /// Names the kind (`audio`), as in [`StreamSpec::kind`] (STR-11).
+    fn kind(&self) -> &'static str;
+
+    /// Prepares for a description (STR-04). Ends in [`StreamOutput::Prepared`] or
+    /// [`StreamOutput::Failed`]; may take seconds; may be cut short by `offer` or `answer`, which
+    /// then use what is there.
+    fn prepare(&mut self, now: Instant, purpose: Purpose);
+
+    /// Describes itself as an offer (STR-03). Opens a proposal: until `start`, `update` or
+    /// `rollback` the stream runs as before.
+    fn offer(&mut self, now: Instant) -> sdp::Media;
+
+    /// Answers the m-line `index` of an offer (STR-03, STR-06). Opens a proposal.
+    ///
+    /// # Errors
+    ///
+    /// The stream cannot live with this offer; then nothing has changed.
+    fn answer(
+        &mut self,
+        now: Instant,
+        remote: &sdp::Session,
+        index: usize,
+    ) -> Result<sdp::Media, Refusal>;
+
+    /// Begins with the first agreement (STR-05). Answered by [`StreamOutput::Started`] or
+    /// [`StreamOutput::Failed`].
+    fn start(&mut self, now: Instant, agreed: Agreement<'_>);
+
+    /// Follows every later agreement, whoever offered (STR-07).
+    fn update(&mut self, now: Instant, agreed: Agreement<'_>);
+
+    /// Drops the proposal (refused, glare, cancelled, timed out): as if `offer` or `answer` had not
+    /// been called.
+    fn rollback(&mut self, now: Instant);
+
+    /// Stops or resumes sending at once (STR-08). True: the description changes, make a new offer.
+    /// A stream that does not support hold keeps the default.
+    fn set_hold(&mut self, now: Instant, hold: bool) -> bool {
+        let (_, _) = (now, hold);
+        false
+    }
+
+    /// How the stream is held (STR-12); `None` if it does not support hold.
+    fn hold(&self) -> Option<Hold> {
+        None
+    }
+
+    /// Says that the stream is about to be removed: from now on the remote closing the transport is
+    /// normal (STR-09).
+    fn deactivate(&mut self);
+
+    /// Closes everything (STR-10). Answered by [`StreamOutput::Ended`], always.
+    fn end(&mut self, now: Instant);
+
+    /// Takes what happened.
+    fn handle_input(&mut self, now: Instant, input: StreamInput);
+
+    /// Says when `handle_input(now, StreamInput::Timeout)` is wanted.
+    fn poll_timeout(&self) -> Option<Deadline>;
+
+    /// Says what the stream wants; drained after every call.
+    fn poll_output(&mut self) -> Option<StreamOutput>;
+}
+
+/// How a stream is held (STR-12).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Hold {
+    /// We do not want to hear or be heard: the negotiated state.
+    pub by_local: bool,
+    /// The peer does not send: the negotiated state.
+    pub by_remote: bool,
+    /// What the application last asked for.
+    pub local_intent: bool,
+}
+
+/// Which way a proposal runs (STR-04: of this proposal, not of the session).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The peer proposed.
+    Incoming,
+    /// We proposed.
+    Outgoing,
+}
+
+/// Why a stream prepares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Before the first description.
+    First,
+    /// Before a later offer that needs time (addresses changed, everything is offered afresh, STR-16).
+    Restart,
+}
+
+/// All that a stream may know of the world above it.
+#[derive(Clone, Debug)]
+pub struct StreamEnv {
+    /// Its own id.
+    pub id: StreamId,
+    /// The session that it belongs to.
+    pub session: SessionId,
+    /// Who proposed it.
+    pub direction: Direction,
+    /// Its own randomness.
+    pub rng: Rng,
+    /// Wall-clock time.
+    pub clock: Clock,
+    /// The media settings, frozen for this stream.
+    pub settings: Arc<MediaSettings>,
+    /// One number per session, so that all its ICE agents agree (RFC 8445, 16.1).
+    pub tie_breaker: u64,
+    /// The interfaces of this machine.
+    pub interfaces: Arc<[Interface]>,
+    /// The local address on the route to the peer, as far as signalling knows it; never unspecified.
+    pub local_address: std::net::IpAddr,
+}
+
+/// Media settings as a stream sees them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MediaSettings {
+    /// First and last RTP port to choose from; (0, 0) lets the system choose (ENG-23).
+    pub rtp_port_range: (u16, u16),
+    /// Codecs in the order of preference (AUS-33).
+    pub codecs: Vec<Codec>,
+    /// How long a received packet may be missing before `AudioStreamDidTimeout` (AUS-31).
+    pub rtp_timeout: std::time::Duration,
+    /// How often an otherwise silent stream sends a keep-alive packet (AUS-34).
+    pub rtp_keepalive: std::time::Duration,
+    /// For how long media may be sent to an address that has not acknowledged the call: bounds what
+    /// one spoofed INVITE can draw.
+    pub unacknowledged_media: std::time::Duration,
+}
+
+/// A codec as SDP describes it; what it does to samples is the application's business.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Codec {
+    /// The encoding name (`PCMU`), compared without case.
+    pub name: String,
+    /// The RTP clock rate in Hz.
+    pub clock_rate: u32,
+    /// How many channels.
+    pub channels: u8,
+    /// The static payload type, if it has one (RFC 3551, 6).
+    pub payload_type: Option<u8>,
+    /// Format parameters, as in `a=fmtp`.
+    pub fmtp: Option<String>,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        let static_codec = |name: &str, payload_type| Codec {
+            name: name.to_owned(),
+            clock_rate: 8000,
+            channels: 1,
+            payload_type: Some(payload_type),
+            fmtp: None,
+        };
+        Self {
+            rtp_port_range: (50_000, 50_500),
+            codecs: vec![static_codec("PCMU", 0), static_codec("PCMA", 8)],
+            rtp_timeout: std::time::Duration::from_secs(30),
+            rtp_keepalive: std::time::Duration::from_secs(15),
+            unacknowledged_media: std::time::Duration::from_secs(2),
+        }
+    }
+}
+
+/// A socket of a stream, in the stream's own numbering.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Slot(pub u16);
+
+/// Both descriptions after a successful exchange.
+///
+/// A new `branch` is a new peer (forked answer): forget remote keys, candidates and SSRCs, keep
+/// ports and own keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreement<'a> {
+    /// The dialog that carries it.
+    pub branch: sip::DialogId,
+    /// Our description.
+    pub local: &'a sdp::Session,
+    /// The peer's description.
+    pub remote: &'a sdp::Session,
+    /// Which m-line is ours, in both.
+    pub index: usize,
+}
+
+/// Why an m-line is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Refusal {
+    /// The status of the response, should the whole offer fall (usually 488).
+    pub code: u16,
+    /// The text of its Warning.
+    pub warning: &'static str,
+}
+
+/// What a factory says to an m-line of an offer (STR-02).
+#[derive(Debug)]
+pub enum Offered {
+    /// Not this kind: ask the next factory.
+    NotMine,
+    /// This kind, but impossible: the m-line is refused.
+    Refused(Refusal),
+    /// Here is the stream.
+    Taken(Box<dyn MediaStream>),
+}
+
+/// What happens to a stream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StreamInput {
+    /// The deadline of `poll_timeout`; harmless at any other time.
+    Timeout,
+    /// A frame of the application to send.
+    Media(Frame),
+    /// The system said something about itself.
+    System(System),
+    /// The answer to [`StreamOutput::Resolve`].
+    Resolved {
+        /// The stream's own number of the question.
+        lookup: u16,
+        /// Targets in order.
+        result: Result<Vec<Target>, sip::LookupError>,
+    },
+    /// A socket is there.
+    Opened {
+        /// Which.
+        slot: Slot,
+        /// Its address.
+        local: SocketAddr,
+        /// The other end of a connection.
+        peer: Option<SocketAddr>,
+    },
+    /// A datagram arrived.
+    Datagram {
+        /// On which socket.
+        slot: Slot,
+        /// From where.
+        from: SocketAddr,
+        /// What.
+        payload: BytesMut,
+    },
+    /// A datagram did not arrive.
+    Undeliverable {
+        /// On which socket.
+        slot: Slot,
+        /// Where it should have gone.
+        to: SocketAddr,
+        /// Why it did not.
+        error: LinkError,
+    },
+    /// Bytes of a connection arrived.
+    Bytes {
+        /// On which socket.
+        slot: Slot,
+        /// What.
+        payload: BytesMut,
+    },
+    /// How many bytes may be written now without exceeding the link's budget: a level.
+    Writable {
+        /// On which socket.
+        slot: Slot,
+        /// How many bytes.
+        room: usize,
+    },
+    /// A socket could not be opened, or is gone.
+    Closed {
+        /// Which.
+        slot: Slot,
+        /// Why; `None` for an orderly end by the peer.
+        error: Option<LinkError>,
+    },
+    /// A SIP INFO of this session's dialog.
+    Info {
+        /// The Info-Package, or the content type of a legacy INFO.
+        package: String,
+        /// The body.
+        body: Bytes,
+    },
+    /// The ACK of our 2xx came, or we sent it: the peer is no forged address.
+    Acknowledged,
+    /// A file operation is done.
+    File {
+        /// The file.
+        file: FileId,
+        /// What is done.
+        done: FileDone,
+    },
+}
+
+/// What a stream wants.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StreamOutput {
+    /// Ready to be described.
+    Prepared,
+    /// Media may flow (STR-05).
+    Started,
+    /// The stream cannot go on; the session drops it (STR-17).
+    Failed(StreamError),
+    /// Everything is closed; last output.
+    Ended,
+    /// The description changed by itself: make an offer when the session can, with a
+    /// [`Purpose::Restart`] before it if `prepare`.
+    Renegotiate {
+        /// The stream needs time before.
+        prepare: bool,
+    },
+    /// Send a SIP INFO in this session's dialog.
+    Info {
+        /// The Info-Package.
+        package: &'static str,
+        /// The body.
+        body: Bytes,
+    },
+    /// Open a socket.
+    Open {
+        /// The stream's own number of it.
+        slot: Slot,
+        /// What to open.
+        how: SlotOpen,
+    },
+    /// This many more bytes of a connection may come.
+    Receive {
+        /// On which socket.
+        slot: Slot,
+        /// How many.
+        more: u32,
+    },
+    /// Close a socket.
+    Close {
+        /// Which.
+        slot: Slot,
+    },
+    /// Find an address; answered by [`StreamInput::Resolved`].
+    Resolve {
+        /// The stream's own number of the question.
+        lookup: u16,
+        /// The question.
+        what: Lookup,
+    },
+    /// Send a datagram.
+    Transmit {
+        /// From which socket.
+        slot: Slot,
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        payload: Bytes,
+    },
+    /// Write to a connection.
+    Write {
+        /// To which socket.
+        slot: Slot,
+        /// What.
+        payload: Bytes,
+    },
+    /// Do something with a file.
+    File {
+        /// The file.
+        file: FileId,
+        /// What to do.
+        what: FileDo,
+    },
+    /// A frame for the application.
+    Media(Frame),
+    /// Tell the application.
+    Event(StreamEvent),
+}
+
+/// A socket that a stream wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SlotOpen {
+    /// A UDP socket.
+    Udp {
+        /// The local address; port 0 lets the system choose.
+        bind: SocketAddr,
+        /// What it will carry.
+        class: Class,
+    },
+    /// A TCP connection.
+    Connect {
+        /// The other end.
+        to: SocketAddr,
+        /// What it will carry.
+        class: Class,
+    },
+    /// A TCP listener that takes one connection, which then has this slot.
+    Accept {
+        /// The local address; port 0 lets the system choose.
+        bind: SocketAddr,
+        /// What it will carry.
+        class: Class,
+    },
+}
+
+/// A question about a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Lookup {
+    /// The addresses of a host.
+    Host {
+        /// Its name or address.
+        name: Host,
+        /// The port of the targets.
+        port: u16,
+        /// The transport of the targets.
+        transport: Transport,
+    },
+}
+
+/// Why a stream cannot go on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// A socket could not be opened or broke.
+    #[error("transport: {0}")]
+    Transport(LinkError),
+    /// Offer and capabilities have no codec in common.
+    #[error("no common codec")]
+    NoCommonCodec,
+    /// The options of the specification make no sense to this kind.
+    #[error("bad options: {0}")]
+    BadOptions(&'static str),
+    /// The description of the peer cannot be used.
+    #[error("bad description: {0}")]
+    BadDescription(&'static str),
+    /// It did not start in time (SES-12).
+    #[error("media stream timed-out while starting")]
+    TimedOut,
+    /// The kind's own reason.
+    #[error("{0}")]
+    Custom(&'static str),
+}
+
+/// A wish for a stream, as data: it can be recorded and made again.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StreamSpec {
+    /// The kind, as its factory names it.
+    pub kind: String,
+    /// What that kind understands; `Null` for defaults.
+    pub options: Value,
+}
+
+impl StreamSpec {
+    /// Wishes for a stream of `kind` with its defaults.
+    pub fn new(kind: impl Into<String>) -> Self {
+        Self {
+            kind: kind.into(),
+            options: Value::Null,
+        }
+    }
+}
+
+/// Makes the streams of one kind (STR-14).
+pub trait StreamFactory: Send {
+    /// Names the kind.
+    fn kind(&self) -> &'static str;
+
+    /// Who is asked first about an m-line: higher first (STR-15).
+    fn priority(&self) -> u8;
+
+    /// Makes a stream for the m-line `index` of an offer, if it is of this kind (STR-02).
+    fn from_sdp(
+        &self,
+        now: Instant,
+        env: StreamEnv,
+        remote: &sdp::Session,
+        index: usize,
+    ) -> Offered;
+
+    /// Makes a stream for an offer of ours.
+    ///
+    /// # Errors
+    ///
+    /// The options make no sense.
+    fn create(
+        &self,
+        now: Instant,
+        env: StreamEnv,
+        options: &Value,
+    ) -> Result<Box<dyn MediaStream>, StreamError>;
+
+    /// Applies a recorded [`StreamCommand`] of this kind.
+    ///
+    /// # Errors
+    ///
+    /// The recorded value is no command of this kind.
+    fn replay(
+        &self,
+        stream: &mut dyn MediaStream,
+        now: Instant,
+        command: Value,
+    ) -> Result<(), BadCommand>;
+}
+
+/// A recorded command that this kind of stream does not know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no command of this kind of stream")]
+pub struct BadCommand;
+
+/// A typed command of one kind of stream. Data, so that the agent records it, applies it and drains
+/// the stream, in this order.
+pub trait StreamCommand: Serialize + DeserializeOwned + fmt::Debug {
+    /// The stream that it is for.
+    type Stream: MediaStream;
+    /// What comes back.
+    type Reply;
+
+    /// Applies the command.
+    fn apply(self, stream: &mut Self::Stream, now: Instant) -> Self::Reply;
+}
