@@ -11,6 +11,7 @@ pub mod digest;
 pub mod id;
 pub mod net;
 pub mod rng;
+pub mod scan;
 pub mod table;
 pub mod timers;
 

@@ -2,8 +2,22 @@
 
 #![forbid(unsafe_code)]
 
+pub mod error;
+pub mod header;
+pub mod headers;
 mod id;
+pub mod message;
+pub mod method;
+pub mod status;
+pub mod uri;
 
+pub use error::{ErrorKind, ParseError};
+pub use header::{HeaderName, Name};
+pub use headers::{Field, Headers};
 pub use id::{
     DialogId, FlowId, IdentityId, InvitationId, LookupError, LookupId, RequestId, TransactionId,
 };
+pub use message::{Description, Message, Request, Response};
+pub use method::Method;
+pub use status::Status;
+pub use uri::{SipUri, Uri, UriRef};

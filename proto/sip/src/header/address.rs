@@ -1,0 +1,200 @@
+//! Addresses with parameters: From, To, Contact, Route, Record-Route, Refer-To, P-Asserted-Identity …
+//! (RFC 3261, 20.10, 20.20, 20.30, 20.34, 20.39).
+
+use super::{Params, Parse, Value, params};
+use crate::{ParseError, Uri, UriRef};
+use base::scan::{Cursor, is_token, trim};
+use std::borrow::Cow;
+
+/// A display name, a URI and the parameters of the header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NameAddr<'a> {
+    /// The display name as written: a quoted string with its quotes, tokens, or nothing.
+    pub display: &'a [u8],
+    /// The URI.
+    pub uri: UriRef<'a>,
+    /// tag, q, expires and others.
+    pub params: Params<'a>,
+}
+
+impl<'a> NameAddr<'a> {
+    /// The display name without quotes and escapes, if there is one.
+    pub fn display_name(&self) -> Option<Cow<'a, str>> {
+        (!self.display.is_empty()).then(|| params::unquote(self.display))
+    }
+
+    /// The tag (RFC 3261, 19.3).
+    pub fn tag(&self) -> Option<&'a str> {
+        self.params.token("tag")
+    }
+
+    /// Copies the parts, so that they can be kept or changed.
+    pub fn to_address(&self) -> Address {
+        Address {
+            display: self.display_name().map(Cow::into_owned),
+            uri: self.uri.to_uri(),
+            params: self
+                .params
+                .iter()
+                .map(|p| (p.name.to_owned(), p.text().map(Cow::into_owned)))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Parse<'a> for NameAddr<'a> {
+    fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
+        let mut cursor = Cursor::new(value);
+        let display = read_display(&mut cursor)?;
+        let uri_at;
+        let uri;
+        if cursor.eat(b'<') {
+            uri_at = cursor.at();
+            uri = cursor.take_while(|b| b != b'>');
+            if !cursor.eat(b'>') {
+                return Err(ParseError::syntax(
+                    "closing bracket of an address",
+                    cursor.at(),
+                ));
+            }
+        } else {
+            uri_at = cursor.at();
+            // RFC 3261, 20: without brackets all parameters are the header's, and a comma, a question
+            // mark or a semicolon cannot be in the URI.
+            uri = cursor.take_while(|b| !matches!(b, b';' | b' ' | b'\t'));
+            if let Some(at) = uri.iter().position(|b| matches!(b, b'?' | b',')) {
+                return Err(ParseError::syntax("brackets around the URI", at + uri_at));
+            }
+        }
+        let uri = UriRef::parse(uri).map_err(|error| error.shifted(uri_at))?;
+        let params = Params::parse(cursor.rest()).map_err(|error| error.shifted(cursor.at()))?;
+        Ok(Self {
+            display,
+            uri,
+            params,
+        })
+    }
+}
+
+/// Reads what stands before `<`; nothing if there is none.
+fn read_display<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
+    match cursor.peek() {
+        Some(b'<') => Ok(&[]),
+        Some(b'"') => {
+            let rest = cursor.rest();
+            let inner = cursor
+                .quoted()
+                .ok_or_else(|| ParseError::syntax("closing quote", rest.len()))?;
+            cursor.skip_space();
+            match cursor.peek() {
+                Some(b'<') => Ok(&rest[..inner.len() + 2]),
+                _ => Err(ParseError::syntax("bracket of an address", cursor.at())),
+            }
+        }
+        _ => {
+            // Tokens with white space between them, or a URI without brackets: what comes first decides.
+            let mut ahead = *cursor;
+            let name = ahead.take_while(|b| is_token(b) || matches!(b, b' ' | b'\t') || b >= 0x80);
+            if ahead.peek() != Some(b'<') {
+                return Ok(&[]);
+            }
+            *cursor = ahead;
+            Ok(trim(name))
+        }
+    }
+}
+
+impl Value for NameAddr<'_> {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        if !self.display.is_empty() {
+            out.extend_from_slice(self.display);
+            out.push(b' ');
+        }
+        out.push(b'<');
+        self.uri.write_to(out);
+        out.push(b'>');
+        self.params.write_to(out);
+    }
+}
+
+/// The value of a Contact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ContactValue<'a> {
+    /// `*`: all bindings, in REGISTER (RFC 3261, 10.2.2).
+    All,
+    /// An address.
+    Address(NameAddr<'a>),
+}
+
+impl<'a> Parse<'a> for ContactValue<'a> {
+    fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
+        match value {
+            b"*" => Ok(Self::All),
+            _ => NameAddr::parse(value).map(Self::Address),
+        }
+    }
+}
+
+/// An address of our own making, or one that is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// The display name, without quotes.
+    pub display: Option<String>,
+    /// The URI.
+    pub uri: Uri,
+    /// Parameters of the header in their order, without quotes.
+    pub params: Vec<(String, Option<String>)>,
+}
+
+impl Address {
+    /// Makes an address of a URI alone.
+    pub const fn new(uri: Uri) -> Self {
+        Self {
+            display: None,
+            uri,
+            params: Vec::new(),
+        }
+    }
+
+    /// Adds a display name.
+    #[must_use]
+    pub fn with_display(mut self, display: impl Into<String>) -> Self {
+        self.display = Some(display.into());
+        self
+    }
+
+    /// Adds a parameter.
+    #[must_use]
+    pub fn with_param(mut self, name: impl Into<String>, value: Option<&str>) -> Self {
+        self.params.push((name.into(), value.map(str::to_owned)));
+        self
+    }
+
+    /// Adds a tag.
+    #[must_use]
+    pub fn with_tag(self, tag: &str) -> Self {
+        self.with_param("tag", Some(tag))
+    }
+}
+
+impl From<Uri> for Address {
+    fn from(uri: Uri) -> Self {
+        Self::new(uri)
+    }
+}
+
+impl Value for Address {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        if let Some(display) = &self.display {
+            params::write_quoted(out, display);
+            out.push(b' ');
+        }
+        out.push(b'<');
+        // No URI that parses has a bracket in it.
+        self.uri.write_to(out);
+        out.push(b'>');
+        for (name, value) in &self.params {
+            params::write_param(out, name, value.as_deref());
+        }
+    }
+}

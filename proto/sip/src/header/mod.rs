@@ -1,0 +1,125 @@
+//! Headers: their names, and the types that read and write their values.
+//!
+//! Types borrow from the message ([`Via<'a>`](Via)); nothing is allocated to look at a header.
+//! What is built piece by piece ([`Address`]) owns its parts.
+
+pub mod address;
+pub mod cseq;
+pub mod misc;
+pub mod name;
+pub mod params;
+pub mod via;
+
+pub use address::{Address, ContactValue, NameAddr};
+pub use cseq::CSeq;
+pub use misc::{Expires, MaxForwards};
+pub use name::{HeaderName, Name};
+pub use params::{Param, Params};
+pub use via::Via;
+
+use crate::ParseError;
+
+/// Reads the value of a header, or one element of a list.
+pub trait Parse<'a>: Sized {
+    /// Reads all of `value`, which has no white space around it and no line ends in it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and where in `value`.
+    fn parse(value: &'a [u8]) -> Result<Self, ParseError>;
+}
+
+/// A value that belongs to one header only.
+pub trait Header<'a>: Parse<'a> {
+    /// That header.
+    const NAME: HeaderName;
+}
+
+/// Writes the value of a header.
+pub trait Value {
+    /// Appends the value, without the name and without a line end.
+    fn write_to(&self, out: &mut Vec<u8>);
+}
+
+impl<T: Value + ?Sized> Value for &T {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        (**self).write_to(out);
+    }
+}
+
+impl Value for str {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Value for String {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Value for [u8] {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+impl Value for Vec<u8> {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+impl Value for bytes::Bytes {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+impl Value for u64 {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = *self;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        out.extend_from_slice(&digits[at..]);
+    }
+}
+
+impl Value for u32 {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        u64::from(*self).write_to(out);
+    }
+}
+
+impl Value for usize {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        (*self as u64).write_to(out);
+    }
+}
+
+/// Values separated by commas: `headers.push(HeaderName::Supported, List(["100rel", "timer"]))`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct List<I>(pub I);
+
+impl<I> Value for List<I>
+where
+    I: IntoIterator<Item: Value> + Clone,
+{
+    fn write_to(&self, out: &mut Vec<u8>) {
+        let mut separator: &[u8] = b"";
+        for element in self.0.clone() {
+            out.extend_from_slice(separator);
+            element.write_to(out);
+            separator = b", ";
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Cutting messages out of streams, and telling them from noise in datagrams.

@@ -1,0 +1,374 @@
+//! SIP, SIPS and tel URIs; any other scheme is kept as it is.
+//!
+//! [`Uri`] is the frozen form: checked text, cheap to clone, slices of a message where it came from
+//! one. [`UriRef`] is the same, borrowed. [`SipUri`] is the form whose parts may be changed (URI-05).
+
+mod compare;
+mod params;
+mod parse;
+mod sip_uri;
+
+pub use params::{UriHeaders, UriParam, UriParams};
+pub(crate) use parse::read_host;
+pub use sip_uri::SipUri;
+
+use crate::{ParseError, header::Value};
+use base::{Host, HostPort, Transport};
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, fmt, hash, str};
+
+/// A URI, checked and frozen.
+///
+/// `==` compares the text; [`Uri::equivalent`] compares as RFC 3261, 19.1.4 says, which is no
+/// equivalence relation and so no `Eq`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Uri {
+    text: ByteString,
+    spans: Spans,
+}
+
+/// A URI inside another text.
+#[derive(Clone, Copy)]
+pub struct UriRef<'a> {
+    text: &'a str,
+    spans: Spans,
+}
+
+/// What sort of URI it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Scheme {
+    /// `sip`.
+    Sip,
+    /// `sips`.
+    Sips,
+    /// `tel` (RFC 3966).
+    Tel,
+    /// Anything else: only the scheme is known.
+    Other,
+}
+
+/// Where the parts stand; the text is shorter than 64 KiB.
+#[derive(Clone, Copy)]
+struct Spans {
+    scheme: Scheme,
+    /// The colon behind the scheme.
+    colon: u16,
+    /// End of the user part, if there is one: it begins behind the colon.
+    user_end: Option<u16>,
+    /// End of the password, if there is one: it begins behind `user_end` and a colon.
+    password_end: Option<u16>,
+    host: u16,
+    host_end: u16,
+    port: Option<u16>,
+    /// The first `;` of the parameters; `headers` if there are none.
+    params: u16,
+    /// The `?`; the length of the text if there are no headers.
+    headers: u16,
+}
+
+impl Uri {
+    /// Reads a URI from a slice of a message without copying it.
+    ///
+    /// # Errors
+    ///
+    /// See [`UriRef::parse`].
+    pub fn from_bytes(bytes: Bytes) -> Result<Self, ParseError> {
+        let spans = UriRef::parse(&bytes)?.spans;
+        // `parse` has seen that it is UTF-8.
+        let text = ByteString::try_from(bytes).map_err(|_| ParseError::syntax("URI", 0))?;
+        Ok(Self { text, spans })
+    }
+
+    /// Borrows it.
+    #[inline]
+    pub fn as_ref(&self) -> UriRef<'_> {
+        UriRef {
+            text: &self.text,
+            spans: self.spans,
+        }
+    }
+
+    /// Copies the text out of the message it is a slice of, so that the message can be freed.
+    pub fn detached(&self) -> Self {
+        self.as_ref().to_uri()
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What sort of URI it is.
+    pub const fn scheme(&self) -> Scheme {
+        self.spans.scheme
+    }
+
+    /// True for `sips`.
+    pub fn is_secure(&self) -> bool {
+        self.scheme() == Scheme::Sips
+    }
+
+    /// See [`UriRef::user`].
+    pub fn user(&self) -> Option<&str> {
+        self.as_ref().user()
+    }
+
+    /// See [`UriRef::host`].
+    pub fn host(&self) -> Option<Host> {
+        self.as_ref().host()
+    }
+
+    /// See [`UriRef::port`].
+    pub const fn port(&self) -> Option<u16> {
+        self.spans.port
+    }
+
+    /// See [`UriRef::host_port`].
+    pub fn host_port(&self) -> Option<HostPort> {
+        self.as_ref().host_port()
+    }
+
+    /// See [`UriRef::params`].
+    pub fn params(&self) -> UriParams<'_> {
+        self.as_ref().params()
+    }
+
+    /// See [`UriRef::headers`].
+    pub fn headers(&self) -> UriHeaders<'_> {
+        self.as_ref().headers()
+    }
+
+    /// See [`UriRef::transport`].
+    pub fn transport(&self) -> Option<Transport> {
+        self.as_ref().transport()
+    }
+
+    /// See [`UriRef::to_parts`].
+    pub fn to_parts(&self) -> Option<SipUri> {
+        self.as_ref().to_parts()
+    }
+
+    /// Compares as RFC 3261, 19.1.4 says (URI-06); see [`UriRef::equivalent`].
+    pub fn equivalent(&self, other: &Self) -> bool {
+        self.as_ref().equivalent(other.as_ref())
+    }
+
+    /// Compares with an address in short form (URI-07); see [`UriRef::matches`].
+    pub fn matches(&self, address: &str) -> bool {
+        self.as_ref().matches(address)
+    }
+}
+
+impl<'a> UriRef<'a> {
+    /// The text.
+    pub const fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// What sort of URI it is.
+    pub const fn scheme(&self) -> Scheme {
+        self.spans.scheme
+    }
+
+    /// The scheme as written.
+    pub fn scheme_str(&self) -> &'a str {
+        &self.text[..usize::from(self.spans.colon)]
+    }
+
+    /// True for `sips`.
+    pub fn is_secure(&self) -> bool {
+        self.scheme() == Scheme::Sips
+    }
+
+    /// The user part with its escapes; for `tel` the number; `None` for other schemes.
+    pub fn user(&self) -> Option<&'a str> {
+        let end = self.spans.user_end?;
+        Some(&self.text[usize::from(self.spans.colon) + 1..usize::from(end)])
+    }
+
+    /// The user part without escapes; bytes that are no UTF-8 are replaced.
+    pub fn user_text(&self) -> Option<Cow<'a, str>> {
+        self.user().map(unescape)
+    }
+
+    /// The password with its escapes.
+    pub fn password(&self) -> Option<&'a str> {
+        let start = usize::from(self.spans.user_end?) + 1;
+        Some(&self.text[start..usize::from(self.spans.password_end?)])
+    }
+
+    /// The host as written, an IPv6 address in its brackets; empty for `tel` and other schemes.
+    pub fn host_str(&self) -> &'a str {
+        &self.text[usize::from(self.spans.host)..usize::from(self.spans.host_end)]
+    }
+
+    /// The host, for `sip` and `sips`.
+    pub fn host(&self) -> Option<Host> {
+        parse::host(self.host_str())
+    }
+
+    /// The port, if it is written.
+    pub const fn port(&self) -> Option<u16> {
+        self.spans.port
+    }
+
+    /// Host and port, for `sip` and `sips`.
+    pub fn host_port(&self) -> Option<HostPort> {
+        Some(HostPort::new(self.host()?, self.port()))
+    }
+
+    /// The parameters (`;transport=tcp`).
+    pub fn params(&self) -> UriParams<'a> {
+        UriParams::new(&self.text[usize::from(self.spans.params)..usize::from(self.spans.headers)])
+    }
+
+    /// The headers (`?Replaces=…`).
+    pub fn headers(&self) -> UriHeaders<'a> {
+        UriHeaders::new(&self.text[usize::from(self.spans.headers)..])
+    }
+
+    /// The `transport` parameter, if it names a transport that this stack knows.
+    pub fn transport(&self) -> Option<Transport> {
+        Transport::from_name(self.params().get("transport")?.value?.as_bytes())
+    }
+
+    /// Everything after the scheme and its colon.
+    pub fn opaque(&self) -> &'a str {
+        &self.text[usize::from(self.spans.colon) + 1..]
+    }
+
+    /// Takes a `sip` or `sips` URI apart so that it can be changed.
+    pub fn to_parts(&self) -> Option<SipUri> {
+        SipUri::from_ref(*self)
+    }
+
+    /// Copies it.
+    pub fn to_uri(&self) -> Uri {
+        Uri {
+            text: ByteString::from(self.text),
+            spans: self.spans,
+        }
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Display for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+impl fmt::Debug for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A password never reaches a log.
+        match (self.spans.user_end, self.spans.password_end) {
+            (Some(user), Some(password)) => {
+                let (user, rest) = (
+                    &self.text[..usize::from(user)],
+                    &self.text[usize::from(password)..],
+                );
+                write!(f, "<{user}:…{rest}>")
+            }
+            _ => write!(f, "<{}>", self.text),
+        }
+    }
+}
+
+impl PartialEq for Uri {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Uri {}
+
+impl PartialEq for UriRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for UriRef<'_> {}
+
+impl PartialOrd for Uri {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Uri {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl hash::Hash for Uri {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl str::FromStr for Uri {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Ok(UriRef::parse(text.as_bytes())?.to_uri())
+    }
+}
+
+impl TryFrom<String> for Uri {
+    type Error = ParseError;
+
+    fn try_from(text: String) -> Result<Self, ParseError> {
+        text.parse()
+    }
+}
+
+impl From<Uri> for String {
+    fn from(uri: Uri) -> Self {
+        uri.as_str().to_owned()
+    }
+}
+
+impl<'a> From<&'a Uri> for UriRef<'a> {
+    fn from(uri: &'a Uri) -> Self {
+        uri.as_ref()
+    }
+}
+
+impl Value for Uri {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.text.as_bytes());
+    }
+}
+
+impl Value for UriRef<'_> {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.text.as_bytes());
+    }
+}
+
+/// Replaces `%41` by the byte it stands for; bytes that are no UTF-8 are replaced.
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let plain: Vec<u8> = params::unescaped(text.as_bytes())
+        .map(|(byte, _)| byte)
+        .collect();
+    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
+}
