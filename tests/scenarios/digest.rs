@@ -5,7 +5,9 @@ use serde_json::Value;
 use std::{fs, path::Path};
 
 fn load(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors/digest").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/vectors/digest")
+        .join(name);
     let Ok(text) = fs::read_to_string(&path) else {
         println!("skipped: no {}", path.display());
         return None;
@@ -23,7 +25,8 @@ fn response(case: &Value) -> String {
         true => text(case, long).to_owned(),
         false => text(case, short).to_owned(),
     };
-    let algorithm = Algorithm::from_name(either("algorithm", "alg").as_bytes()).expect("a known algorithm");
+    let algorithm =
+        Algorithm::from_name(either("algorithm", "alg").as_bytes()).expect("a known algorithm");
     let (username, password) = (either("username", "user"), either("password", "pw"));
     let qop = match text(case, "qop") {
         "auth" => Some(Qop::Auth),
@@ -33,7 +36,9 @@ fn response(case: &Value) -> String {
             None
         }
     };
-    let nc = case["nc"].as_str().map_or(1, |nc| u32::from_str_radix(nc, 16).expect("a nonce count"));
+    let nc = case["nc"]
+        .as_str()
+        .map_or(1, |nc| u32::from_str_radix(nc, 16).expect("a nonce count"));
     let cnonce = case["cnonce"].as_str().unwrap_or("0a4f113b");
     Computation {
         algorithm,
@@ -59,7 +64,11 @@ fn responses_are_those_of_the_vectors() {
     };
     let published = vectors["rfc"].as_array().expect("a list");
     for case in published {
-        assert_eq!(response(&case["params"]), text(case, "computed_response"), "{case}");
+        assert_eq!(
+            response(&case["params"]),
+            text(case, "computed_response"),
+            "{case}"
+        );
     }
     let computed = vectors["generated"].as_array().expect("a list");
     assert!(published.len() >= 4 && computed.len() >= 40);
