@@ -35,7 +35,7 @@ pub struct Description {
     /// The RTP clock in Hz.
     pub clock_rate: u32,
     /// The number of channels.
-    pub channels: u8,
+    pub channels: u16,
     /// The static payload type of RFC 3551, table 4, if the codec has one.
     pub payload_type: Option<u8>,
     /// The parameters for the `fmtp` attribute, if the codec needs any.
@@ -58,7 +58,7 @@ pub fn supported() -> &'static [Description] {
 
 /// Makes the codec with that encoding name (any case), clock rate and number of channels;
 /// `None` if this crate has no such codec.
-pub fn open(name: &str, clock_rate: u32, channels: u8) -> Option<Box<dyn Codec>> {
+pub fn open(name: &str, clock_rate: u32, channels: u16) -> Option<Box<dyn Codec>> {
     let place = SUPPORTED.iter().position(|known| {
         known.name.eq_ignore_ascii_case(name)
             && known.clock_rate == clock_rate

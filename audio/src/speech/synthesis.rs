@@ -73,7 +73,7 @@ impl Synthesiser {
             let breath = self.random.between(0.22, 0.38);
             self.pause(breath);
         }
-        self.output.truncate(length);
+        self.output.resize(length, 0.0);
         let fade = RATE as usize / 10;
         for (place, sample) in self.output.iter_mut().rev().take(fade).enumerate() {
             *sample *= place as f64 / fade as f64;

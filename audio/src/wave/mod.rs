@@ -1,12 +1,18 @@
 //! WAV files: read, written, played and recorded.
 
+mod player;
 mod read;
+mod recorder;
 mod write;
 
+pub use player::{AlreadyPlaying, Player, PlayerEvent, PlayerOptions};
 pub use read::{parse, read};
+pub use recorder::{Recorder, RecorderError};
 pub use write::{Writer, write};
 
 use std::io;
+
+use crate::resample::RateError;
 
 /// Says why a WAV file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +29,9 @@ pub enum WaveError {
         /// Where, in bytes from the start of the file.
         at: usize,
     },
+    /// The sound cannot be brought to the rate that is wanted.
+    #[error(transparent)]
+    Rate(#[from] RateError),
     /// The sound is longer than a file may hold, see [`MAX_BYTES`].
     #[error("a file of more than {MAX_BYTES} bytes")]
     TooLong,
