@@ -2,15 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod endpoint;
 pub mod error;
 pub mod header;
 pub mod headers;
 mod id;
 pub mod message;
 pub mod method;
+mod serial;
 pub mod status;
 pub mod uri;
+pub mod usage;
 
+pub use endpoint::{Config, Event, Input, Output};
 pub use error::{ErrorKind, ParseError};
 pub use header::{HeaderName, Name};
 pub use headers::{Field, Headers};
@@ -21,3 +25,7 @@ pub use message::{Description, Message, Request, Response};
 pub use method::Method;
 pub use status::Status;
 pub use uri::{SipUri, Uri, UriRef};
+pub use usage::{
+    invitation::{InvitationEvent, Invite},
+    options::{Options, OptionsEvent},
+};

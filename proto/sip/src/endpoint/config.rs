@@ -1,0 +1,104 @@
+//! How an endpoint behaves.
+
+use crate::Status;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What an endpoint is told once: names, timers and limits. All have defaults.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Config {
+    /// The value of User-Agent in requests and of Server in responses; empty: neither is written
+    /// (ENG-18).
+    pub user_agent: String,
+    /// How long a datagram target may stay silent before the next one is tried; only if there is
+    /// a next one, and never after a provisional response.
+    pub dead_target: Duration,
+    /// Requests above this many bytes leave by TCP if they can (RFC 3261, 18.1.1: 1300 for an
+    /// unknown MTU, MTU − 200 otherwise); `None` sends datagrams of any size (ENG-49).
+    pub oversize: Option<usize>,
+    /// How long `end` waits for the answer to its CANCEL or BYE before the call counts as over for
+    /// the application (INV-09). On the wire the call goes on until it is over there, too.
+    pub end_timeout: Duration,
+    /// How often a provisional response is repeated while an incoming call rings (RFC 3261, 13.3.1.1).
+    pub ring_interval: Duration,
+    /// How long a connection that we opened is kept without any message and any call on it.
+    pub idle_opened: Duration,
+    /// The same for connections that peers opened (ENG-49).
+    pub idle_accepted: Duration,
+    /// How often we answer a challenge of one request with different credentials or nonces.
+    pub max_challenges: u8,
+    /// What can pile up.
+    pub limits: Limits,
+}
+
+/// Upper bounds of what peers can make an endpoint keep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Calls at a time, over and lingering ones included; above it INVITE is answered 503.
+    pub invitations: usize,
+    /// Incoming calls whose 2xx is not acknowledged; above it INVITE is answered 503. A spoofed
+    /// INVITE to an agent that accepts by itself draws eleven 2xx: this bounds the reflection.
+    pub unacknowledged: usize,
+    /// Server transactions at a time; above it requests are answered 503 without state.
+    pub transactions: usize,
+    /// Flows at a time.
+    pub flows: usize,
+    /// Early dialogs of one forked INVITE; provisional responses of further ones only count as progress.
+    pub forks: usize,
+}
+
+impl Config {
+    /// The defaults, under a name for User-Agent and Server.
+    pub fn new(user_agent: impl Into<String>) -> Self {
+        Self {
+            user_agent: user_agent.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            user_agent: String::new(),
+            dead_target: Duration::from_millis(1_500),
+            oversize: Some(1_300),
+            end_timeout: Duration::from_millis(3_500),
+            ring_interval: Duration::from_secs(60),
+            // RFC 3261, 18: at least as long as a transaction may take.
+            idle_opened: Duration::from_secs(32),
+            idle_accepted: Duration::from_secs(2 * 60 * 60),
+            max_challenges: 3,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // About 10 kB each: 100 MB.
+            invitations: 10_000,
+            unacknowledged: 64,
+            transactions: 50_000,
+            flows: 10_000,
+            forks: 16,
+        }
+    }
+}
+
+/// What an INVITE would get now, and so what OPTIONS outside a call gets (RFC 3261, 11.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Availability {
+    /// INVITE is handed to the application.
+    #[default]
+    Available,
+    /// INVITE is refused at once, with the status and, for 503, with Retry-After in seconds.
+    Refusing(Status),
+}

@@ -1,0 +1,82 @@
+//! What an [`Endpoint`](crate::Endpoint) says: messages for flows, questions, and events.
+
+use crate::{
+    FlowId, IdentityId, InvitationId, LookupId, ParseError, RequestId, Uri,
+    usage::{invitation::InvitationEvent, options::OptionsEvent},
+};
+use base::Target;
+use bytes::Bytes;
+use serde::Serialize;
+use std::net::SocketAddr;
+
+/// Everything that an endpoint wants from outside, in the order of its causes.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Carry `message` to `to`. On a connection `to` is its peer.
+    Send {
+        /// The way.
+        flow: FlowId,
+        /// The receiver.
+        to: SocketAddr,
+        /// One whole message.
+        message: Bytes,
+    },
+    /// Find out where `uri` is (RFC 3263, 4); answered by `Input::Resolved`. Numeric hosts are asked,
+    /// too: transport and port are the resolver's to choose.
+    Resolve {
+        /// The question.
+        lookup: LookupId,
+        /// Whom to find. Its `transport` parameter, port and scheme are the resolver's input.
+        uri: Uri,
+    },
+    /// Open a way to `target`; answered by `FlowUp` or `FlowDown`.
+    Connect {
+        /// The id that the way will have.
+        flow: FlowId,
+        /// Where to, how, and which name a certificate must prove.
+        target: Target,
+        /// Whose certificate to show.
+        identity: Option<IdentityId>,
+    },
+    /// The endpoint needs this flow no more: close it. No `FlowDown` is expected.
+    Release {
+        /// Which.
+        flow: FlowId,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// What an application hears from an endpoint.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// A call moved on.
+    Invitation(InvitationId, InvitationEvent),
+    /// An OPTIONS request of ours came to its end; its id is dead from then on.
+    Options(RequestId, OptionsEvent),
+    /// A message was answered or dropped without reaching anybody, and why: for logs and counters.
+    Dropped {
+        /// The flow that it came in by.
+        flow: FlowId,
+        /// Who sent it.
+        from: SocketAddr,
+        /// Why it went no further.
+        why: Dropped,
+    },
+}
+
+/// Why a message reached nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub enum Dropped {
+    /// It is no SIP, or wrong SIP; answered if that was possible.
+    Malformed(ParseError),
+    /// A response to nothing that we sent, or not to us.
+    StrayResponse,
+    /// An ACK for nothing.
+    StrayAck,
+    /// It came by a flow that is unknown or gone.
+    UnknownFlow,
+}

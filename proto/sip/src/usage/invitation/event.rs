@@ -1,0 +1,233 @@
+//! What an invitation tells its application, and the words that it uses.
+
+use super::State;
+use crate::{
+    DialogId, Headers, LookupError, Method, Status, Uri, header::Address, message::Description,
+};
+use base::{LinkError, Transport};
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, time::Instant};
+
+/// What an INVITE from outside says: the first event of an incoming invitation.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Incoming {
+    /// The only dialog that it can have.
+    pub dialog: DialogId,
+    /// Who calls, without the tag: untrusted.
+    pub from: Address,
+    /// Whom the caller dialled, without the tag.
+    pub to: Address,
+    /// Where the call was sent to.
+    pub request_uri: Uri,
+    /// The Call-ID.
+    pub call_id: String,
+    /// How it came in.
+    pub transport: Transport,
+    /// Where the datagram or connection came from.
+    pub peer: SocketAddr,
+    /// All headers, copied: a slice would hold the whole datagram. Alert-Info, Call-Info,
+    /// P-Asserted-Identity and Privacy among them are to be shown, not believed.
+    pub headers: Headers,
+    /// The caller's offer; without it the application's `accept` brings ours.
+    pub offer: Option<Description>,
+}
+
+/// What happened to an invitation. `Ended` comes exactly once and last.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[non_exhaustive]
+pub enum InvitationEvent {
+    /// Somebody calls: answer with `ring`, `accept` or `reject`.
+    Incoming(Box<Incoming>),
+    /// The state changed, or a message left it as it was (a second 180): INV-13.
+    StateChanged {
+        /// The state before.
+        prev: State,
+        /// The state from here on; may be the same.
+        state: State,
+        /// The method of the request behind it, if a request of the peer is.
+        method: Option<Method>,
+        /// The code of the response behind it, received or made for a timeout.
+        code: Option<Status>,
+        /// Its reason phrase.
+        reason: Option<String>,
+    },
+    /// The peer answers provisionally (101 to 199). Each one is an event of its own.
+    Provisional {
+        /// The early dialog that it belongs to; `None` if it made none (no To tag).
+        dialog: Option<DialogId>,
+        /// 101 to 199.
+        code: Status,
+        /// The reason phrase.
+        reason: String,
+        /// All headers, copied.
+        headers: Headers,
+    },
+    /// The peer offers (re-INVITE, or the 2xx of an offerless one of ours): call `answer` or `refuse`.
+    Offered {
+        /// The dialog to name in the answer.
+        dialog: DialogId,
+        /// The offer.
+        description: Description,
+    },
+    /// The peer asks for an offer (a re-INVITE without one): call `offer` or `refuse`.
+    OfferRequested {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// The peer took its offer back before it was answered (CANCEL of a re-INVITE): roll back.
+    OfferWithdrawn {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// The peer answers our offer. A forked INVITE brings one per dialog.
+    Answered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The answer.
+        description: Description,
+        /// True for the preview in an unreliable provisional response. If the 2xx then says
+        /// something else, RFC 3261, 13.2.1 would ignore it; here the 2xx counts and this event
+        /// comes again with `early: false`, because peers that differ mean what they said last.
+        early: bool,
+    },
+    /// Our offer is void: roll back to what was agreed before.
+    OfferFailed {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final response, or the code that stands for what happened (408, 503).
+        code: Status,
+        /// Its reason phrase.
+        reason: String,
+        /// When RFC 3261, 14.1 lets us offer again; `None` if another try is not called for.
+        #[serde(skip)]
+        retry: Option<Instant>,
+    },
+    /// This dialog carries the call; the others have been released (extra 2xx: ACK, then BYE).
+    Confirmed {
+        /// The dialog.
+        dialog: DialogId,
+        /// All headers of the 2xx that confirmed it, copied; empty for an incoming call.
+        headers: Headers,
+    },
+    /// The ACK was sent or has arrived: the call stands.
+    Acknowledged {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// A dialog of a forked INVITE is no more; the invitation goes on.
+    DialogEnded {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// A transaction of this call came to its end (SES-69).
+    Transaction {
+        /// Who asked.
+        originator: Originator,
+        /// What.
+        method: Method,
+        /// The final response, or the code that stands for what happened (408, 503).
+        code: Status,
+        /// Its reason phrase.
+        reason: String,
+        /// INVITE only: whether the ACK was sent or has arrived.
+        ack_received: Option<bool>,
+    },
+    /// The call is over.
+    Ended {
+        /// Who ended it.
+        originator: Originator,
+        /// The final response, if one ended it, or the code that stands for what happened.
+        code: Option<Status>,
+        /// Its reason phrase.
+        reason: Option<String>,
+        /// What it came to.
+        cause: EndCause,
+        /// The Reason header of the BYE or CANCEL, or of the final response (RFC 3326).
+        reason_header: Option<String>,
+        /// The headers of the final response, BYE or CANCEL, copied: Contact of a 3xx, Retry-After,
+        /// Warning. Empty if no message ended the call.
+        headers: Headers,
+    },
+}
+
+/// Which side did something.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Originator {
+    /// We did.
+    Local,
+    /// The peer, or the network in its stead.
+    Remote,
+}
+
+/// Why a call is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndCause {
+    /// Our application ended, cancelled or refused it.
+    #[error("user request")]
+    UserRequest,
+    /// The peer refused with a final response from 300 to 699.
+    #[error("rejected")]
+    Rejected,
+    /// The caller gave up.
+    #[error("cancelled")]
+    Cancelled,
+    /// The peer hung up.
+    #[error("hung up")]
+    Bye,
+    /// The time that the INVITE allowed for an answer is over (its Expires, RFC 3261, 13.3.1).
+    #[error("expired")]
+    Expired,
+    /// Nobody answered in time (timers B and F).
+    #[error("timeout")]
+    Timeout,
+    /// No 2xx of ours was acknowledged in 64·T1 (RFC 3261, 13.3.1.4).
+    #[error("missing ACK")]
+    MissingAck,
+    /// The peer does not know the dialog any more (481 or 408 inside it, RFC 5057).
+    #[error("dialog gone")]
+    DialogGone,
+    /// The peer accepted without answering our offer or without making one.
+    #[error("missing session description")]
+    MissingDescription,
+    /// No way led to the peer.
+    #[error("transport failure")]
+    Transport(Option<LinkError>),
+    /// The peer's name led nowhere.
+    #[error("name resolution: {0}")]
+    Lookup(LookupError),
+}
+
+/// What an invitation knows of itself and its peer, for queries.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Info {
+    /// The state.
+    pub state: State,
+    /// True if we called.
+    pub is_outgoing: bool,
+    /// The Call-ID.
+    pub call_id: String,
+    /// Us, without the tag.
+    pub local: Address,
+    /// Our tag.
+    pub local_tag: String,
+    /// The peer, without the tag.
+    pub remote: Address,
+    /// The peer's tag, once a dialog is confirmed.
+    pub remote_tag: Option<String>,
+    /// Where the INVITE was sent to.
+    pub request_uri: Uri,
+    /// The way of the last message.
+    pub transport: Option<Transport>,
+    /// Where the last message came from or went to.
+    pub peer: Option<SocketAddr>,
+    /// Our Contact on that way.
+    pub local_contact: Option<Uri>,
+    /// The peer's User-Agent or Server, once it said it.
+    pub remote_user_agent: Option<String>,
+    /// All dialogs that live, in the order in which they appeared.
+    pub dialogs: Vec<DialogId>,
+    /// The one that carries the call.
+    pub confirmed: Option<DialogId>,
+}
