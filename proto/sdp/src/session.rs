@@ -41,7 +41,7 @@ impl Session {
     pub fn new(origin: Origin) -> Self {
         Self {
             origin,
-            name: Text::from("-"),
+            name: Text::fixed("-"),
             info: Text::default(),
             uri: Text::default(),
             emails: Vec::new(),
@@ -198,7 +198,7 @@ impl Origin {
         let id = Text::from(id.to_string());
         let connection = Connection::new(address);
         Self {
-            user: Text::from("-"),
+            user: Text::fixed("-"),
             version: id.clone(),
             id,
             connection,
@@ -232,8 +232,8 @@ impl Connection {
     pub fn new(address: IpAddr) -> Self {
         let address_type = if address.is_ipv4() { "IP4" } else { "IP6" };
         Self {
-            net_type: Text::from("IN"),
-            address_type: Text::from(address_type),
+            net_type: Text::fixed("IN"),
+            address_type: Text::fixed(address_type),
             address: Text::from(address.to_string()),
         }
     }

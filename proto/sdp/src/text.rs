@@ -39,6 +39,11 @@ impl Text {
         }
     }
 
+    /// A text known to have no line end inside.
+    pub(crate) const fn fixed(text: &'static str) -> Self {
+        Self(Repr::Static(text))
+    }
+
     /// A part of `buffer`, whose length the parser has bounded and which has no line end inside.
     #[inline]
     pub(crate) fn part(buffer: &Arc<str>, range: Range<usize>) -> Self {

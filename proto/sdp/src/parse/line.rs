@@ -5,10 +5,9 @@ use std::ops::Range;
 /// The place of the first line end (CR, LF or NUL) at or behind `from`, or the length.
 pub(super) fn end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
+    while let Some(word) = word(bytes, at) {
         // The high bit of each byte below 14 is set; of the bytes before the first such byte, none.
-        let candidates = word.wrapping_sub(ONES * 14) & !word & (ONES << 7);
+        let candidates = word.wrapping_sub(ONES * 14) & !word & HIGHS;
         if candidates == 0 {
             at += 8;
             continue;
@@ -25,6 +24,46 @@ pub(super) fn end(bytes: &[u8], from: usize) -> usize {
     at
 }
 
+/// The place behind the line end at `end`: CRLF is one.
+pub(super) fn next(bytes: &[u8], end: usize) -> usize {
+    match bytes.get(end..end + 2) {
+        Some(b"\r\n") => end + 2,
+        _ => end + 1,
+    }
+}
+
+/// The place of the first `byte` in `from..end`, or `end`.
+pub(super) fn find(bytes: &[u8], byte: u8, from: usize, end: usize) -> usize {
+    let mut at = from;
+    while at < end {
+        let Some(word) = word(bytes, at) else {
+            let found = bytes[at..end].iter().position(|other| *other == byte);
+            return found.map_or(end, |place| at + place);
+        };
+        // The high bit of the first zero byte is set; of the bytes before it, none.
+        let difference = word ^ (ONES * u64::from(byte));
+        let zeros = difference.wrapping_sub(ONES) & !difference & HIGHS;
+        if zeros != 0 {
+            return end.min(at + zeros.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    end
+}
+
+/// The place of the first byte in `from..end` that is no blank, or `end`.
+pub(super) fn skip_blanks(bytes: &[u8], from: usize, end: usize) -> usize {
+    let mut at = from;
+    while at < end && is_blank(bytes[at]) {
+        at += 1;
+    }
+    at
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
 /// The end of the line `from..end` without the blanks there.
 pub(super) fn trim_end(bytes: &[u8], from: usize, end: usize) -> usize {
     let mut end = end;
@@ -34,7 +73,7 @@ pub(super) fn trim_end(bytes: &[u8], from: usize, end: usize) -> usize {
     end
 }
 
-/// Walks the fields of a line, which one or more blanks part.
+/// Walks the fields of a line, which one or more spaces part.
 pub(super) struct Fields<'a> {
     bytes: &'a [u8],
     rest: Range<usize>,
@@ -45,16 +84,13 @@ impl<'a> Fields<'a> {
         Self { bytes, rest: line }
     }
 
-    /// An upper bound of how many fields are left; exact if single blanks part them.
+    /// An upper bound of how many fields are left; exact if single spaces part them.
     pub(super) fn count_left(&self) -> usize {
         if self.rest.is_empty() {
             return 0;
         }
-        let blanks = self.bytes[self.rest.clone()]
-            .iter()
-            .filter(|byte| is_blank(**byte))
-            .count();
-        (blanks + 1).min(super::MAX_FORMATS)
+        let rest = &self.bytes[self.rest.clone()];
+        rest.iter().filter(|byte| **byte == b' ').count() + 1
     }
 }
 
@@ -62,15 +98,12 @@ impl Iterator for Fields<'_> {
     type Item = Range<usize>;
 
     fn next(&mut self) -> Option<Range<usize>> {
-        let rest = &self.bytes[self.rest.clone()];
-        let start = self.rest.start + rest.iter().position(|byte| !is_blank(*byte))?;
-        let rest = &self.bytes[start..self.rest.end];
-        let length = rest
-            .iter()
-            .position(|byte| is_blank(*byte))
-            .unwrap_or(rest.len());
-        let end = start + length;
-        // The blank behind the field is consumed with it.
+        let start = skip_blanks(self.bytes, self.rest.start, self.rest.end);
+        if start == self.rest.end {
+            return None;
+        }
+        let end = find(self.bytes, b' ', start, self.rest.end);
+        // The space behind the field is consumed with it.
         self.rest.start = (end + 1).min(self.rest.end);
         Some(start..end)
     }
@@ -85,6 +118,7 @@ fn is_end(byte: u8) -> bool {
 }
 
 const ONES: u64 = u64::from_le_bytes([1; 8]);
+const HIGHS: u64 = ONES << 7;
 
 #[cfg(test)]
 mod tests {
@@ -113,8 +147,23 @@ mod tests {
     }
 
     #[test]
-    fn fields_between_any_blanks() {
-        let text = b" audio  0\tRTP/AVP 8";
+    fn finds_a_byte_at_every_place() {
+        for length in 0..24 {
+            for place in 0..=length {
+                let mut text = vec![b';'; length];
+                text.iter_mut().step_by(2).for_each(|byte| *byte = 0xba);
+                text.iter_mut().skip(place).for_each(|byte| *byte = b':');
+                for from in 0..=place {
+                    assert_eq!(find(&text, b':', from, length), place);
+                    assert_eq!(find(&text, b':', from, place), place, "not behind the end");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_between_spaces() {
+        let text = b" audio  0 RTP/AVP 8";
         let mut fields = Fields::new(text, 0..text.len());
         let walked: Vec<&[u8]> = fields.by_ref().map(|range| &text[range]).collect();
         assert_eq!(walked, [b"audio".as_slice(), b"0", b"RTP/AVP", b"8"]);

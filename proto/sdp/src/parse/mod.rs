@@ -2,12 +2,11 @@
 
 mod line;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::{Attribute, Bandwidth, Connection, Media, Origin, Session, Text, Time};
+use crate::{Attribute, Attributes, Bandwidth, Connection, Media, Origin, Session, Text, Time};
 
 /// Says why a text is no description, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,14 +56,13 @@ impl Session {
     /// understood, or exceeds [`MAX_TEXT`], [`MAX_LINES`], [`MAX_MEDIA`], [`MAX_FORMATS`] or
     /// [`MAX_ATTRIBUTES`].
     pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
-        // RFC 8866, section 5: UTF-8, but a wrong byte in a title must not cost the call.
-        let text = String::from_utf8_lossy(text);
         if text.len() > MAX_TEXT {
             return Err(error("text", 0, ParseErrorKind::TooMany));
         }
-        let source: Arc<str> = match text {
-            Cow::Borrowed(text) => Arc::from(text),
-            Cow::Owned(text) => Arc::from(text),
+        // RFC 8866, section 5: UTF-8, but a wrong byte in a title must not cost the call.
+        let source: Arc<str> = match str::from_utf8(text) {
+            Ok(text) => Arc::from(text),
+            Err(_) => Arc::from(String::from_utf8_lossy(text)),
         };
         let mut reader = Reader::new(&source);
         let mut at = 0;
@@ -75,7 +73,7 @@ impl Session {
             if trimmed > at {
                 reader.read_line(at..trimmed)?;
             }
-            at = end + 1;
+            at = line::next(bytes, end);
         }
         reader.finish()
     }
@@ -132,13 +130,7 @@ impl<'a> Reader<'a> {
         };
         if !self.has_version {
             // RFC 8866, section 5.1: the version comes first and there is only this one.
-            if kind != b'v'
-                || !self
-                    .text(value)
-                    .trim()
-                    .parse()
-                    .is_ok_and(|version: u8| version == 0)
-            {
+            if kind != b'v' || self.text(value) != "0" {
                 return Err(error("v= line", at, ParseErrorKind::Missing));
             }
             self.has_version = true;
@@ -149,6 +141,10 @@ impl<'a> Reader<'a> {
             b'm' => self.media(value, at),
             b'c' => self.connection(value, at),
             b'o' => self.origin(value, at),
+            b't' if self.session.media.is_empty() => {
+                self.time(value);
+                Ok(())
+            }
             _ => {
                 self.rare_line(kind, value);
                 Ok(())
@@ -175,7 +171,6 @@ impl<'a> Reader<'a> {
             (b'k', Some(media)) => keep_first(&mut media.key, text),
             (_, Some(_)) => {}
             (b's', None) => keep_first(&mut self.session.name, text),
-            (b't', None) => self.time(&text),
             (b'i', None) => keep_first(&mut self.session.info, text),
             (b'u', None) => keep_first(&mut self.session.uri, text),
             (b'k', None) => keep_first(&mut self.session.key, text),
@@ -196,16 +191,9 @@ impl<'a> Reader<'a> {
     }
 
     fn attribute(&mut self, value: Range<usize>, at: usize) -> Result<(), ParseError> {
-        let bytes = &self.source.as_bytes()[value.clone()];
-        let blanks = bytes
-            .iter()
-            .take_while(|byte| line::is_blank(**byte))
-            .count();
-        let bytes = &bytes[blanks..];
-        let name_length = bytes
-            .iter()
-            .position(|byte| *byte == b':')
-            .unwrap_or(bytes.len());
+        let bytes = self.source.as_bytes();
+        let start = line::skip_blanks(bytes, value.start, value.end);
+        let name_length = line::find(bytes, b':', start, value.end) - start;
         if name_length == 0 {
             return Ok(());
         }
@@ -213,7 +201,7 @@ impl<'a> Reader<'a> {
         if self.attributes > MAX_ATTRIBUTES {
             return Err(error("a= lines", at, ParseErrorKind::TooMany));
         }
-        let text = Text::part(self.source, value.start + blanks..value.end);
+        let text = Text::part(self.source, start..value.end);
         let attribute = Attribute::with_name_length(text, name_length);
         match self.session.media.last_mut() {
             Some(media) => media.attributes.push(attribute),
@@ -231,11 +219,11 @@ impl<'a> Reader<'a> {
         let mut fields = line::Fields::new(self.source.as_bytes(), value);
         let kind = fields.next().ok_or_else(malformed)?;
         let ports = fields.next().ok_or_else(malformed)?;
-        let (port, port_count) = ports_of(self.text(ports)).ok_or_else(malformed)?;
+        let (port, port_count) = self.ports(ports).ok_or_else(malformed)?;
         let protocol = fields.next().ok_or_else(malformed)?;
         let mut media = Media::new(self.part(kind), port, self.part(protocol));
         media.port_count = port_count;
-        media.formats.reserve_exact(fields.count_left());
+        media.formats = Vec::with_capacity(fields.count_left().min(MAX_FORMATS));
         for format in fields {
             if media.formats.len() == MAX_FORMATS {
                 return Err(error("formats", at, ParseErrorKind::TooMany));
@@ -243,15 +231,33 @@ impl<'a> Reader<'a> {
             media.formats.push(self.part(format));
         }
         let guess = (rest / BYTES_PER_ATTRIBUTE + 1).min(MAX_ATTRIBUTES_RESERVED);
-        media.attributes.reserve_exact(guess);
+        media.attributes = Attributes(Vec::with_capacity(guess));
+        if self.session.media.is_empty() {
+            self.session.media = Vec::with_capacity(USUAL_MEDIA);
+        }
         self.session.media.push(media);
         Ok(())
     }
 
+    /// Port and count of an m-line: `49170` or `49170/2`.
+    fn ports(&self, field: Range<usize>) -> Option<(u16, u16)> {
+        let slash = line::find(self.source.as_bytes(), b'/', field.start, field.end);
+        let port = self.text(field.start..slash).parse().ok()?;
+        if slash == field.end {
+            return Some((port, 1));
+        }
+        let count: u16 = self.text(slash + 1..field.end).parse().ok()?;
+        Some((port, count.max(1)))
+    }
+
     fn connection(&mut self, value: Range<usize>, at: usize) -> Result<(), ParseError> {
-        let connection = self.address(line::Fields::new(self.source.as_bytes(), value));
-        let connection =
-            connection.ok_or_else(|| error("c= line", at, ParseErrorKind::Malformed))?;
+        let mut fields = line::Fields::new(self.source.as_bytes(), value);
+        let (Some(net_type), Some(address_type), Some(address)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            return Err(error("c= line", at, ParseErrorKind::Malformed));
+        };
+        let connection = self.address(net_type, address_type, address);
         match self.session.media.last_mut() {
             Some(media) => media.connections.push(connection),
             None if self.session.connection.is_none() => self.session.connection = Some(connection),
@@ -264,90 +270,83 @@ impl<'a> Reader<'a> {
         if self.has_origin || !self.session.media.is_empty() {
             return Ok(());
         }
-        let malformed = || error("o= line", at, ParseErrorKind::Malformed);
-        // The last five fields are fixed; whatever stands before is the user's name, which some peers
-        // leave out and others write with blanks.
+        // The last five fields are fixed; whatever stands before is the user's name, which some
+        // peers leave out and others write with blanks.
         let bytes = self.source.as_bytes();
-        let skip = line::Fields::new(bytes, value.clone())
-            .count()
-            .checked_sub(5);
-        let mut fields = line::Fields::new(bytes, value.clone());
-        let user_end = match skip.ok_or_else(malformed)? {
-            0 => None,
-            count => fields.nth(count - 1).map(|last| last.end),
+        let mut last: [Range<usize>; 5] = std::array::from_fn(|_| value.end..value.end);
+        let mut user_end = value.start;
+        for field in line::Fields::new(bytes, value.clone()) {
+            if !last[0].is_empty() {
+                user_end = last[0].end;
+            }
+            last.rotate_left(1);
+            last[4] = field;
+        }
+        if last[0].is_empty() {
+            return Err(error("o= line", at, ParseErrorKind::Malformed));
+        }
+        let user_start = line::skip_blanks(bytes, value.start, user_end);
+        let user = if user_start < user_end {
+            self.part(user_start..user_end)
+        } else {
+            Text::fixed("-")
         };
-        let user = user_end.map(|end| {
-            let text = self.text(value.start..end);
-            let from = value.start + (text.len() - text.trim_start().len());
-            self.part(from..end)
-        });
-        let id = fields
-            .next()
-            .map(|field| self.part(field))
-            .ok_or_else(malformed)?;
-        let version = fields
-            .next()
-            .map(|field| self.part(field))
-            .ok_or_else(malformed)?;
-        let connection = self.address(fields).ok_or_else(malformed)?;
-        let user = user.unwrap_or_else(|| Text::from("-"));
+        let [id, version, net_type, address_type, address] = last;
         self.session.origin = Origin {
             user,
-            id,
-            version,
-            connection,
+            id: self.part(id),
+            version: self.part(version),
+            connection: self.address(net_type, address_type, address),
         };
         self.has_origin = true;
         Ok(())
     }
 
-    /// Three fields: network, address type, address.
-    fn address(&self, mut fields: line::Fields<'_>) -> Option<Connection> {
-        let net_type = self.well_known(fields.next()?);
-        let address_type = self.well_known(fields.next()?);
-        Some(Connection {
-            net_type,
-            address_type,
-            address: self.part(fields.next()?),
-        })
+    fn address(
+        &self,
+        net_type: Range<usize>,
+        address_type: Range<usize>,
+        address: Range<usize>,
+    ) -> Connection {
+        Connection {
+            net_type: self.well_known(net_type),
+            address_type: self.well_known(address_type),
+            address: self.part(address),
+        }
     }
 
     /// A field that nearly always is one of three words.
     fn well_known(&self, field: Range<usize>) -> Text {
         match &self.source.as_bytes()[field.clone()] {
-            b"IN" => Text::from("IN"),
-            b"IP4" => Text::from("IP4"),
-            b"IP6" => Text::from("IP6"),
+            b"IN" => Text::fixed("IN"),
+            b"IP4" => Text::fixed("IP4"),
+            b"IP6" => Text::fixed("IP6"),
             _ => self.part(field),
         }
     }
 
-    fn time(&mut self, text: &Text) {
-        let mut fields = text.split_ascii_whitespace();
-        let start = fields.next().unwrap_or("0");
-        let stop = fields.next().unwrap_or("0");
+    fn time(&mut self, value: Range<usize>) {
         if self.permanent {
             self.session.times.push(permanent());
             self.permanent = false;
         }
-        if self.session.times.is_empty() && start == "0" && stop == "0" {
+        if self.session.times.is_empty() && self.text(value.clone()) == "0 0" {
             self.permanent = true;
             return;
         }
-        let part = |field: &str| {
-            if field == "0" {
-                Text::from("0")
-            } else {
-                text.slice_of(field)
-            }
+        let mut fields = line::Fields::new(self.source.as_bytes(), value);
+        let mut field = || {
+            fields
+                .next()
+                .map_or(Text::fixed("0"), |field| self.part(field))
         };
-        let (start, stop) = (part(start), part(stop));
-        self.session.times.push(Time {
+        let (start, stop) = (field(), field());
+        let time = Time {
             start,
             stop,
-            repeats: Vec::new(),
-            zone: Text::default(),
-        });
+            ..permanent()
+        };
+        self.session.times.push(time);
     }
 
     /// The time that `r=` and `z=` lines belong to.
@@ -375,24 +374,16 @@ impl<'a> Reader<'a> {
             return Err(error("o= line", self.source.len(), ParseErrorKind::Missing));
         }
         if self.session.name.is_empty() {
-            self.session.name = Text::from("-");
+            self.session.name = Text::fixed("-");
         }
         Ok(self.session)
     }
 }
 
-/// Port and count of an m-line: `49170` or `49170/2`.
-fn ports_of(text: &str) -> Option<(u16, u16)> {
-    match text.split_once('/') {
-        None => Some((text.parse().ok()?, 1)),
-        Some((port, count)) => Some((port.parse().ok()?, count.parse::<u16>().ok()?.max(1))),
-    }
-}
-
 fn permanent() -> Time {
     Time {
-        start: Text::from("0"),
-        stop: Text::from("0"),
+        start: Text::fixed("0"),
+        stop: Text::fixed("0"),
         repeats: Vec::new(),
         zone: Text::default(),
     }
@@ -422,6 +413,8 @@ pub const MAX_ATTRIBUTES: usize = 1_024;
 
 /// Length of a typical attribute line, to reserve by.
 const BYTES_PER_ATTRIBUTE: usize = 24;
+/// For how many m-lines the first one reserves room.
+const USUAL_MEDIA: usize = 2;
 /// The most attributes for which an m-line reserves room in advance.
 const MAX_ATTRIBUTES_RESERVED: usize = 16;
 

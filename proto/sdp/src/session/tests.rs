@@ -32,7 +32,9 @@ fn the_version_rises_only_with_a_change() {
     let line = || Media::new("audio", 4000, "RTP/AVP");
     let first = Session::assemble(Origin::new(7, address), vec![line()]);
     let mut second = Session::assemble(Origin::new(99, address), vec![line()]);
-    second.media[0].connections.clone_from(&first.media[0].connections);
+    second.media[0]
+        .connections
+        .clone_from(&first.media[0].connections);
     second.continue_from(&first);
     assert_eq!(second, first, "the same text, the same version");
     second.media[0].set_direction(Direction::SendOnly);
@@ -63,7 +65,8 @@ fn media_inherits_from_the_session() {
     assert_eq!(session.media_address(1), address("192.0.2.9:4002"));
     assert_eq!(session.rtcp_address(1), address("192.0.2.10:4009"));
     assert_eq!(session.media_address(2), None, "a name is for the resolver");
-    let default = parse("v=0\no=- 1 1 IN IP4 192.0.2.1\nm=audio 65535 RTP/AVP 0\nc=IN IP4 192.0.2.1\n");
+    let default =
+        parse("v=0\no=- 1 1 IN IP4 192.0.2.1\nm=audio 65535 RTP/AVP 0\nc=IN IP4 192.0.2.1\n");
     assert_eq!(default.direction(0), Direction::SendRecv);
     assert_eq!(default.media_address(0), address("192.0.2.1:65535"));
     assert_eq!(default.rtcp_address(0), None, "there is no port 65536");
@@ -77,13 +80,23 @@ fn the_null_address_holds() {
         let session = parse(&format!("{head}m=audio 4000 RTP/AVP 0\n"));
         assert!(session.is_connection_null(0) && session.is_held(0));
         assert_eq!(session.media_address(0), None);
-        assert_eq!(session.direction(0), Direction::SendRecv, "the answer follows the attribute");
+        assert_eq!(
+            session.direction(0),
+            Direction::SendRecv,
+            "the answer follows the attribute"
+        );
         // RFC 8839, section 4.2.5: beside ICE it is the default destination of a trickled offer.
-        for ice in ["a=ice-ufrag:abcd", "a=candidate:1 1 UDP 1 192.0.2.1 9 typ host"] {
+        for ice in [
+            "a=ice-ufrag:abcd",
+            "a=candidate:1 1 UDP 1 192.0.2.1 9 typ host",
+        ] {
             assert!(!parse(&format!("{head}m=audio 9 RTP/AVP 0\n{ice}\n")).is_connection_null(0));
             assert!(!parse(&format!("{head}{ice}\nm=audio 9 RTP/AVP 0\n")).is_connection_null(0));
         }
-        assert!(!parse(&format!("{head}m=audio 0 RTP/AVP 0\n")).is_held(0), "removed, not held");
+        assert!(
+            !parse(&format!("{head}m=audio 0 RTP/AVP 0\n")).is_held(0),
+            "removed, not held"
+        );
     }
 }
 
@@ -104,16 +117,23 @@ fn a_dead_line_is_used_again() {
     let head = "v=0\no=- 1 1 IN IP4 192.0.2.1\n";
     let lines = "m=audio 4000 RTP/AVP 0\nm=message 0 TCP/MSRP *\nm=audio 0 RTP/AVP 0\n";
     assert_eq!(parse(&format!("{head}{lines}")).slot_for_new_media(), 1);
-    assert_eq!(parse(&format!("{head}m=audio 4000 RTP/AVP 0\n")).slot_for_new_media(), 1);
+    assert_eq!(
+        parse(&format!("{head}m=audio 4000 RTP/AVP 0\n")).slot_for_new_media(),
+        1
+    );
     assert_eq!(parse(head).slot_for_new_media(), 0);
 }
 
 #[test]
 fn assembled_sessions_have_nothing_at_session_level() {
     let mut own = Media::new("message", 2855, "TCP/MSRP");
-    own.connections.push(Connection::new("192.0.2.3".parse().unwrap()));
+    own.connections
+        .push(Connection::new("192.0.2.3".parse().unwrap()));
     let bare = Media::new("audio", 4000, "RTP/AVP");
-    let session = Session::assemble(Origin::new(1, "2001:db8::7".parse().unwrap()), vec![own, bare]);
+    let session = Session::assemble(
+        Origin::new(1, "2001:db8::7".parse().unwrap()),
+        vec![own, bare],
+    );
     assert_eq!(
         session.print(),
         "v=0\r\no=- 1 1 IN IP6 2001:db8::7\r\ns=-\r\nt=0 0\r\n\
@@ -128,9 +148,15 @@ fn addresses_of_all_kinds() {
         address: Text::from(address),
         ..Connection::new("192.0.2.1".parse().unwrap())
     };
-    assert_eq!(connection("233.252.0.1/127/3").ip(), "233.252.0.1".parse().ok());
+    assert_eq!(
+        connection("233.252.0.1/127/3").ip(),
+        "233.252.0.1".parse().ok()
+    );
     assert!(connection("233.252.0.1/127").is_multicast());
-    assert!(connection("ff1e::7").is_multicast(), "peers write IP4 before IPv6 addresses");
+    assert!(
+        connection("ff1e::7").is_multicast(),
+        "peers write IP4 before IPv6 addresses"
+    );
     assert!(!connection("host.example.com").is_null());
     let null = |like: &str| Connection::null(like.parse().unwrap());
     assert_eq!(&*null("2001:db8::1").address, "::");
