@@ -1,3 +1,42 @@
 //! A deterministic world of hosts, links and servers to test sipsimple applications in.
+//!
+//! Nothing here opens a socket, reads a clock or draws randomness that the seed does not decide:
+//! a [`World`] holds [`Host`]s, each with one [`Node`] (a user agent or a virtual server) behind an
+//! edge that behaves like a kernel — port binding, ephemeral ports, ICMP, TCP with back-pressure —
+//! and moves datagrams and bytes between them over [`Path`]s that lose, delay, double and reorder.
+//! The same seed gives the same run, step by step; [`Trace`] is the proof.
+//!
+//! ```
+//! use simulator::{Path, World};
+//! use std::time::Duration;
+//!
+//! let mut world = World::new(7);
+//! world.set_default_path(Path { latency: Duration::from_millis(20), ..Path::ideal() });
+//! world.run_for(Duration::from_secs(1));
+//! assert_eq!(world.elapsed(), Duration::from_secs(1));
+//! ```
 
 #![forbid(unsafe_code)]
+
+mod faults;
+mod files;
+mod host;
+mod invariant;
+mod link;
+mod node;
+mod script;
+mod tcp;
+mod trace;
+mod udp;
+mod world;
+
+pub use faults::Crash;
+pub use files::FileContent;
+pub use host::{Host, HostId, Inbox};
+pub use invariant::{Limits, Violation};
+pub use link::{Loss, Path};
+pub use node::Node;
+pub use script::Condition;
+pub use tcp::Cut;
+pub use trace::{Action, Difference, Fate, Step, Trace};
+pub use world::World;
