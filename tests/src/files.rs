@@ -30,7 +30,9 @@ impl FileContent {
     /// The byte at `at` of the pattern `seed`: no two neighbouring blocks are alike.
     pub const fn pattern(seed: u64, at: u64) -> u8 {
         // The finaliser of SplitMix64, once for every eight bytes.
-        let mut word = (at / 8).wrapping_add(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut word = (at / 8)
+            .wrapping_add(seed)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (word ^ (word >> 31)).to_le_bytes()[(at % 8) as usize]
@@ -76,12 +78,19 @@ impl Files {
     fn attempt(&mut self, file: FileId, what: FileDo) -> Result<FileDone, StoreError> {
         match what {
             FileDo::Create { name, size } => {
-                if self.space.zip(size).is_some_and(|(space, size)| self.written + size > space) {
+                if self
+                    .space
+                    .zip(size)
+                    .is_some_and(|(space, size)| self.written + size > space)
+                {
                     return Err(StoreError::Full);
                 }
                 let bytes = Vec::new();
                 let name = self.free_name(name);
-                let opened = FileDone::Opened { name: name.clone(), size: 0 };
+                let opened = FileDone::Opened {
+                    name: name.clone(),
+                    size: 0,
+                };
                 self.open.insert(file, OpenFile::Writing { name, bytes });
                 Ok(opened)
             }
@@ -127,7 +136,10 @@ impl Files {
             bytes.resize(start + data.len(), 0);
         }
         bytes[start..start + data.len()].copy_from_slice(data);
-        Ok(FileDone::Written { at, len: len as u32 })
+        Ok(FileDone::Written {
+            at,
+            len: len as u32,
+        })
     }
 
     /// `name`, or with a number if it is taken: a received file never replaces another.
@@ -179,37 +191,79 @@ mod tests {
     fn a_file_is_written_in_pieces_and_read_back() {
         let mut files = Files::default();
         let file = FileId::from_parts(0, 0);
-        let create = FileDo::Create { name: "a".into(), size: None };
+        let create = FileDo::Create {
+            name: "a".into(),
+            size: None,
+        };
         assert_eq!(
             files.perform(file, create),
-            FileDone::Opened { name: "a".into(), size: 0 }
+            FileDone::Opened {
+                name: "a".into(),
+                size: 0
+            }
         );
         for (at, data) in [(3, "def"), (0, "abc")] {
-            let done = files.perform(file, FileDo::Write { at, data: data.into() });
+            let done = files.perform(
+                file,
+                FileDo::Write {
+                    at,
+                    data: data.into(),
+                },
+            );
             assert_eq!(done, FileDone::Written { at, len: 3 });
         }
         assert_eq!(files.perform(file, FileDo::Commit), FileDone::Committed);
         let open = FileDo::Open { name: "a".into() };
         assert_eq!(
             files.perform(file, open),
-            FileDone::Opened { name: "a".into(), size: 6 }
+            FileDone::Opened {
+                name: "a".into(),
+                size: 6
+            }
         );
         let read = files.perform(file, FileDo::Read { at: 4, len: 9 });
-        assert_eq!(read, FileDone::Read { at: 4, data: "ef".into() });
+        assert_eq!(
+            read,
+            FileDone::Read {
+                at: 4,
+                data: "ef".into()
+            }
+        );
     }
 
     #[test]
     fn a_full_disk_says_so() {
-        let mut files = Files { space: Some(4), ..Files::default() };
+        let mut files = Files {
+            space: Some(4),
+            ..Files::default()
+        };
         let file = FileId::from_parts(0, 0);
-        files.perform(file, FileDo::Create { name: "a".into(), size: None });
-        let write = FileDo::Write { at: 0, data: "abcde".into() };
-        assert_eq!(files.perform(file, write), FileDone::Failed(StoreError::Full));
+        files.perform(
+            file,
+            FileDo::Create {
+                name: "a".into(),
+                size: None,
+            },
+        );
+        let write = FileDo::Write {
+            at: 0,
+            data: "abcde".into(),
+        };
+        assert_eq!(
+            files.perform(file, write),
+            FileDone::Failed(StoreError::Full)
+        );
     }
 
     #[test]
     fn patterns_do_not_repeat_soon() {
-        let block = |at: u64| FileContent::Pattern { size: 1 << 40, seed: 1 }.read(at, 4_096);
+        let block = |at: u64| {
+            FileContent::Pattern {
+                size: 1 << 40,
+                seed: 1,
+            }
+            .read(at, 4_096)
+        };
         assert_eq!(block(8_192).len(), 4_096);
         assert_ne!(block(0), block(4_096));
         assert_eq!(block((1 << 40) - 1).len(), 1);

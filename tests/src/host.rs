@@ -163,7 +163,7 @@ impl Host {
                 bind, multicast, ..
             } => (*bind, false, multicast.is_some()),
             Open::Listen { bind, .. } => (*bind, true, false),
-            _ => return Err(LinkError::Denied),
+            Open::Connect { .. } | _ => return Err(LinkError::Denied),
         };
         if !bind.ip().is_unspecified()
             && !bind.ip().is_multicast()

@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod edge;
 mod faults;
 mod files;
 mod host;

@@ -208,7 +208,6 @@ const TCP_QUEUE_DELAY: Duration = Duration::from_millis(400);
 mod tests {
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
     fn start() -> Instant {
         Instant::now()
     }

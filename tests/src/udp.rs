@@ -25,7 +25,7 @@ pub(crate) struct Packet {
 }
 
 impl World {
-    pub(crate) fn open_udp(&mut self, host: HostId, link: LinkId, how: &Open) {
+    pub(crate) fn bind(&mut self, host: HostId, link: LinkId, how: &Open) {
         let input = match self.host_mut(host).bind(link, how) {
             Ok(local) => Input::Opened {
                 link,
@@ -51,13 +51,18 @@ impl World {
         let Some(Socket::Udp { bound }) = self.host(host).sockets.get(&link).copied() else {
             return self.violated(host, format!("a datagram on {link:?}, which is not open"));
         };
-        let source = from.or_else(|| match bound.ip().is_unspecified() || bound.ip().is_multicast() {
-            true => self.host(host).source(to.ip()),
-            false => Some(bound.ip()),
-        });
+        let source =
+            from.or_else(
+                || match bound.ip().is_unspecified() || bound.ip().is_multicast() {
+                    true => self.host(host).source(to.ip()),
+                    false => Some(bound.ip()),
+                },
+            );
         let number = self.next_packet();
         let source = match source {
-            Some(ip) if self.host(host).addresses.contains(&ip) => SocketAddr::new(ip, bound.port()),
+            Some(ip) if self.host(host).addresses.contains(&ip) => {
+                SocketAddr::new(ip, bound.port())
+            }
             // The interface that had the socket's address is gone.
             _ => {
                 return self.undeliverable(host, link, to, LinkError::AddressGone);

@@ -2,7 +2,7 @@
 
 use base::{Deadline, Rng, Timers};
 use sipsimple::{
-    agent::{Input, Open, Output, System},
+    agent::{Input, Output, System},
     event::Event,
 };
 use std::{
@@ -69,11 +69,11 @@ struct Scheduled {
 type React = Rc<dyn Fn(&mut World, HostId, &Event)>;
 
 /// What an application does when it is told something.
-struct Reaction {
-    host: HostId,
-    delay: Duration,
-    wants: Box<dyn Fn(&Event) -> bool>,
-    react: React,
+pub(crate) struct Reaction {
+    pub(crate) host: HostId,
+    pub(crate) delay: Duration,
+    pub(crate) wants: Box<dyn Fn(&Event) -> bool>,
+    pub(crate) react: React,
 }
 
 impl World {
@@ -316,12 +316,13 @@ impl World {
         if entry.asleep {
             return self.schedule(self.now + ASLEEP, Delivery::Input(host, epoch, input));
         }
-        match input {
+        if let Input::Opened { link, .. } | Input::Undeliverable { link, .. } = &input
+            && !entry.sockets.contains_key(link)
+        {
             // No input of a link follows its `Close`.
-            Input::Opened { link, .. } | Input::Undeliverable { link, .. }
-                if !entry.sockets.contains_key(&link) => {}
-            input => self.handle(host, input),
+            return;
         }
+        self.handle(host, input);
     }
 
     /// Gives one input to a node and drains it.
@@ -361,89 +362,6 @@ impl World {
         self.hosts[host.index()].node.as_mut()?.poll_output()
     }
 
-    fn perform(&mut self, host: HostId, output: Output) {
-        match output {
-            Output::Transmit {
-                link,
-                from,
-                to,
-                payload,
-            } => self.transmit(host, link, from, to, payload),
-            Output::Write { link, payload } => self.write(host, link, payload),
-            Output::Receive { link, more } => self.receive(host, link, more),
-            Output::Open { link, how } => {
-                self.record_output(host, || format!("open {link:?} {how:?}"));
-                if !self.host_mut(host).links_seen.insert(link) {
-                    self.violated(host, format!("{link:?} was used before"));
-                }
-                match how {
-                    Open::Connect { .. } => self.open_stream(host, link, &how),
-                    how => self.open_udp(host, link, &how),
-                }
-            }
-            Output::Adopt { connection, link } => {
-                self.record_output(host, || format!("adopt {connection:?} {link:?}"));
-                if !self.host_mut(host).links_seen.insert(link) {
-                    self.violated(host, format!("{link:?} was used before"));
-                }
-                self.adopt(host, connection, link);
-            }
-            Output::Refuse { connection } => {
-                self.record_output(host, || format!("refuse {connection:?}"));
-                self.refuse(host, connection);
-            }
-            Output::Finish { link } => {
-                self.record_output(host, || format!("finish {link:?}"));
-                self.finish(host, link);
-            }
-            Output::Close { link } => {
-                self.record_output(host, || format!("close {link:?}"));
-                self.close(host, link);
-            }
-            Output::Media { stream, frame } => {
-                let now = self.now;
-                self.host_mut(host).inbox.media.push((now, stream, frame));
-            }
-            Output::Store { request, what } => {
-                self.record_output(host, || format!("store {request:?} {what:?}"));
-                let result = self.host_mut(host).files.store(what);
-                self.tell_after(DISK, host, Input::Stored { request, result });
-            }
-            Output::File { file, what } => {
-                let done = self.host_mut(host).files.perform(file, what);
-                self.tell_after(DISK, host, Input::File { file, done });
-            }
-            Output::Trace(trace) => self.host_mut(host).inbox.traces.push(trace),
-            Output::Notify(notification) => {
-                if self.tracing {
-                    self.record(host, Action::Event(format!("{:?}", notification.event)));
-                }
-                self.check_event(host, &notification.event);
-                self.schedule_reactions(host, &notification.event);
-                self.host_mut(host).inbox.notifications.push(notification);
-            }
-            other => self.violated(host, format!("an output unknown to the world: {other:?}")),
-        }
-    }
-
-    fn schedule_reactions(&mut self, host: HostId, event: &Event) {
-        let mut due = Vec::new();
-        for reaction in &self.reactions {
-            if reaction.host == host && (reaction.wants)(event) {
-                due.push((reaction.delay, Rc::clone(&reaction.react)));
-            }
-        }
-        for (delay, react) in due {
-            let event = event.clone();
-            let epoch = self.host(host).epoch;
-            self.schedule_script(self.now + delay, move |world| {
-                if world.host(host).epoch == epoch {
-                    react(world, host, &event);
-                }
-            });
-        }
-    }
-
     pub(crate) fn schedule(&mut self, at: Instant, delivery: Delivery) {
         self.sequence += 1;
         self.queue.push(Scheduled {
@@ -453,7 +371,11 @@ impl World {
         });
     }
 
-    pub(crate) fn schedule_script(&mut self, at: Instant, script: impl FnOnce(&mut Self) + 'static) {
+    pub(crate) fn schedule_script(
+        &mut self,
+        at: Instant,
+        script: impl FnOnce(&mut Self) + 'static,
+    ) {
         self.schedule(at, Delivery::Script(Box::new(script)));
     }
 
@@ -471,12 +393,6 @@ impl World {
         if self.tracing {
             let at = self.elapsed();
             self.trace.push(at, host, action);
-        }
-    }
-
-    fn record_output(&mut self, host: HostId, text: impl FnOnce() -> String) {
-        if self.tracing {
-            self.record(host, Action::Output(text()));
         }
     }
 
@@ -526,13 +442,26 @@ impl World {
     /// All sockets of a multicast group's port.
     pub(crate) fn members(&self, port: u16) -> Vec<(HostId, sipsimple::agent::LinkId)> {
         self.hosts()
-            .flat_map(|(id, host)| host.udp.shared(port).into_iter().map(move |link| (id, link)))
+            .flat_map(|(id, host)| {
+                host.udp
+                    .shared(port)
+                    .into_iter()
+                    .map(move |link| (id, link))
+            })
             .collect()
     }
 
     pub(crate) const fn next_packet(&mut self) -> u64 {
         self.packets += 1;
         self.packets
+    }
+
+    pub(crate) const fn is_tracing(&self) -> bool {
+        self.tracing
+    }
+
+    pub(crate) fn reactions(&self) -> &[Reaction] {
+        &self.reactions
     }
 
     pub(crate) const fn limits(&self) -> &Limits {
@@ -618,8 +547,6 @@ fn origin() -> Instant {
     *ORIGIN.get_or_init(Instant::now)
 }
 
-/// How long a disk takes.
-const DISK: Duration = Duration::from_micros(200);
 const LOOPBACK: Duration = Duration::from_micros(50);
 /// How often an input looks whether its host is awake.
 const ASLEEP: Duration = Duration::from_millis(100);
