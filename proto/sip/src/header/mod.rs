@@ -4,17 +4,25 @@
 //! What is built piece by piece ([`Address`]) owns its parts.
 
 pub mod address;
+pub mod auth;
+pub mod content;
 pub mod cseq;
+pub mod identity;
 pub mod misc;
 pub mod name;
 pub mod params;
+pub mod replaces;
 pub mod via;
 
 pub use address::{Address, ContactValue, NameAddr};
+pub use auth::{Auth, AuthParams};
+pub use content::{Item, MediaType};
 pub use cseq::CSeq;
-pub use misc::{Expires, MaxForwards};
+pub use identity::Privacy;
+pub use misc::{Date, Expires, MaxForwards, MinExpires, RetryAfter, Timestamp, Warning};
 pub use name::{HeaderName, Name};
 pub use params::{Param, Params};
+pub use replaces::Replaces;
 pub use via::Via;
 
 use crate::ParseError;

@@ -3,7 +3,7 @@
 use super::{MAX_BODY, MAX_HEAD, MAX_HEADERS, Message, Request, Response};
 use crate::{
     ErrorKind, Headers, Method, ParseError, Status, Uri,
-    header::{CSeq, ContactValue, HeaderName, MaxForwards, Name, NameAddr, Parse, Via, misc},
+    header::{CSeq, ContactValue, HeaderName, MaxForwards, NameAddr, Parse, Via, misc},
     headers::{Elements, ReceivedLine},
 };
 use base::scan::{is_token, number};
@@ -139,6 +139,13 @@ pub fn salvage(bytes: &Bytes) -> Option<Salvaged> {
         is_response,
         headers,
     })
+}
+
+/// Reads the headers of a part of a multipart body, and says where its content begins.
+pub(super) fn part(bytes: &Bytes) -> Result<(Headers, usize), ParseError> {
+    let mut headers = Headers::received(bytes.clone());
+    let content = read_lines(bytes, 0, &mut headers)?;
+    Ok((headers, content))
 }
 
 /// Checks a Call-ID: one word without white space (RFC 3261, 25.1, and whatever visible bytes peers send).
@@ -284,12 +291,43 @@ fn read_lines(bytes: &[u8], mut at: usize, headers: &mut Headers) -> Result<usiz
     find_line_end(bytes, at).map(|line| line.next)
 }
 
-/// Reads one header line with its continuations; `None` at the empty line.
+/// Reads one header line with its continuations into `headers`; `None` at the empty line.
 fn read_line(
     bytes: &[u8],
     start: usize,
     headers: &mut Headers,
 ) -> Result<Option<usize>, ParseError> {
+    let Some(line) = next_line(bytes, start)? else {
+        return Ok(None);
+    };
+    match line.form {
+        Form::Folded => headers.push_unfolded(line.received),
+        Form::Clean => headers.push_received(line.received, true),
+        Form::Other => headers.push_received(line.received, false),
+    }
+    Ok(Some(line.next))
+}
+
+/// One header line with its continuations.
+pub(super) struct Line {
+    pub(super) received: ReceivedLine,
+    form: Form,
+    /// Where the next line begins.
+    pub(super) next: usize,
+}
+
+enum Form {
+    /// `Name: value CRLF`, as it is printed.
+    Clean,
+    /// With other white space.
+    Other,
+    /// Over several lines.
+    Folded,
+}
+
+/// Finds name and value of the line that begins at `start`; `None` at the empty line.
+#[inline]
+pub(super) fn next_line(bytes: &[u8], start: usize) -> Result<Option<Line>, ParseError> {
     let mut at = start;
     while bytes.get(at).is_some_and(|&b| is_token(b)) {
         at += 1;
@@ -314,34 +352,36 @@ fn read_line(
     while value_end > value && matches!(bytes[value_end - 1], b' ' | b'\t') {
         value_end -= 1;
     }
-    let received = ReceivedLine {
-        start,
-        name_len: name.len(),
-        known: Name::from(name).known,
-        value,
-        value_end,
-    };
-    if folded {
-        headers.push_unfolded(received);
-    } else {
-        let clean = tight && value == at + 2 && bytes[at + 1] == b' ' && value_end + 2 == line.next;
-        headers.push_received(received, clean);
-    }
-    Ok(Some(line.next))
+    let clean = tight && value == at + 2 && bytes[at + 1] == b' ' && value_end + 2 == line.next;
+    Ok(Some(Line {
+        received: ReceivedLine {
+            start,
+            name_len: name.len(),
+            known: HeaderName::from_bytes(name),
+            value,
+            value_end,
+        },
+        form: match (folded, clean) {
+            (true, _) => Form::Folded,
+            (false, true) => Form::Clean,
+            (false, false) => Form::Other,
+        },
+        next: line.next,
+    }))
 }
 
 /// Where a line ends.
 #[derive(Clone, Copy)]
-struct LineEnd {
+pub(super) struct LineEnd {
     /// Behind the last byte of its text.
-    text: usize,
+    pub(super) text: usize,
     /// At the first byte of the next line.
-    next: usize,
+    pub(super) next: usize,
 }
 
 /// Finds the end of the line; a bare LF is one, a bare CR is an error.
 #[inline]
-fn find_line_end(bytes: &[u8], from: usize) -> Result<LineEnd, ParseError> {
+pub(super) fn find_line_end(bytes: &[u8], from: usize) -> Result<LineEnd, ParseError> {
     let limit = bytes.len().min(MAX_HEAD);
     let head = &bytes[..limit];
     let Some(at) = find_cr_or_lf(head, from) else {
