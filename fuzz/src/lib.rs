@@ -1,3 +1,45 @@
 //! Fuzz bodies as ordinary functions, and their corpus.
+//!
+//! Each body takes any bytes and panics when a promise of the library does not hold. libFuzzer drives
+//! them by the targets in `fuzz_targets/` (nightly, `--cfg fuzzing`); the test `corpus` replays every
+//! file of `corpus/` on stable; a target built without libFuzzer replays the files that it is given:
+//! `cargo run -p sipsimple-fuzz --bin sdp -- FILE`.
 
 #![forbid(unsafe_code)]
+
+mod offer_answer;
+mod sdp;
+
+pub use self::offer_answer::offer_answer;
+pub use self::sdp::sdp;
+
+/// A fuzz body: panics when a promise does not hold.
+pub type Body = fn(&[u8]);
+
+/// Every body under the name of its target and its folder in `corpus/`.
+pub const BODIES: &[(&str, Body)] = &[("offer_answer", offer_answer), ("sdp", sdp)];
+
+/// Runs a body over the files named on the command line.
+///
+/// # Panics
+/// A file cannot be read, or the body panics.
+pub fn replay(body: Body) {
+    for path in std::env::args_os().skip(1) {
+        let data = std::fs::read(&path).expect("a readable file");
+        body(&data);
+    }
+}
+
+/// Makes a program of a body: a libFuzzer target under `cfg(fuzzing)`, else one that replays files.
+#[macro_export]
+macro_rules! target {
+    ($body:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$body(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() {
+            $crate::replay($crate::$body);
+        }
+    };
+}

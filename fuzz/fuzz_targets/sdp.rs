@@ -1,0 +1,3 @@
+//! Drives `fuzz::sdp`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(sdp);
