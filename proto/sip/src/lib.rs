@@ -2,19 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-pub mod endpoint;
 pub mod error;
 pub mod header;
 pub mod headers;
 mod id;
 pub mod message;
 pub mod method;
-mod serial;
+pub mod offer_answer;
 pub mod status;
+pub mod transaction;
 pub mod uri;
-pub mod usage;
 
-pub use endpoint::{Config, Event, Input, Output};
 pub use error::{ErrorKind, ParseError};
 pub use header::{HeaderName, Name};
 pub use headers::{Field, Headers};
@@ -25,7 +23,3 @@ pub use message::{Description, Message, Request, Response};
 pub use method::Method;
 pub use status::Status;
 pub use uri::{SipUri, Uri, UriRef};
-pub use usage::{
-    invitation::{InvitationEvent, Invite},
-    options::{Options, OptionsEvent},
-};
