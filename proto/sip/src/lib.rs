@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod endpoint;
 pub mod error;
 pub mod header;
 pub mod headers;
@@ -9,10 +10,13 @@ mod id;
 pub mod message;
 pub mod method;
 pub mod offer_answer;
+mod serial;
 pub mod status;
 pub mod transaction;
 pub mod uri;
+pub mod usage;
 
+pub use endpoint::{Config, Event, Input, Output};
 pub use error::{ErrorKind, ParseError};
 pub use header::{HeaderName, Name};
 pub use headers::{Field, Headers};
@@ -23,3 +27,7 @@ pub use message::{Description, Message, Request, Response};
 pub use method::Method;
 pub use status::Status;
 pub use uri::{SipUri, Uri, UriRef};
+pub use usage::{
+    invitation::{InvitationEvent, Invite},
+    options::{Options, OptionsEvent},
+};
