@@ -10,4 +10,5 @@
 mod codecs;
 mod digest;
 mod hygiene;
+mod proxy;
 mod world;

@@ -17,6 +17,10 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of the edge are open: what a node does not know it leaves alone"
+)]
 
 mod edge;
 mod faults;
@@ -26,6 +30,7 @@ mod invariant;
 mod link;
 mod node;
 mod script;
+pub mod server;
 mod tcp;
 mod trace;
 mod udp;
