@@ -526,3 +526,6 @@ fn element_len(value: &[u8]) -> usize {
 const MAX_NAME: usize = 1_024;
 /// Room for the headers of an ordinary message in one allocation.
 const USUAL_HEADERS: usize = 32;
+
+#[cfg(test)]
+mod tests;

@@ -198,3 +198,156 @@ impl Value for Address {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, uri::tests::sip_uri};
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<NameAddr<'_>, ParseError> {
+        NameAddr::parse(text.as_bytes())
+    }
+
+    fn printed(value: impl Value) -> Vec<u8> {
+        let mut out = Vec::new();
+        value.write_to(&mut out);
+        out
+    }
+
+    #[test]
+    fn names_brackets_and_parameters() {
+        for (text, name, uri, tag) in [
+            ("sip:a@h", None, "sip:a@h", None),
+            ("sip:a@h;tag=1", None, "sip:a@h", Some("1")),
+            ("sip:a@h ; tag = 1", None, "sip:a@h", Some("1")),
+            ("<sip:a@h;lr>", None, "sip:a@h;lr", None),
+            ("<sip:a@h;tag=0>;TAG=1", None, "sip:a@h;tag=0", Some("1")),
+            (
+                "Bob Smith <sip:a@h>;tag=1",
+                Some("Bob Smith"),
+                "sip:a@h",
+                Some("1"),
+            ),
+            ("caller<sip:a@h>", Some("caller"), "sip:a@h", None),
+            ("\"\"<sip:a@h>", Some(""), "sip:a@h", None),
+            (
+                "\"Bell, <Alexander>\" \t<sip:a@h?x=y,z>",
+                Some("Bell, <Alexander>"),
+                "sip:a@h?x=y,z",
+                None,
+            ),
+            (
+                r#""J \"Q\" \\" <sip:a@h>"#,
+                Some("J \"Q\" \\"),
+                "sip:a@h",
+                None,
+            ),
+            ("\"Jürgen\" <sip:a@h>", Some("Jürgen"), "sip:a@h", None),
+            ("Jürgen <sip:a@h>", Some("Jürgen"), "sip:a@h", None),
+            ("\"%Z%45\" <sip:a@h>", Some("%Z%45"), "sip:a@h", None),
+            (
+                "<tel:+1-201-555-0123>;tag=1",
+                None,
+                "tel:+1-201-555-0123",
+                Some("1"),
+            ),
+            (
+                "<http://h/x,y;z>;purpose=icon",
+                None,
+                "http://h/x,y;z",
+                None,
+            ),
+        ] {
+            let address = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(address.display_name().as_deref(), name, "{text}");
+            assert_eq!((address.uri.as_str(), address.tag()), (uri, tag), "{text}");
+        }
+        let latin1 = NameAddr::parse(b"\"J\xfcrgen\" <sip:a@h>;x=\"\xfc\"").unwrap();
+        assert_eq!(latin1.display_name().as_deref(), Some("J\u{fffd}rgen"));
+        assert_eq!(printed(latin1), b"\"J\xfcrgen\" <sip:a@h>;x=\"\xfc\"");
+    }
+
+    /// RFC 4475, 3.1.2: what must not be guessed at.
+    #[test]
+    fn what_is_no_address() {
+        for bad in [
+            "",
+            "\"Mr. J. User <sip:j.user@example.com>",
+            "sip:user@example.com?Route=%3Csip:sip.example.com%3E",
+            "sip:a@h,x",
+            "<sip:a@h",
+            "< sip:a@h>",
+            "<sip:a@h >",
+            "Bell, Alexander <sip:a@h>",
+            "\"Joe\" sip:a@h",
+            "<sip:a@h>;;",
+            "<sip:a@h>;",
+            "<sip:a@h>x",
+            "<sip:a@h> x",
+            "<>",
+            "alan@jasomi.com",
+            "*",
+            "<sip:a@h>;tag=",
+            "<sip:a@h>;tag=\"x",
+            "<sip:a@h>;ta g=1",
+        ] {
+            assert_eq!(
+                parse(bad).map_err(|error| error.kind),
+                Err(ErrorKind::Syntax),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn star_is_a_contact_only() {
+        assert_eq!(ContactValue::parse(b"*"), Ok(ContactValue::All));
+        assert!(matches!(
+            ContactValue::parse(b"<sip:a@h>;expires=5"),
+            Ok(ContactValue::Address(_))
+        ));
+    }
+
+    #[test]
+    fn ours_is_quoted_as_it_must_be() {
+        let address = Address::new("sip:a@h".parse().unwrap())
+            .with_display("A \"b\"\r\nEvil: \\")
+            .with_tag("1")
+            .with_param("x", Some("a b"))
+            .with_param("bad name", None);
+        let out = printed(&address);
+        assert_eq!(
+            out,
+            br#""A \"b\"  Evil: \\" <sip:a@h>;tag=1;x="a b";bad-name"#
+        );
+        let again = NameAddr::parse(&out).unwrap();
+        assert_eq!(again.display_name().as_deref(), Some("A \"b\"  Evil: \\"));
+        assert_eq!(again.params.text("x").as_deref(), Some("a b"));
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_reading_give_the_same(
+            display in proptest::option::of("[^\r\n]{0,12}"),
+            uri in sip_uri(),
+            params in proptest::collection::vec(("[a-z0-9!%]{1,6}", proptest::option::of("[^\r\n]{0,8}")), 0..4),
+        ) {
+            let address = Address { display, uri: uri.to_uri().unwrap(), params };
+            let out = printed(&address);
+            let read = NameAddr::parse(&out).unwrap();
+            prop_assert_eq!(&read.to_address(), &address);
+            prop_assert_eq!(printed(read), out);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(address) = NameAddr::parse(&bytes) {
+                let out = printed(address);
+                let again = NameAddr::parse(&out).unwrap();
+                prop_assert_eq!((again.display, again.uri), (address.display, address.uri));
+                prop_assert!(again.params.iter().eq(address.params.iter()));
+            }
+        }
+    }
+}

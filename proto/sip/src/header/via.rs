@@ -39,12 +39,14 @@ impl<'a> Via<'a> {
     }
 
     /// True if the branch is unique by itself (RFC 3261, 8.1.1.7); else RFC 2543 rules match.
+    ///
+    /// A cookie with nothing behind it is none (RFC 4475, 3.2.1).
     pub fn has_cookie(&self) -> bool {
         // RFC 3261, 7.3.1: tokens are compared in any case.
         let cookie = |branch: &str| {
-            branch
-                .get(..7)
-                .is_some_and(|start| start.eq_ignore_ascii_case(COOKIE))
+            let start = branch.get(..COOKIE.len());
+            branch.len() > COOKIE.len()
+                && start.is_some_and(|start| start.eq_ignore_ascii_case(COOKIE))
         };
         self.branch().is_some_and(cookie)
     }
@@ -199,3 +201,173 @@ impl Value for Via<'_> {
 
 /// RFC 3261, 8.1.1.7: marks branches that are unique by themselves.
 pub const COOKIE: &str = "z9hG4bK";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn via(text: &str) -> Via<'_> {
+        Via::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn printed(value: impl Value) -> String {
+        let mut out = Vec::new();
+        value.write_to(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn parts() {
+        let text = "SIP/2.0/UDP pc33.atlanta.com:5066;branch=z9hG4bK776asdhds;received=192.0.2.1;rport=9988;maddr=239.0.0.1";
+        let full = via(text);
+        assert_eq!(
+            (full.transport, full.known_transport()),
+            ("UDP", Some(Transport::Udp))
+        );
+        assert_eq!(full.sent_by().to_string(), "pc33.atlanta.com:5066");
+        assert_eq!(
+            (full.branch(), full.has_cookie()),
+            (Some("z9hG4bK776asdhds"), true)
+        );
+        assert_eq!(full.received(), Some([192, 0, 2, 1].into()));
+        assert_eq!(
+            (full.rport(), full.maddr()),
+            (Some(Some(9988)), Some("239.0.0.1"))
+        );
+        assert_eq!(printed(full), text);
+        let bare = via("SIP/2.0/SCTP host;rport");
+        assert_eq!(
+            (bare.known_transport(), bare.port, bare.rport()),
+            (None, None, Some(None))
+        );
+        assert_eq!(
+            (bare.branch(), bare.has_cookie(), bare.received()),
+            (None, false, None)
+        );
+    }
+
+    #[test]
+    fn white_space_wherever_the_grammar_has_it() {
+        let spaced =
+            via("sip / 2.0\t/ TCP   [2001:db8::9:1] : 5060 ; branch = z9hG4bK9ikj8 ;ttl= 1");
+        assert_eq!(
+            printed(spaced),
+            "SIP/2.0/TCP [2001:db8::9:1]:5060;branch=z9hG4bK9ikj8;ttl=1"
+        );
+    }
+
+    #[test]
+    fn received_with_and_without_brackets() {
+        let ip = "2001:db8::9:255".parse().ok();
+        assert_eq!(
+            via("SIP/2.0/UDP a;received=[2001:db8::9:255];branch=1").received(),
+            ip
+        );
+        assert_eq!(
+            via("SIP/2.0/UDP a;received=2001:db8::9:255;branch=1").received(),
+            ip
+        );
+        assert_eq!(via("SIP/2.0/UDP a;received=nobody").received(), None);
+    }
+
+    #[test]
+    fn what_is_no_via() {
+        for bad in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP ",
+            "SIP/2.0 UDP a",
+            "SIP/7.0/UDP a",
+            "HTTP/1.1/TCP a",
+            "SIP/2.0/UDP a:",
+            "SIP/2.0/UDP a:65536",
+            "SIP/2.0/UDP a b",
+            "SIP/2.0/UDP 192.0.2.15;;",
+            "SIP/2.0/UDP a;branch=",
+            "SIP/2.0/UDP a;=x",
+            "SIP/2.0/UDP [::1;branch=x",
+            "SIP/2.0/UDP a;x=\"open",
+            "SIP/2.0/UDP a,",
+            "SIP/2.0/ a",
+        ] {
+            assert!(Via::parse(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+        let salvaged = Via::salvage(b"SIP/7.0/UDP 192.0.2.15:5070;;,;,,").unwrap();
+        assert_eq!(
+            (salvaged.transport, salvaged.sent_by().to_string()),
+            ("UDP", "192.0.2.15:5070".into())
+        );
+        assert_eq!(Via::salvage(b"nonsense"), None);
+    }
+
+    /// RFC 3261, 18.2.1 and RFC 3581, 4.
+    #[test]
+    fn a_server_says_where_the_request_came_from() {
+        let source = "192.0.2.1:9988".parse().unwrap();
+        let stamped = |text: &str| String::from_utf8(via(text).stamped(source)).unwrap();
+        assert_eq!(
+            stamped("SIP/2.0/UDP 192.0.2.1;branch=1"),
+            "SIP/2.0/UDP 192.0.2.1;branch=1"
+        );
+        assert_eq!(
+            stamped("SIP/2.0/UDP 10.1.1.1:4540;branch=1"),
+            "SIP/2.0/UDP 10.1.1.1:4540;branch=1;received=192.0.2.1"
+        );
+        assert_eq!(
+            stamped("SIP/2.0/UDP host;branch=1"),
+            "SIP/2.0/UDP host;branch=1;received=192.0.2.1"
+        );
+        assert_eq!(
+            stamped("SIP/2.0/UDP 192.0.2.1;rport;x=\"y\";branch=1"),
+            "SIP/2.0/UDP 192.0.2.1;x=\"y\";branch=1;received=192.0.2.1;rport=9988"
+        );
+        // What the sender claims does not stay.
+        assert_eq!(
+            stamped("SIP/2.0/UDP a;Received=203.0.113.9;rport=1"),
+            "SIP/2.0/UDP a;received=192.0.2.1;rport=9988"
+        );
+        let v6 = via("SIP/2.0/TCP a;rport").stamped("[2001:db8::1]:5060".parse().unwrap());
+        assert_eq!(
+            via(std::str::from_utf8(&v6).unwrap()).received(),
+            "2001:db8::1".parse().ok()
+        );
+    }
+
+    #[test]
+    fn ours_is_one() {
+        let sent_by = HostPort::new(Host::Ip([192, 0, 2, 1].into()), Some(5060));
+        let text = Via::ours(Transport::Tls, &sent_by, "z9hG4bKx");
+        assert_eq!(text, "SIP/2.0/TLS 192.0.2.1:5060;branch=z9hG4bKx;rport");
+        assert_eq!(
+            (via(&text).has_cookie(), via(&text).rport()),
+            (true, Some(None))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_reading_give_the_same(
+            transport in "[A-Z]{1,6}",
+            host in prop_oneof!["[a-z]{1,8}(\\.[a-z]{1,4})?", Just("[2001:db8::1]".to_owned())],
+            port in any::<Option<u16>>(),
+            params in "(;[a-z!%]{1,6}(=([a-zA-Z0-9./:]{1,8}|\"([^\"\\\\]|\\\\.){0,8}\"))?){0,4}",
+        ) {
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            let text = format!("SIP/2.0/{transport} {host}{port}{params}");
+            prop_assert_eq!(printed(via(&text)), text);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let bytes = [b"SIP/2.0/UDP a", &bytes[..]].concat();
+            if let Ok(via) = Via::parse(&bytes) {
+                let mut out = Vec::new();
+                via.write_to(&mut out);
+                let again = Via::parse(&out).unwrap();
+                prop_assert!(via.params.iter().eq(again.params.iter()));
+                prop_assert_eq!(via.sent_by(), again.sent_by());
+            }
+        }
+    }
+}

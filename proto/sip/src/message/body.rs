@@ -212,3 +212,6 @@ pub const MAX_PARTS: usize = 32;
 const MAX_DEPTH: usize = 4;
 /// Encodings that change nothing (RFC 2045, 6.1; RFC 3261, 20.12).
 const IDENTITY: [&[u8]; 4] = [b"identity", b"binary", b"8bit", b"7bit"];
+
+#[cfg(test)]
+mod tests;

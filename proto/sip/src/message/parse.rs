@@ -45,7 +45,7 @@ impl Message {
                 uri: (from, to),
             } => Self::Request(Request {
                 method,
-                uri: Uri::from_bytes(bytes.slice(from..to)).map_err(|error| error.shifted(from))?,
+                uri: request_uri(&bytes, from, to)?,
                 headers,
                 body,
             }),
@@ -59,6 +59,15 @@ impl Message {
                 body,
             }),
         })
+    }
+}
+
+/// RFC 3261, 19.1.1: no headers in a Request-URI (RFC 4475, 3.1.2.11).
+fn request_uri(bytes: &Bytes, from: usize, to: usize) -> Result<Uri, ParseError> {
+    let uri = Uri::from_bytes(bytes.slice(from..to)).map_err(|error| error.shifted(from))?;
+    match uri.headers().is_empty() {
+        true => Ok(uri),
+        false => Err(ParseError::syntax("Request-URI without headers", from)),
     }
 }
 
@@ -384,13 +393,12 @@ pub(super) struct LineEnd {
 pub(super) fn find_line_end(bytes: &[u8], from: usize) -> Result<LineEnd, ParseError> {
     let limit = bytes.len().min(MAX_HEAD);
     let head = &bytes[..limit];
-    let Some(at) = find_cr_or_lf(head, from) else {
-        return Err(match limit < bytes.len() {
-            true => ParseError::new(ErrorKind::HeadTooLarge, "length of the headers", limit),
-            false => ParseError::syntax("end of line", limit),
-        });
+    let missing = || match limit < bytes.len() {
+        true => ParseError::new(ErrorKind::HeadTooLarge, "length of the headers", limit),
+        false => ParseError::syntax("end of line", limit),
     };
-    match (head[at], bytes.get(at + 1)) {
+    let at = find_cr_or_lf(head, from).ok_or_else(missing)?;
+    match (head[at], head.get(at + 1)) {
         (b'\n', _) => Ok(LineEnd {
             text: at,
             next: at + 1,
@@ -399,6 +407,7 @@ pub(super) fn find_line_end(bytes: &[u8], from: usize) -> Result<LineEnd, ParseE
             text: at,
             next: at + 2,
         }),
+        (_, None) => Err(missing()),
         _ => Err(ParseError::syntax("LF behind CR", at + 1)),
     }
 }

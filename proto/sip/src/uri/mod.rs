@@ -372,3 +372,6 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
         .collect();
     Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -249,19 +249,32 @@ fn check(text: &[u8], mut at: usize, class: u8, what: &'static str) -> Result<us
     Ok(at)
 }
 
-/// True for what needs no escape in a user part or password.
+/// True for what the grammar lets stand in a user part: nothing merely tolerated is written.
 pub(super) const fn is_user(byte: u8) -> bool {
-    byte < 0x80 && CLASS[byte as usize] & USER != 0
+    is_password(byte) || matches!(byte, b';' | b'?' | b'/')
 }
 
-/// True for what needs no escape in a parameter.
+/// True for what the grammar lets stand in a password.
+pub(super) const fn is_password(byte: u8) -> bool {
+    is_unreserved(byte) || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',')
+}
+
+/// True for what the grammar lets stand in a parameter.
 pub(super) const fn is_param(byte: u8) -> bool {
-    byte < 0x80 && CLASS[byte as usize] & PARAM != 0
+    is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$')
 }
 
-/// True for what needs no escape in a header.
+/// True for what the grammar lets stand in a header.
 pub(super) const fn is_header(byte: u8) -> bool {
-    byte < 0x80 && CLASS[byte as usize] & HEADER != 0
+    is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b'?' | b':' | b'+' | b'$')
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
+        )
 }
 
 const HOST: u8 = 1;
@@ -275,41 +288,18 @@ const CLASS: [u8; 256] = {
     while n < 256 {
         let b = n as u8;
         let mut class = 0;
-        let unreserved = b.is_ascii_alphanumeric()
-            || matches!(
-                b,
-                b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
-            );
         // Not in the grammar, but seen (star codes, names in UTF-8), and without another meaning there.
         let tolerated = b >= 0x80 || matches!(b, b'#' | b'^' | b'`' | b'|' | b'{' | b'}');
         if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
             class |= HOST;
         }
-        if unreserved
-            || tolerated
-            || matches!(
-                b,
-                b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/' | b'[' | b']'
-            )
-        {
+        if is_user(b) || tolerated || matches!(b, b'[' | b']') {
             class |= USER;
         }
-        if unreserved
-            || tolerated
-            || matches!(
-                b,
-                b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$' | b',' | b'@'
-            )
-        {
+        if is_param(b) || tolerated || matches!(b, b',' | b'@') {
             class |= PARAM;
         }
-        if unreserved
-            || tolerated
-            || matches!(
-                b,
-                b'[' | b']' | b'/' | b'?' | b':' | b'+' | b'$' | b';' | b',' | b'@'
-            )
-        {
+        if is_header(b) || tolerated || matches!(b, b';' | b',' | b'@') {
             class |= HEADER;
         }
         table[n] = class;

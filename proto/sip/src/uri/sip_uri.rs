@@ -119,7 +119,7 @@ impl fmt::Display for SipUri {
             escape(f, user, parse::is_user)?;
             if let Some(password) = &self.password {
                 f.write_str(":")?;
-                escape(f, password, parse::is_user)?;
+                escape(f, password, parse::is_password)?;
             }
             f.write_str("@")?;
         }
