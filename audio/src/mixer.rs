@@ -26,6 +26,8 @@ pub struct Mixer {
     groups: Vec<Vec<i32>>,
     /// The groups must be found again.
     is_rewired: bool,
+    /// What one port is to hear, before and after clipping.
+    total: Vec<i32>,
     mixed: Vec<i16>,
     stats: MixerStats,
 }
@@ -96,6 +98,7 @@ impl Mixer {
             bridges: Bridges::default(),
             groups: Vec::new(),
             is_rewired: false,
+            total: vec![0; rate as usize / 100],
             mixed: vec![0; rate as usize / 100],
             stats: MixerStats::default(),
         })
@@ -239,7 +242,8 @@ impl Mixer {
         }
         for slot in self.ports.values_mut() {
             if slot.settings.hears && !slot.groups.is_empty() {
-                self.stats.clipped += slot.hear(&self.groups, &mut self.mixed);
+                let (total, mixed) = (&mut self.total, &mut self.mixed);
+                self.stats.clipped += slot.hear(&self.groups, total, mixed);
             }
         }
     }
@@ -320,22 +324,30 @@ impl Slot {
     }
 
     /// Gives the port what all others in its groups say; counts clipped samples.
-    fn hear(&mut self, sums: &[Vec<i32>], mixed: &mut [i16]) -> u64 {
+    fn hear(&mut self, sums: &[Vec<i32>], total: &mut [i32], mixed: &mut [i16]) -> u64 {
         let own = self.groups.len() as i32;
-        let volume = i64::from(self.settings.heard_volume);
-        let mut clipped = 0;
-        for (place, sample) in mixed.iter_mut().enumerate() {
-            let all: i32 = self.groups.iter().map(|&group| sums[group][place]).sum();
-            let mut sum = all - i32::from(self.spoken[place]) * own;
-            if volume != 100 {
-                let scaled = i64::from(sum) * volume / 100;
-                sum = scaled.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        for (total, &sample) in total.iter_mut().zip(&self.spoken) {
+            *total = -i32::from(sample) * own;
+        }
+        for &group in &self.groups {
+            for (total, &sum) in total.iter_mut().zip(&sums[group]) {
+                *total += sum;
             }
-            *sample = saturated(sum);
-            clipped += u64::from(i32::from(*sample) != sum);
+        }
+        let volume = i64::from(self.settings.heard_volume);
+        if volume != 100 {
+            for total in total.iter_mut() {
+                let scaled = i64::from(*total) * volume / 100;
+                *total = scaled.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+            }
+        }
+        let mut clipped = 0u16;
+        for (sample, &total) in mixed.iter_mut().zip(&*total) {
+            *sample = saturated(total);
+            clipped += u16::from(i32::from(*sample) != total);
         }
         self.port.push(mixed);
-        clipped
+        clipped.into()
     }
 }
 

@@ -9,9 +9,9 @@ use g711::{G711, Law};
 
 /// Turns samples into payloads and back, one direction of each a value.
 ///
-/// A codec is a pure machine: feed it 16-bit mono samples at [`sample_rate`](Self::sample_rate),
-/// or payloads in the order in which they are to be heard. Both directions append to the buffer
-/// of the caller, so that a steady stream allocates nothing.
+/// A codec is a pure machine: feed it 16-bit mono samples at [`Description::sample_rate`], or
+/// payloads in the order in which they are to be heard. Both directions append to the buffer of
+/// the caller, so that a steady stream allocates nothing.
 pub trait Codec: fmt::Debug + Send {
     /// Says how the codec is named in a session description.
     fn description(&self) -> &'static Description;

@@ -28,7 +28,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Sound, WaveError> {
     parse(&bytes)
 }
 
-/// Reads a WAV file that is in memory; see [`read`].
+/// Reads a WAV file that is in memory; see [`read`](read()).
 ///
 /// # Errors
 /// [`WaveError::Format`] says what is wrong and where.

@@ -21,7 +21,7 @@ pub fn write(path: impl AsRef<Path>, sound: &Sound) -> Result<(), WaveError> {
 /// Writes 16-bit mono PCM bit by bit.
 ///
 /// The lengths are filled in by [`finish`](Self::finish); without it the file still can be read,
-/// by [`read`](super::read) and most others.
+/// by [`read`](super::read()) and most others.
 #[derive(Debug)]
 pub struct Writer<W: Write + Seek> {
     output: W,
