@@ -11,4 +11,5 @@ mod codecs;
 mod digest;
 mod hygiene;
 mod proxy;
+mod sdp;
 mod world;

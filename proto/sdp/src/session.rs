@@ -26,7 +26,8 @@ pub struct Session {
     pub connection: Option<Connection>,
     /// Bandwidth of the whole session (`b=`).
     pub bandwidth: Vec<Bandwidth>,
-    /// When the session takes place (`t=`, `r=`, `z=`); empty for `t=0 0`, a session without end.
+    /// When the session takes place (`t=`, `r=`, `z=`); empty for a single `t=0 0`, a session
+    /// without end, which is never read as a [`Time`].
     pub times: Vec<Time>,
     /// The obsolete key line (`k=`), kept and not used (RFC 8866, section 5.12); empty for none.
     pub key: Text,

@@ -73,7 +73,8 @@ pub(super) fn trim_end(bytes: &[u8], from: usize, end: usize) -> usize {
     end
 }
 
-/// Walks the fields of a line, which one or more spaces part.
+/// Walks the fields of a line, which one or more spaces part; a tab beside a space
+/// belongs to no field.
 pub(super) struct Fields<'a> {
     bytes: &'a [u8],
     rest: Range<usize>,
@@ -103,9 +104,10 @@ impl Iterator for Fields<'_> {
             return None;
         }
         let end = find(self.bytes, b' ', start, self.rest.end);
+        let field = start..trim_end(self.bytes, start, end);
         // The space behind the field is consumed with it.
         self.rest.start = (end + 1).min(self.rest.end);
-        Some(start..end)
+        Some(field)
     }
 }
 
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn fields_between_spaces() {
-        let text = b" audio  0 RTP/AVP 8";
+        let text = b" audio\t  0 \tRTP/AVP 8";
         let mut fields = Fields::new(text, 0..text.len());
         let walked: Vec<&[u8]> = fields.by_ref().map(|range| &text[range]).collect();
         assert_eq!(walked, [b"audio".as_slice(), b"0", b"RTP/AVP", b"8"]);

@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
                     time.repeats.push(text);
                 }
             }
-            (b'z', None) => {
+            (b'z', None) if !text.is_empty() => {
                 if let Some(time) = self.explicit_time() {
                     keep_first(&mut time.zone, text);
                 }
@@ -330,20 +330,23 @@ impl<'a> Reader<'a> {
             self.session.times.push(permanent());
             self.permanent = false;
         }
-        if self.session.times.is_empty() && self.text(value.clone()) == "0 0" {
+        let mut fields = line::Fields::new(self.source.as_bytes(), value);
+        // A missing time is 0, too.
+        let start = fields
+            .next()
+            .filter(|field| self.text(field.clone()) != "0");
+        let stop = fields
+            .next()
+            .filter(|field| self.text(field.clone()) != "0");
+        if start.is_none() && stop.is_none() && self.session.times.is_empty() {
             self.permanent = true;
             return;
         }
-        let mut fields = line::Fields::new(self.source.as_bytes(), value);
-        let mut field = || {
-            fields
-                .next()
-                .map_or(Text::fixed("0"), |field| self.part(field))
-        };
-        let (start, stop) = (field(), field());
+        let part =
+            |field: Option<Range<usize>>| field.map_or(Text::fixed("0"), |field| self.part(field));
         let time = Time {
-            start,
-            stop,
+            start: part(start),
+            stop: part(stop),
             ..permanent()
         };
         self.session.times.push(time);
