@@ -12,4 +12,5 @@ mod digest;
 mod hygiene;
 mod proxy;
 mod sdp;
+mod torture;
 mod world;
