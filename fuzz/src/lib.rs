@@ -8,16 +8,22 @@
 #![forbid(unsafe_code)]
 
 mod offer_answer;
+mod rtp_rtcp;
 mod sdp;
 
 pub use self::offer_answer::offer_answer;
+pub use self::rtp_rtcp::rtp_rtcp;
 pub use self::sdp::sdp;
 
 /// A fuzz body: panics when a promise does not hold.
 pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and its folder in `corpus/`.
-pub const BODIES: &[(&str, Body)] = &[("offer_answer", offer_answer), ("sdp", sdp)];
+pub const BODIES: &[(&str, Body)] = &[
+    ("offer_answer", offer_answer),
+    ("rtp_rtcp", rtp_rtcp),
+    ("sdp", sdp),
+];
 
 /// Runs a body over the files named on the command line.
 ///

@@ -11,6 +11,7 @@ mod codecs;
 mod digest;
 mod hygiene;
 mod proxy;
+mod rtp;
 mod sdp;
 mod torture;
 mod world;

@@ -3,6 +3,8 @@ use crate::rtcp::{
     Compound, Packet as Rtcp, ReportBlock, SenderInfo, write_bye, write_cname, write_report,
 };
 
+mod group;
+
 #[expect(
     clippy::disallowed_methods,
     reason = "an arbitrary origin for a virtual clock"

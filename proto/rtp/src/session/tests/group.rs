@@ -158,8 +158,18 @@ fn leaving_says_bye_if_anybody_knows_us() {
     end.session.leave(end.now);
     end.session.leave(end.now);
     let compound = compounds(end.outputs()).next().unwrap();
-    let packets: Vec<_> = Compound::parse(&compound).unwrap().packets().map(Result::unwrap).collect();
-    assert!(matches!(packets[..], [Rtcp::SenderReport(_), Rtcp::Sdes(_), Rtcp::Bye(_)]), "{packets:?}");
+    let packets: Vec<_> = Compound::parse(&compound)
+        .unwrap()
+        .packets()
+        .map(Result::unwrap)
+        .collect();
+    assert!(
+        matches!(
+            packets[..],
+            [Rtcp::SenderReport(_), Rtcp::Sdes(_), Rtcp::Bye(_)]
+        ),
+        "{packets:?}"
+    );
     assert_eq!(
         end.hear(&rtp(9, 0, 1, 0, b"x")),
         Received::Ignored(Ignored::Left)

@@ -1,0 +1,174 @@
+//! RTP, RTCP, telephone events and receiver statistics against vectors that were computed elsewhere.
+
+use base::{Clock, Rng};
+use bytes::Bytes;
+use rtp::{
+    Config, EventReceiver, Frame, Kind, Output, Packet, PayloadType, Received, Session,
+    rtcp::{self, Compound},
+};
+use serde_json::Value;
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+fn load() -> Option<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors/rtp/rtp.json");
+    let Ok(text) = fs::read_to_string(&path) else {
+        println!("skipped: no {}", path.display());
+        return None;
+    };
+    Some(serde_json::from_str(&text).expect("valid JSON"))
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().expect("a list")
+}
+
+fn hex(value: &Value) -> Vec<u8> {
+    let text = value.as_str().expect("hexadecimal text");
+    let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("two digits");
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
+fn session(now: Instant) -> Session {
+    let types = [0, 101].map(|number| PayloadType {
+        number,
+        clock_rate: 8_000,
+    });
+    let clock = Clock::new(now, Duration::from_secs(1_800_000_000));
+    let config = Config::new(8_000, types.into());
+    Session::new(now, config, clock, Rng::from_seed([1; 32]))
+}
+
+fn hear(session: &mut Session, now: Instant, datagram: Vec<u8>) -> Frame {
+    let from = SocketAddr::from(([192, 0, 2, 1], 4_000));
+    match session.handle_rtp(now, from, Bytes::from(datagram)) {
+        Received::Media(frame) => frame,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn packets_are_read_or_refused() {
+    let Some(vectors) = load() else { return };
+    for case in list(&vectors, "rtp") {
+        let (bytes, expect) = (hex(&case["hex"]), &case["expect"]);
+        assert_eq!(Kind::of(&bytes), Kind::Rtp);
+        let packet = Packet::parse(&bytes).unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(packet.payload(), hex(&expect["payload"]), "{case}");
+        let header = packet.header;
+        for (key, value) in [
+            ("pt", u64::from(header.payload_type)),
+            ("seq", u64::from(header.sequence)),
+            ("ts", u64::from(header.timestamp)),
+            ("ssrc", u64::from(header.ssrc)),
+            ("padding", u64::from(packet.padding())),
+        ] {
+            assert!(
+                expect[key].is_null() || expect[key] == value,
+                "{case}: {key}"
+            );
+        }
+    }
+    for case in list(&vectors, "rtp_negative") {
+        assert!(Packet::parse(&hex(&case["hex"])).is_err(), "{case}");
+    }
+}
+
+#[test]
+fn compound_packets_are_read_or_refused() {
+    let Some(vectors) = load() else { return };
+    for case in list(&vectors, "rtcp") {
+        let bytes = hex(&case["hex"]);
+        assert_eq!(Kind::of(&bytes), Kind::Rtcp);
+        let compound = Compound::parse(&bytes);
+        if case["error"] == true {
+            assert!(compound.is_err(), "{case}");
+            continue;
+        }
+        let compound = compound.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let reason = compound.packets().find_map(|packet| match packet {
+            Ok(rtcp::Packet::Bye(bye)) => bye.reason().map(<[u8]>::to_vec),
+            Ok(_) => None,
+            Err(error) => panic!("{case}: {error}"),
+        });
+        let expected = case["expect"]["bye_reason"]
+            .as_str()
+            .map(|text| text.as_bytes().to_vec());
+        assert_eq!(reason, expected, "{case}");
+    }
+}
+
+#[test]
+fn telephone_events_are_heard_once() {
+    let Some(vectors) = load() else { return };
+    let now = Instant::now();
+    let mut session = session(now);
+    let mut events = EventReceiver::new();
+    for case in list(&vectors, "dtmf_rfc4733") {
+        for packet in list(case, "packets") {
+            events.handle_frame(&hear(&mut session, now, hex(packet)));
+        }
+        let heard: String = std::iter::from_fn(|| events.poll_output())
+            .map(|event| char::from(event.digit))
+            .collect();
+        assert_eq!(Some(heard.as_str()), case["digit"].as_str());
+    }
+    assert_eq!(session.statistics().packets_lost, 0);
+}
+
+/// RFC 3550, A.3 and A.8: what the report says after a train of packets with gaps and jitter.
+#[test]
+fn the_report_counts_loss_and_jitter() {
+    let Some(vectors) = load() else { return };
+    let (stats, expected) = (
+        &vectors["receiver_stats"],
+        &vectors["receiver_stats"]["expected"],
+    );
+    let start = Instant::now();
+    let mut now = start;
+    let mut session = session(start);
+    for packet in list(stats, "packets") {
+        let number = |key: &str| packet[key].as_u64().expect("a number");
+        let mut bytes = vec![0x80, 0];
+        bytes.extend((number("seq") as u16).to_be_bytes());
+        bytes.extend((number("rtp_ts") as u32).to_be_bytes());
+        bytes.extend([0, 0, 0, 9]);
+        bytes.extend([0xff; 160]);
+        // One unit of the clock is 125 microseconds.
+        now = start + Duration::from_micros(number("arrival_ts") * 125);
+        hear(&mut session, now, bytes);
+    }
+    let report = std::iter::from_fn(|| {
+        now = now.max(session.poll_timeout().expect("a schedule").at);
+        session.handle_timeout(now);
+        Some(
+            std::iter::from_fn(|| session.poll_output()).find_map(|output| match output {
+                Output::Rtcp(compound) => Some(compound),
+                _ => None,
+            }),
+        )
+    })
+    .find_map(|report| report)
+    .expect("a report");
+    let compound = Compound::parse(&report).expect("a compound packet");
+    let Some(Ok(rtcp::Packet::ReceiverReport(report))) = compound.packets().next() else {
+        panic!("{compound:?}")
+    };
+    let block = report.blocks.iter().next().expect("a block");
+    assert_eq!(expected["cumulative_lost"], block.cumulative_lost);
+    assert_eq!(expected["extended_highest_seq"], block.highest_sequence);
+    let jitter = expected["jitter_float"].as_f64().expect("a number");
+    assert_eq!(block.jitter, jitter as u32);
+    let statistics = session.statistics();
+    assert!(
+        (statistics.jitter_ms * 8.0 - jitter).abs() < 1e-6,
+        "{}",
+        statistics.jitter_ms * 8.0
+    );
+    assert_eq!(expected["received"], statistics.packets_received);
+    assert_eq!(expected["cumulative_lost"], statistics.packets_lost);
+}
