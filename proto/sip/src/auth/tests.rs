@@ -201,7 +201,7 @@ fn a_realm_cannot_go_below_what_it_accepted() {
 
 impl Agent {
     /// Asks without remembering.
-    fn clone_challenge(&mut self, headers: &str) -> Result<(), Refusal> {
+    fn clone_challenge(&self, headers: &str) -> Result<(), Refusal> {
         let mut copy = Self {
             keyring: self.keyring.clone(),
             authentication: self.authentication.clone(),
