@@ -1,25 +1,12 @@
-//! Finding line ends and fields, eight bytes at a time where it pays.
+//! Finding line ends and fields, eight bytes at a time.
 
 use std::ops::Range;
 
 /// The place of the first line end (CR, LF or NUL) at or behind `from`, or the length.
 pub(super) fn end(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(word) = word(bytes, at) {
-        // The high bit of each byte below 14 is set; of the bytes before the first such byte, none.
-        let candidates = word.wrapping_sub(ONES * 14) & !word & HIGHS;
-        if candidates == 0 {
-            at += 8;
-            continue;
-        }
-        at += candidates.trailing_zeros() as usize / 8;
-        if is_end(bytes[at]) {
-            return at;
-        }
-        at += 1;
-    }
-    while at < bytes.len() && !is_end(bytes[at]) {
-        at += 1;
+    let mut at = first_below(bytes, b'\r' + 1, 0, from, bytes.len());
+    while at < bytes.len() && !matches!(bytes[at], b'\r' | b'\n' | b'\0') {
+        at = first_below(bytes, b'\r' + 1, 0, at + 1, bytes.len());
     }
     at
 }
@@ -34,21 +21,7 @@ pub(super) fn next(bytes: &[u8], end: usize) -> usize {
 
 /// The place of the first `byte` in `from..end`, or `end`.
 pub(super) fn find(bytes: &[u8], byte: u8, from: usize, end: usize) -> usize {
-    let mut at = from;
-    while at < end {
-        let Some(word) = word(bytes, at) else {
-            let found = bytes[at..end].iter().position(|other| *other == byte);
-            return found.map_or(end, |place| at + place);
-        };
-        // The high bit of the first zero byte is set; of the bytes before it, none.
-        let difference = word ^ (ONES * u64::from(byte));
-        let zeros = difference.wrapping_sub(ONES) & !difference & HIGHS;
-        if zeros != 0 {
-            return end.min(at + zeros.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    end
+    first_below(bytes, 1, byte, from, end)
 }
 
 /// The place of the first byte in `from..end` that is no blank, or `end`.
@@ -60,10 +33,6 @@ pub(super) fn skip_blanks(bytes: &[u8], from: usize, end: usize) -> usize {
     at
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
 /// The end of the line `from..end` without the blanks there.
 pub(super) fn trim_end(bytes: &[u8], from: usize, end: usize) -> usize {
     let mut end = end;
@@ -73,8 +42,7 @@ pub(super) fn trim_end(bytes: &[u8], from: usize, end: usize) -> usize {
     end
 }
 
-/// Walks the fields of a line, which one or more spaces part; a tab beside a space
-/// belongs to no field.
+/// Walks the fields of a line, which blanks part.
 pub(super) struct Fields<'a> {
     bytes: &'a [u8],
     rest: Range<usize>,
@@ -85,13 +53,13 @@ impl<'a> Fields<'a> {
         Self { bytes, rest: line }
     }
 
-    /// An upper bound of how many fields are left; exact if single spaces part them.
+    /// How many fields are left, at most; exact if single blanks part them.
     pub(super) fn count_left(&self) -> usize {
         if self.rest.is_empty() {
             return 0;
         }
         let rest = &self.bytes[self.rest.clone()];
-        rest.iter().filter(|byte| **byte == b' ').count() + 1
+        rest.iter().filter(|byte| is_blank(**byte)).count() + 1
     }
 }
 
@@ -103,24 +71,39 @@ impl Iterator for Fields<'_> {
         if start == self.rest.end {
             return None;
         }
-        let end = find(self.bytes, b' ', start, self.rest.end);
-        let field = start..trim_end(self.bytes, start, end);
-        // The space behind the field is consumed with it.
+        let end = first_below(self.bytes, b' ' + 1, 0, start, self.rest.end);
+        // The blank behind the field is consumed with it.
         self.rest.start = (end + 1).min(self.rest.end);
-        Some(field)
+        Some(start..end)
     }
 }
 
-pub(super) fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
+/// A space, a tab or another control byte, none of which means anything in SDP.
+fn is_blank(byte: u8) -> bool {
+    byte <= b' '
 }
 
-fn is_end(byte: u8) -> bool {
-    matches!(byte, b'\r' | b'\n' | b'\0')
+/// The place of the first byte in `from..end` that is below `limit`, which is at most 128, once the
+/// bits of `flip` are flipped in it; or `end`.
+fn first_below(bytes: &[u8], limit: u8, flip: u8, from: usize, end: usize) -> usize {
+    let mut at = from;
+    while at < end {
+        let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
+            let found = bytes[at..end].iter().position(|byte| byte ^ flip < limit);
+            return found.map_or(end, |place| at + place);
+        };
+        let word = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(flip));
+        // The high bit of the first byte below the limit is set; of the bytes before it, none.
+        let below = word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7);
+        if below != 0 {
+            return end.min(at + below.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    end
 }
 
 const ONES: u64 = u64::from_le_bytes([1; 8]);
-const HIGHS: u64 = ONES << 7;
 
 #[cfg(test)]
 mod tests {

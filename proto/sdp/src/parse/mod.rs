@@ -330,6 +330,11 @@ impl<'a> Reader<'a> {
             self.session.times.push(permanent());
             self.permanent = false;
         }
+        // The usual case, before the fields are looked for.
+        if self.session.times.is_empty() && self.text(value.clone()) == "0 0" {
+            self.permanent = true;
+            return;
+        }
         let mut fields = line::Fields::new(self.source.as_bytes(), value);
         // A missing time is 0, too.
         let start = fields
