@@ -13,8 +13,8 @@
 //! | [`speech`] | something like speech, for tests |
 //! | [`Sound`], [`resample`] | sound in memory, and its sample rate |
 //!
-//! All of it except [`Engine`] is made of plain machines: no clock, no thread, no lock. All sound is
-//! mono, in samples of 16 bits.
+//! All of it except [`Engine`] is made of plain machines: no clock, no thread, no lock. All sound
+//! is mono, in samples of 16 bits.
 //!
 //! Two tones in a bridge, and who hears what:
 //!

@@ -2,7 +2,7 @@ use super::*;
 use crate::mixer::{Mixer, PortSettings};
 use crate::speech::{self, Voice};
 use crate::wave::{Player, PlayerOptions};
-use crate::{BridgeId, PortId, Sound, codec};
+use crate::{BridgeId, PortId, Sound, codec, tone};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -255,6 +255,23 @@ fn some_loss_is_concealed() {
         let lost = link.lost;
         let result = compare(&sent, &to.heard());
         assert!(result.is_faithful(), "{lost} lost: {result:?}");
+    }
+}
+
+#[test]
+fn losses_leave_no_holes() {
+    let sent = tone::sine(8_000, 300.0, -20.0, Duration::from_secs(5));
+    let (mut from, mut to) = pair("PCMU");
+    let mut link = Link::new(50, 0);
+    call(&mut from, &mut to, &mut link, &sent);
+    assert!(link.lost > 5);
+    let heard = to.heard().samples;
+    let start = heard
+        .iter()
+        .position(|&sample| sample.abs() > 2_000)
+        .unwrap();
+    for window in heard[start..start + 38_400].chunks(80) {
+        assert!(measure::level(window) > -28.0, "{}", measure::level(window));
     }
 }
 
