@@ -175,6 +175,14 @@ mod tests {
     }
 
     #[test]
+    fn packets_from_before_the_address_in_use_was_heard_do_not_count() {
+        let mut stream = Stream::new();
+        stream.hear(&[2, 2, 1]);
+        stream.wait();
+        assert_eq!(stream.hear(&[2, 2]), [false, false]);
+    }
+
+    #[test]
     fn a_source_that_is_heard_is_not_displaced() {
         let mut stream = Stream::new();
         for _ in 0..100 {

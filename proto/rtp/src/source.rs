@@ -126,9 +126,7 @@ impl Source {
         stream.received += 1;
         // RFC 3550, 6.2.1 and A.1: two in sequence make a member.
         self.valid |= place == Place::Next;
-        if place != Place::Duplicate {
-            stream.follow_jitter(arrival);
-        }
+        stream.follow_jitter(arrival);
         extended
     }
 

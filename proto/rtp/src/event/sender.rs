@@ -215,7 +215,6 @@ impl EventSender {
         while elapsed - tone.base > u64::from(u16::MAX) {
             // RFC 4733, 2.5.1.3: the segment ends without E, the next one begins without marker.
             self.push(&tone, tone.timestamp, u16::MAX, false);
-            tone.marker = false;
             tone.segment_repeats = REPEATS;
             tone.timestamp = tone.timestamp.wrapping_add(u32::from(u16::MAX));
             tone.base += u64::from(u16::MAX);

@@ -229,6 +229,24 @@ fn sources_do_not_meet_and_other_events_are_no_digits() {
     assert_eq!(std::iter::from_fn(|| receiver.poll_output()).count(), 2);
 }
 
+/// RFC 4733, 2.5.2.3: only an event without an end goes on in the next segment.
+#[test]
+fn an_event_that_ended_is_not_continued() {
+    for (flags, heard) in [(0x8a, "11"), (0x0a, "1")] {
+        let first = EventPacket {
+            marker: true,
+            timestamp: 0,
+            payload: [1, flags, 0xff, 0xff],
+        };
+        let second = EventPacket {
+            marker: false,
+            timestamp: 0xffff,
+            payload: [1, 10, 0, 160],
+        };
+        assert_eq!(receive([first, second]), heard);
+    }
+}
+
 /// RFC 4733, 2.5.2.4.
 #[test]
 fn two_events_in_one_packet() {

@@ -138,6 +138,49 @@ fn a_gap_in_the_timestamps_is_silence() {
 }
 
 #[test]
+fn a_short_silence_is_kept() {
+    let mut line = Line::new();
+    let mut played = String::new();
+    for tick in 0..11u64 {
+        match tick {
+            0..4 => line.push(tick),
+            // Forty milliseconds of silence, the next packet in sequence.
+            6 => {
+                let frame = line.frame(4, 6 * 160);
+                line.buffer.push(frame);
+            }
+            _ => {}
+        }
+        played += &line.pull();
+        played.push(' ');
+    }
+    assert_eq!(played, "- - - 0 1 2 3 - - 4 ? ");
+}
+
+#[test]
+fn what_was_concealed_in_advance_is_not_concealed_again() {
+    let mut line = Line::new();
+    let packets = (1..=4).map(Some).chain([None; 4]).chain((8..=12).map(Some));
+    assert_eq!(
+        line.run(packets),
+        "- - - 1 2 3 4 ? ? ? 8 9 10 11 12 ? ? ? ? ? - -"
+    );
+    assert_eq!(line.buffer.statistics().lost, 3);
+}
+
+#[test]
+fn a_short_silence_is_no_long_packet() {
+    let mut line = Line::new();
+    for (sequence, timestamp) in [(1, 160), (2, 320), (3, 480), (4, 1_280), (6, 1_600)] {
+        let frame = line.frame(sequence, timestamp);
+        line.buffer.push(frame);
+    }
+    line.now += Duration::from_millis(60);
+    let played: Vec<String> = (0..6).map(|_| line.pull()).collect();
+    assert_eq!(played.join(" "), "1 2 3 4 ? 6");
+}
+
+#[test]
 fn comfort_noise_is_handed_on_and_followed_by_silence() {
     let mut line = Line::new();
     line.push(1);

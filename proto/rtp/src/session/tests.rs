@@ -153,15 +153,21 @@ fn media_time_goes_on_between_frames_and_through_events() {
     end.time = 1_000;
     end.speak();
     end.now += Duration::from_millis(40);
-    // An event that began 20 ms ago does not set the clock back.
-    let outgoing = Outgoing {
-        payload_type: 101,
-        marker: true,
-        timestamp: 1_160,
-        payload: &[1, 10, 0, 160],
-    };
-    end.session.write(end.now, outgoing, &mut end.arena);
-    assert_eq!(end.session.media_time(end.now), 1_160);
+    let began = end.session.media_time(end.now);
+    assert_eq!(began, 1_320);
+    // Later packets of an event carry the time of its beginning, and do not set the clock back.
+    for _ in 0..3 {
+        let outgoing = Outgoing {
+            payload_type: 101,
+            marker: false,
+            timestamp: began,
+            payload: &[1, 10, 0, 160],
+        };
+        end.session.write(end.now, outgoing, &mut end.arena);
+        end.now += Duration::from_millis(20);
+    }
+    assert_eq!(end.session.media_time(end.now), 1_320 + 480);
+    end.time = 1_320 + 480;
     // The application's clock begins anew: the wire does not jump.
     let before = Packet::parse(&end.speak()).unwrap().header.timestamp;
     end.now += Duration::from_millis(20);

@@ -55,7 +55,7 @@ fn numbers_go_on_behind_the_last_of_a_cycle() {
 #[test]
 fn loss_duplicates_and_reordering_are_told_apart() {
     let mut ear = Ear::new();
-    for sequence in [10, 11, 13, 12, 13, 16] {
+    for sequence in [10, 11, 13, 12, 12, 16] {
         ear.hear(sequence);
     }
     let counts = ear.source.counts();
@@ -85,14 +85,15 @@ fn duplicates_outnumber_losses() {
 #[test]
 fn a_restart_loses_no_packet_and_adds_no_loss() {
     let mut ear = Ear::new();
-    let before = ear.hear(100).max(ear.hear(101));
+    let before = ear.hear(99).max(ear.hear(101));
     let first = ear.hear(40_000);
     let second = ear.hear(40_001);
     assert!(first > before + 3_000);
     assert_eq!(second, first + 1);
     assert_eq!(ear.hear(40_002), first + 2);
     let counts = ear.source.counts();
-    assert_eq!((counts.lost, counts.restarts, counts.packets), (0, 1, 5));
+    // The loss from before stays in the total, and only there.
+    assert_eq!((counts.lost, counts.restarts, counts.packets), (1, 1, 5));
     let block = ear.block();
     assert_eq!((block.highest_sequence, block.cumulative_lost), (40_002, 0));
 }

@@ -7,8 +7,9 @@ fn a_source_that_says_bye_may_come_back() {
     let mut end = End::new(1);
     end.hear(&rtp(9, 0, 1, 0, b"x"));
     let before = media(end.hear(&rtp(9, 0, 2, 160, b"x"))).sequence;
-    let mut bye = BytesMut::new();
-    write_report(&mut bye, 9, None, std::iter::empty());
+    let mut report = BytesMut::new();
+    write_report(&mut report, 9, None, std::iter::empty());
+    let mut bye = report.clone();
     write_bye(&mut bye, 9);
     end.outputs();
     assert!(end.report(&bye));
@@ -20,10 +21,16 @@ fn a_source_that_says_bye_may_come_back() {
         }]
     );
     assert_eq!(end.session.group().members, 1);
+    assert_eq!(end.session.group().members, 1);
     assert_eq!(
         media(end.hear(&rtp(9, 0, 3, 320, b"x"))).sequence,
         before + 1
     );
+    assert_eq!(end.session.group().members, 2);
+    // RTCP brings it back as well.
+    end.report(&bye);
+    assert_eq!(end.session.group().members, 1);
+    end.report(&report);
     assert_eq!(end.session.group().members, 2);
 }
 
@@ -214,7 +221,9 @@ fn the_table_of_sources_is_bounded_and_keeps_who_speaks() {
     let mut end = End::new(1);
     end.hear(&rtp(9, 0, 1, 0, b"x"));
     let before = media(end.hear(&rtp(9, 0, 2, 160, b"x"))).sequence;
+    end.outputs();
     for ssrc in 1_000..3_000 {
+        end.now += Duration::from_millis(1);
         end.hear(&rtp(ssrc, 0, 1, 0, b"x"));
     }
     assert_eq!(end.session.sources.len(), MAX_SOURCES);
@@ -223,5 +232,28 @@ fn the_table_of_sources_is_bounded_and_keeps_who_speaks() {
         media(end.hear(&rtp(9, 0, 3, 320, b"x"))).sequence,
         before + 1
     );
+    // It was never forgotten, or it would join again.
+    assert_eq!(end.outputs(), []);
     assert_eq!(end.session.statistics().packets_received, 2_003);
+}
+
+/// RFC 3550, 8.2: data and control are told apart, since they come from ports of their own.
+#[test]
+fn a_conflict_in_rtp_is_none_in_rtcp() {
+    let mut end = End::new(1);
+    end.speak();
+    end.hear(&rtp(end.session.ssrc(), 0, 5, 0, b"x"));
+    let ssrc = end.session.ssrc();
+    let mut compound = BytesMut::new();
+    write_report(&mut compound, ssrc, None, std::iter::empty());
+    assert!(end.session.handle_rtcp(end.now, address(5_000), &compound));
+    assert_ne!(end.session.ssrc(), ssrc);
+    assert!(!end.session.handle_rtcp(end.now, address(5_000), &{
+        let mut compound = BytesMut::new();
+        write_report(&mut compound, end.session.ssrc(), None, std::iter::empty());
+        compound
+    }));
+    // Nothing was sent with the new number, so the next report is a receiver's.
+    end.outputs();
+    assert_eq!(end.next_compound()[1], 201);
 }
