@@ -1,11 +1,11 @@
 //! RTP and RTCP: packets are printed as they were read, and no train of datagrams breaks a stream.
 
-use base::{Clock, Rng};
 use bytes::{Bytes, BytesMut};
 use rtp::{
     Config, EventReceiver, JitterBuffer, JitterConfig, Latch, Outgoing, Packet, PayloadType,
     Playout, Received, Session, rtcp::Compound,
 };
+use sipsimple::base::{Clock, Rng};
 use std::{
     net::SocketAddr,
     sync::OnceLock,
