@@ -23,7 +23,7 @@ pub struct Limits {
     pub clients: usize,
     /// Server transactions at a time; requests beyond it are to be answered 503 without one.
     pub servers: usize,
-    /// Timers fired by one call of [`Transactions::handle_timeout`]; the rest fires in the next.
+    /// Timers fired by one call of [`Transactions::handle_timeout`](super::Transactions::handle_timeout); the rest fires in the next.
     pub timers_per_step: usize,
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A request was not sent; nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum RequestError {
-    /// [`Limits`] are reached.
+    /// [`Limits`](super::Limits) are reached.
     #[error("too many transactions")]
     TooMany,
     /// Another transaction has this branch and method.
