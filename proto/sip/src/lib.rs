@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attempt;
 pub mod auth;
 pub mod dialog;
 pub mod endpoint;
@@ -11,6 +12,7 @@ pub mod headers;
 mod id;
 pub mod message;
 pub mod method;
+mod nat;
 pub mod offer_answer;
 mod serial;
 pub mod status;
@@ -18,7 +20,7 @@ pub mod transaction;
 pub mod uri;
 pub mod usage;
 
-pub use endpoint::{Config, Event, Input, Output};
+pub use endpoint::{Config, Endpoint, Event, Input, Output};
 pub use error::{ErrorKind, ParseError};
 pub use header::{HeaderName, Name};
 pub use headers::{Field, Headers};

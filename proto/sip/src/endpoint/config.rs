@@ -1,6 +1,6 @@
 //! How an endpoint behaves.
 
-use crate::Status;
+use crate::{Status, transaction};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ pub struct Config {
     /// The value of User-Agent in requests and of Server in responses; empty: neither is written
     /// (ENG-18).
     pub user_agent: String,
+    /// Timers and limits of transactions; all limits that the RFCs write as multiples of T1 follow
+    /// its timers.
+    pub transactions: transaction::Config,
     /// How long a datagram target may stay silent before the next one is tried; only if there is
     /// a next one, and never after a provisional response.
     pub dead_target: Duration,
@@ -27,8 +30,6 @@ pub struct Config {
     pub idle_opened: Duration,
     /// The same for connections that peers opened (ENG-49).
     pub idle_accepted: Duration,
-    /// How often we answer a challenge of one request with different credentials or nonces.
-    pub max_challenges: u8,
     /// What can pile up.
     pub limits: Limits,
 }
@@ -43,9 +44,7 @@ pub struct Limits {
     /// Incoming calls whose 2xx is not acknowledged; above it INVITE is answered 503. A spoofed
     /// INVITE to an agent that accepts by itself draws eleven 2xx: this bounds the reflection.
     pub unacknowledged: usize,
-    /// Server transactions at a time; above it requests are answered 503 without state.
-    pub transactions: usize,
-    /// Flows at a time.
+    /// Connections at a time.
     pub flows: usize,
     /// Early dialogs of one forked INVITE; provisional responses of further ones only count as progress.
     pub forks: usize,
@@ -72,7 +71,7 @@ impl Default for Config {
             // RFC 3261, 18: at least as long as a transaction may take.
             idle_opened: Duration::from_secs(32),
             idle_accepted: Duration::from_secs(2 * 60 * 60),
-            max_challenges: 3,
+            transactions: transaction::Config::default(),
             limits: Limits::default(),
         }
     }
@@ -84,7 +83,6 @@ impl Default for Limits {
             // About 10 kB each: 100 MB.
             invitations: 10_000,
             unacknowledged: 64,
-            transactions: 50_000,
             flows: 10_000,
             forks: 16,
         }

@@ -1,9 +1,9 @@
 //! What an [`Endpoint`](crate::Endpoint) is handed: messages, news of flows, answers of the resolver, time.
 
-use crate::{FlowId, LookupError, LookupId, ParseError};
+use crate::{FlowId, LookupError, LookupId, message::frame::FrameError};
 use base::{LinkError, Target};
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Everything that can happen to an endpoint from outside.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,23 +15,18 @@ pub enum Input {
         flow: FlowId,
         /// Who sent it.
         from: SocketAddr,
-        /// The address it was sent to, where the system says it: it replaces the flow's own
-        /// address in our Contact and Via when that one is unspecified.
-        to: Option<IpAddr>,
         /// The message.
         message: Bytes,
     },
-    /// A stream cannot be cut into messages any more; the endpoint answers if `head` still shows
-    /// whom (400, or 413 for a limit) and releases the flow (RFC 3261, 18.3).
+    /// A stream cannot be cut into messages any more; the endpoint answers if it still shows whom
+    /// (400, or 413 and 513 for a limit) and releases the flow (RFC 3261, 18.3).
     Broken {
         /// The stream.
         flow: FlowId,
         /// Its peer.
         from: SocketAddr,
-        /// What was read of the message that could not be framed.
-        head: Bytes,
-        /// Why.
-        error: ParseError,
+        /// What the framer said.
+        error: FrameError,
     },
     /// A flow that `Output::Connect` asked for can carry messages.
     FlowUp {

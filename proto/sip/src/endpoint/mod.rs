@@ -1,11 +1,241 @@
-//! The endpoint: transactions, dialogs, usages and flows in one machine.
+//! The endpoint: transactions, dialogs, usages and flows in one machine (RFC 3261; the documents'
+//! Engine), usable alone, without accounts or media.
 
+mod command;
 pub mod config;
+mod flow;
 pub mod input;
 pub mod output;
+mod response;
+mod route;
+mod settle;
 pub mod stats;
+#[cfg(test)]
+mod tests;
+mod uas;
 
+pub use command::{AddFlowError, InvitationMut, OptionsError};
 pub use config::{Availability, Config, Limits};
 pub use input::Input;
 pub use output::{Dropped, Event, Output};
+pub(crate) use response::{ALLOWED, Answer};
 pub use stats::{Counters, Stats};
+
+use crate::{
+    DialogId, FlowId, InvitationId, LookupId, RequestId, TransactionId,
+    attempt::{Attempt, AttemptId},
+    dialog::{DialogIndex, DialogKey},
+    transaction::Transactions,
+    usage::{
+        invitation::{Coverage, Invitation},
+        options::Query,
+    },
+};
+use base::{Deadline, Rng, Table};
+use settle::Server;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
+
+/// SIP without accounts and media: calls and questions over flows that somebody else owns.
+///
+/// It is the machine of RFC 3261, 8 to 18, with RFC 6026, 3581 and the client side of 3263.
+/// Feed it [`Input`]s and commands; it says [`Output`]s by [`poll_output`](Self::poll_output), which are
+/// to be carried out in their order. Wake it with `Input::Timeout` at
+/// [`poll_timeout`](Self::poll_timeout); waking it early or late does no harm.
+///
+/// The owner brings sockets ([`add_flow`](Self::add_flow), [`add_listener`](Self::add_listener)), cuts
+/// streams into messages, resolves names and opens connections.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The latest moment seen: readers of several sockets may step back a little.
+    now: Instant,
+    config: Config,
+    rng: Rng,
+    /// Keys the tags of answers without state, so that they need not be remembered.
+    secret: [u8; 16],
+    availability: Availability,
+    is_shutting_down: bool,
+    flows: flow::Flows,
+    transactions: Transactions,
+    /// Whose a client transaction is.
+    clients: BTreeMap<TransactionId, AttemptId>,
+    /// Whose a server transaction is, and how else its peer can be reached.
+    servers: BTreeMap<TransactionId, Server>,
+    attempts: Table<AttemptId, Attempt>,
+    lookups: Table<LookupId, AttemptId>,
+    invitations: Table<InvitationId, Invitation>,
+    /// How many invitations there are; a table counts by walking.
+    calls: usize,
+    /// How many of them wait for the ACK of a 2xx.
+    unacknowledged: usize,
+    options: Table<RequestId, Query>,
+    dialogs: Table<DialogId, DialogEntry>,
+    by_tags: DialogIndex,
+    timers: base::Timers<Child>,
+    dirty: VecDeque<InvitationId>,
+    coverage: Coverage,
+    counters: Counters,
+    out: VecDeque<Output>,
+}
+
+/// Where a dialog is found.
+#[derive(Debug)]
+struct DialogEntry {
+    /// Whose it is, and what finds it once it is made.
+    owner: Option<(InvitationId, Option<DialogKey>)>,
+}
+
+/// What has a deadline of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Child {
+    Invitation(InvitationId),
+    Attempt(AttemptId),
+    Flow(FlowId),
+}
+
+impl Endpoint {
+    /// Makes an endpoint without flows. All its random choices come from `rng`.
+    pub fn new(now: Instant, config: Config, mut rng: Rng) -> Self {
+        let mut secret = [0; 16];
+        rng.fill(&mut secret);
+        let transactions = Transactions::new(config.transactions.clone(), &mut rng.fork());
+        Self {
+            now,
+            secret,
+            availability: Availability::Available,
+            is_shutting_down: false,
+            flows: flow::Flows::default(),
+            transactions,
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            attempts: Table::new(),
+            lookups: Table::new(),
+            invitations: Table::new(),
+            calls: 0,
+            unacknowledged: 0,
+            options: Table::new(),
+            dialogs: Table::new(),
+            by_tags: DialogIndex::new(&mut rng),
+            timers: base::Timers::new(),
+            dirty: VecDeque::new(),
+            coverage: Coverage::new(),
+            counters: Counters::default(),
+            out: VecDeque::new(),
+            config,
+            rng,
+        }
+    }
+
+    /// Takes what happened. Never fails, whatever the bytes.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        let now = self.advance(now);
+        match input {
+            Input::Message {
+                flow,
+                from,
+                message,
+            } => self.handle_message(now, flow, from, message),
+            Input::Broken { flow, from, error } => self.handle_broken(now, flow, from, error),
+            Input::FlowUp { flow, local, peer } => self.handle_flow_up(now, flow, local, peer),
+            Input::FlowDown { flow, error } => self.handle_flow_down(now, flow, error),
+            Input::Undeliverable { flow, to, error } => {
+                self.transactions.handle_undeliverable(now, flow, to, error)
+            }
+            Input::Resolved { lookup, targets } => self.handle_resolved(now, lookup, targets),
+            Input::Timeout => {}
+        }
+        self.settle(now);
+    }
+
+    /// Takes the next output.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let output = self.out.pop_front();
+        if self.out.is_empty() && self.out.capacity() > IDLE_OUTPUTS {
+            self.out.shrink_to(IDLE_OUTPUTS);
+        }
+        output
+    }
+
+    /// When to call [`handle_input`](Self::handle_input) with `Input::Timeout`.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        let both = [self.transactions.poll_timeout(), self.timers.next()];
+        both.into_iter()
+            .flatten()
+            .min_by_key(|deadline| deadline.at)
+    }
+
+    /// What is alive.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            transactions: self.transactions.clients() + self.transactions.servers(),
+            dialogs: self.by_tags.len(),
+            invitations: self.calls,
+            options: self.options.len(),
+            attempts: self.attempts.len(),
+            lookups: self.lookups.len(),
+            connections: self.flows.connections(),
+            unacknowledged: self.unacknowledged,
+        }
+    }
+
+    /// What was seen since the endpoint was made.
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How often each pair of the invitations' table was taken (see
+    /// [`invitation::state`](crate::usage::invitation::state)).
+    pub const fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// How often each pair of the transactions' tables was taken, as text.
+    pub fn transaction_coverage(&self) -> Vec<(String, u32)> {
+        self.transactions.coverage()
+    }
+
+    /// Moves the clock, and fires what is due in the order of the deadlines.
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        let now = self.now;
+        for _ in 0..TIMERS_PER_STEP {
+            let transaction = self
+                .transactions
+                .poll_timeout()
+                .filter(|deadline| deadline.at <= now);
+            let child = self.timers.next().filter(|deadline| deadline.at <= now);
+            match (transaction, child) {
+                (None, None) => break,
+                (Some(transaction), child)
+                    if child.is_none_or(|child| transaction.at <= child.at) =>
+                {
+                    self.transactions.handle_timeout(now);
+                }
+                _ => self.fire_child(now),
+            }
+            self.settle(now);
+        }
+        now
+    }
+
+    fn fire_child(&mut self, now: Instant) {
+        match self.timers.pop_due(now) {
+            Some((Child::Invitation(id), _)) => {
+                if let Some(invitation) = self.invitations.get_mut(id) {
+                    invitation.handle_timeout(now);
+                }
+                self.touch(id);
+            }
+            Some((Child::Attempt(id), _)) => self.handle_attempt_timeout(now, id),
+            Some((Child::Flow(id), _)) => self.handle_flow_timeout(now, id),
+            None => {}
+        }
+    }
+}
+
+/// Outputs that are kept room for; a burst must not pin memory for ever.
+const IDLE_OUTPUTS: usize = 64;
+/// Timers fired by one input, so that a late wake-up does not keep messages waiting.
+const TIMERS_PER_STEP: usize = 1_024;

@@ -54,3 +54,20 @@ pub enum OptionsEvent {
         cause: EndCause,
     },
 }
+
+/// An OPTIONS request that runs.
+#[derive(Debug)]
+pub(crate) struct Query {
+    is_answered: bool,
+}
+
+impl Query {
+    pub(crate) const fn new() -> Self {
+        Self { is_answered: false }
+    }
+
+    /// Notes the outcome; false if there was one.
+    pub(crate) const fn answer(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_answered, true)
+    }
+}

@@ -3,11 +3,12 @@
 use super::State;
 use crate::{
     FlowId, Headers, IdentityId, Uri,
+    auth::Credentials,
     header::{Address, HeaderName},
     message::Description,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 /// A call to make (INV-02).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -31,10 +32,12 @@ pub struct Invite {
     pub headers: Headers,
     /// How long the peer may ring: the Expires header, a wish of ours that nobody has to follow.
     pub expires: Option<Duration>,
+    /// Who answers challenges. Credentials for `*` count along `route` only.
+    pub credentials: Vec<Credentials>,
     /// Whose certificate to show on a secured connection that is opened for this call.
     pub identity: Option<IdentityId>,
-    /// A connection or socket to use instead of looking for one.
-    pub flow: Option<FlowId>,
+    /// A connection or socket to use instead of looking for one, and the address at its other end.
+    pub way: Option<(FlowId, SocketAddr)>,
 }
 
 impl Invite {
@@ -50,8 +53,9 @@ impl Invite {
             offer: None,
             headers: Headers::new(),
             expires: None,
+            credentials: Vec::new(),
             identity: None,
-            flow: None,
+            way: None,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::State;
 use crate::{
-    DialogId, Headers, LookupError, Method, Status, Uri, header::Address, message::Description,
+    DialogId, Headers, LookupError, Method, Status, Uri, attempt::Failure, header::Address,
+    message::Description,
 };
 use base::{LinkError, Transport};
 use serde::{Deserialize, Serialize};
@@ -197,6 +198,17 @@ pub enum EndCause {
     /// The peer's name led nowhere.
     #[error("name resolution: {0}")]
     Lookup(LookupError),
+}
+
+impl From<Failure> for EndCause {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Timeout => Self::Timeout,
+            Failure::Transport(error) => Self::Transport(error),
+            Failure::Lookup(error) => Self::Lookup(error),
+            Failure::Cancelled => Self::UserRequest,
+        }
+    }
 }
 
 /// What an invitation knows of itself and its peer, for queries.

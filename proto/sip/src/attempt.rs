@@ -1,0 +1,151 @@
+//! One request on its way to a final response: resolve, targets in order, flow, a new branch for each
+//! (RFC 3263, 4.3), size (RFC 3261, 18.1.1), silence, transport errors and 503.
+//!
+//! An attempt is what happened so far; the endpoint acts on it. Every usage sends through attempts
+//! and through nothing else. The ACK of a 2xx is an attempt, too: it has no transaction and no
+//! response, and is kept so that the same bytes can go again (RFC 3261, 13.2.2.4).
+
+use crate::{
+    FlowId, IdentityId, InvitationId, LookupError, LookupId, Request, RequestId, Response,
+    TransactionId, Uri, transaction::Path,
+};
+use base::{LinkError, Target};
+use bytes::Bytes;
+use std::{collections::VecDeque, net::SocketAddr, time::Instant};
+
+base::ids! {
+    /// A request on its way.
+    AttemptId;
+}
+
+/// Whose request it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    /// A call, and the number that it gave the request.
+    Invitation(InvitationId, u32),
+    /// A question.
+    Options(RequestId),
+}
+
+/// What our Contact says beside the address.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Contact {
+    pub(crate) user: Option<String>,
+    /// `sips` where the request is (RFC 3261, 8.1.1.8).
+    pub(crate) secure: bool,
+    pub(crate) params: Vec<(String, Option<String>)>,
+}
+
+/// A request without what depends on the way: Via and Contact.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) request: Request,
+    /// Where to look for the next hop (RFC 3261, 8.1.2).
+    pub(crate) hop: Uri,
+    pub(crate) contact: Option<Contact>,
+    /// A way that is known to lead to the next hop.
+    pub(crate) prefer: Option<(FlowId, SocketAddr)>,
+    pub(crate) identity: Option<IdentityId>,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) owner: Owner,
+    pub(crate) draft: Draft,
+    pub(crate) stage: Stage,
+    /// Targets not tried yet.
+    pub(crate) candidates: VecDeque<Candidate>,
+    /// Transactions that have not ended, the current one included.
+    pub(crate) live: Vec<TransactionId>,
+    /// When the current target counts as dead.
+    pub(crate) dead_at: Option<Instant>,
+    /// The owner wants the request cancelled.
+    pub(crate) cancel: bool,
+    /// Why the last target failed.
+    pub(crate) failure: Option<Failure>,
+    /// The 503 that will be the outcome if no other target answers.
+    pub(crate) unavailable: Option<Box<Response>>,
+}
+
+/// How far it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// The resolver was asked.
+    Resolving(LookupId),
+    /// A connection comes up.
+    Connecting(FlowId, Candidate),
+    /// A transaction waits for its final response.
+    Trying {
+        transaction: TransactionId,
+        path: Path,
+        /// A response came: the target lives.
+        answered: bool,
+    },
+    /// An ACK went this way.
+    Sent { path: Path, message: Bytes },
+    /// The owner has the outcome; older transactions may still bring something.
+    Done,
+}
+
+/// A target, with what was decided about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) target: Target,
+    /// The way to it, if it needs no choice.
+    pub(crate) flow: Option<FlowId>,
+    /// Send a datagram however large: the connection failed (RFC 3261, 18.1.1).
+    pub(crate) any_size: bool,
+}
+
+impl Candidate {
+    pub(crate) const fn new(target: Target) -> Self {
+        Self {
+            target,
+            flow: None,
+            any_size: false,
+        }
+    }
+}
+
+/// Why a request has no final response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// Timer B or F: to be treated as 408 (RFC 3261, 8.1.3.1).
+    Timeout,
+    /// To be treated as 503 (RFC 3261, 8.1.3.1).
+    Transport(Option<LinkError>),
+    /// No target.
+    Lookup(LookupError),
+    /// Cancelled before anything was sent.
+    Cancelled,
+}
+
+impl Attempt {
+    pub(crate) fn new(owner: Owner, draft: Draft, stage: Stage) -> Self {
+        Self {
+            owner,
+            draft,
+            stage,
+            candidates: VecDeque::new(),
+            live: Vec::new(),
+            dead_at: None,
+            cancel: false,
+            failure: None,
+            unavailable: None,
+        }
+    }
+
+    /// The transaction whose final response will be the outcome.
+    pub(crate) const fn current(&self) -> Option<TransactionId> {
+        match self.stage {
+            Stage::Trying { transaction, .. } => Some(transaction),
+            Stage::Resolving(_) | Stage::Connecting(..) | Stage::Sent { .. } | Stage::Done => None,
+        }
+    }
+
+    /// True if nothing can come of it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stage == Stage::Done && self.live.is_empty()
+    }
+}

@@ -1,0 +1,209 @@
+//! Flows: what the endpoint knows of sockets and connections, and which one leads to a target.
+
+use super::settle::Waiter;
+use crate::FlowId;
+use base::{HostPort, Table, Target, Transport};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+/// A way for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    pub(crate) transport: Transport,
+    /// Our end; for a connection its ephemeral port.
+    pub(crate) local: SocketAddr,
+    /// The other end of a connection.
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) state: State,
+    /// Who waits for it to come up.
+    pub(crate) waiting: Vec<Waiter>,
+    /// The last message in either direction.
+    pub(crate) used: Instant,
+    /// How long it is kept without users and messages; `None` for sockets.
+    pub(crate) idle: Option<Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    Connecting,
+    Up,
+}
+
+/// All flows, and where we listen.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    pub(crate) table: Table<FlowId, Flow>,
+    /// Connections by their other end, so that they are used again.
+    by_peer: BTreeMap<(Transport, SocketAddr), FlowId>,
+    /// The flows that carry datagrams: few, and walked.
+    sockets: Vec<FlowId>,
+    connections: usize,
+    listeners: Vec<(Transport, SocketAddr)>,
+}
+
+impl Flows {
+    pub(crate) fn add_listener(&mut self, transport: Transport, local: SocketAddr) {
+        if !self.listeners.contains(&(transport, local)) {
+            self.listeners.push((transport, local));
+        }
+    }
+
+    pub(crate) fn remove_listener(&mut self, transport: Transport, local: SocketAddr) {
+        self.listeners
+            .retain(|listener| *listener != (transport, local));
+    }
+
+    pub(crate) fn insert(&mut self, flow: Flow) -> FlowId {
+        let (transport, peer) = (flow.transport, flow.peer);
+        let id = self.table.insert(flow);
+        match peer {
+            Some(peer) => {
+                self.connections += 1;
+                self.by_peer.insert((transport, peer), id);
+            }
+            None => self.sockets.push(id),
+        }
+        id
+    }
+
+    pub(crate) fn remove(&mut self, id: FlowId) -> Option<Flow> {
+        let flow = self.table.remove(id)?;
+        self.sockets.retain(|socket| *socket != id);
+        if let Some(peer) = flow.peer {
+            self.connections -= 1;
+            let key = (flow.transport, peer);
+            if self.by_peer.get(&key) == Some(&id) {
+                self.by_peer.remove(&key);
+            }
+        }
+        Some(flow)
+    }
+
+    pub(crate) const fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// A connection to exactly this target, up or coming up.
+    pub(crate) fn connection_to(&self, target: &Target) -> Option<FlowId> {
+        self.by_peer
+            .get(&(target.transport, target.address))
+            .copied()
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = (FlowId, &Flow)> {
+        self.sockets
+            .iter()
+            .filter_map(|&id| Some((id, self.table.get(id)?)))
+    }
+
+    /// The socket from which datagrams best reach `to`: of its family, on its side of the
+    /// loopback border, with the longest prefix in common; the first of equals.
+    pub(crate) fn socket_for(&self, to: SocketAddr) -> Option<FlowId> {
+        let fitting = self
+            .sockets()
+            .filter(|(_, flow)| flow.local.is_ipv4() == to.is_ipv4());
+        let better = |a: (u32, FlowId), b: (u32, FlowId)| if b.0 > a.0 { b } else { a };
+        fitting
+            .map(|(id, flow)| (nearness(flow.local.ip(), to.ip()), id))
+            .reduce(better)
+            .map(|(_, id)| id)
+    }
+
+    /// What our Via and Contact say on this flow: where a peer that got a message over it can
+    /// reach us. For a connection that is the port where we listen, not its own.
+    pub(crate) fn address_of(&self, id: FlowId) -> Option<HostPort> {
+        let flow = self.table.get(id)?;
+        let ip = flow.local.ip();
+        if !flow.transport.is_reliable() {
+            return Some(flow.local.into());
+        }
+        let listening = self
+            .listeners
+            .iter()
+            .filter(|(transport, _)| *transport == flow.transport);
+        let same_family = listening.filter(|(_, local)| local.is_ipv4() == ip.is_ipv4());
+        // A listener on this very address, else one on all of them.
+        let nearest =
+            same_family.max_by_key(|(_, local)| (local.ip() == ip, local.ip().is_unspecified()));
+        let port = nearest
+            .filter(|(_, local)| local.ip() == ip || local.ip().is_unspecified())
+            .map_or(flow.local.port(), |(_, local)| local.port());
+        Some(SocketAddr::new(ip, port).into())
+    }
+
+    /// True if a response with this sent-by, which came in by `flow`, is for us (RFC 3261, 18.1.2).
+    pub(crate) fn is_ours(&self, sent_by: &HostPort, transport: Transport, flow: FlowId) -> bool {
+        let port = sent_by.port_or_default(transport);
+        let Some(ip) = sent_by.host.ip() else {
+            return false;
+        };
+        let at = |local: SocketAddr| {
+            local.port() == port && (local.ip() == ip || local.ip().is_unspecified())
+        };
+        let here = self
+            .table
+            .get(flow)
+            .map(|flow| (flow.transport, flow.local));
+        let sockets = self.sockets().map(|(_, flow)| (flow.transport, flow.local));
+        let listeners = self.listeners.iter().copied();
+        here.into_iter()
+            .chain(listeners)
+            .chain(sockets)
+            .any(|(over, local)| over == transport && at(local))
+    }
+
+    /// Begins a connection to `target`.
+    pub(crate) fn connect(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        idle: Duration,
+        waiter: Waiter,
+    ) -> FlowId {
+        // The local end is not known before the connection is up, and nobody asks for it.
+        let local = SocketAddr::new(unspecified(target.address), 0);
+        self.insert(Flow {
+            transport: target.transport,
+            local,
+            peer: Some(target.address),
+            state: State::Connecting,
+            waiting: vec![waiter],
+            used: now,
+            idle: Some(idle),
+        })
+    }
+}
+
+impl Flow {
+    /// When it is to be closed if nothing more happens on it; `None` for sockets and young connections.
+    pub(crate) fn idle_until(&self) -> Option<Instant> {
+        let idle = self.idle.filter(|_| self.state == State::Up)?;
+        self.used.checked_add(idle)
+    }
+}
+
+const fn unspecified(like: SocketAddr) -> IpAddr {
+    match like {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+/// How likely a packet to `to` leaves from `local`.
+fn nearness(local: IpAddr, to: IpAddr) -> u32 {
+    if local.is_unspecified() {
+        return 1;
+    }
+    if local.is_loopback() != to.is_loopback() {
+        return 0;
+    }
+    let common = match (local, to) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => 0,
+    };
+    2 + common
+}

@@ -1,0 +1,185 @@
+//! What our responses say.
+
+use super::{Endpoint, route::contact_address};
+use crate::{
+    HeaderName, Headers, Method, Request, Response, Status, TransactionId, attempt::Contact,
+    header::List, message::Description, transaction::Path,
+};
+use bytestring::ByteString;
+use std::time::Instant;
+
+/// A response without what its request and its way decide.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) description: Option<Description>,
+    /// The tag of the dialog; `None` for a tag that is only this response's.
+    pub(crate) to_tag: Option<Box<str>>,
+    /// Our Contact: the response makes a dialog, or refreshes its target.
+    pub(crate) contact: Option<Contact>,
+}
+
+impl Answer {
+    pub(crate) fn new(status: Status) -> Self {
+        Self {
+            status,
+            reason: None,
+            headers: Headers::new(),
+            description: None,
+            to_tag: None,
+            contact: None,
+        }
+    }
+
+    pub(crate) fn with_header(
+        mut self,
+        name: HeaderName,
+        value: impl crate::header::Value,
+    ) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+}
+
+impl Endpoint {
+    /// Answers the request of a server transaction.
+    pub(super) fn respond(&mut self, now: Instant, id: TransactionId, answer: Answer) {
+        let Some(path) = self.transactions.path(id) else {
+            return;
+        };
+        let Some(request) = self.transactions.request_of(id) else {
+            return;
+        };
+        let response = self.build(request, Some(path), answer);
+        // A transaction that has its final response takes no other; the first one counts.
+        let _ = self.transactions.respond(now, id, &response);
+    }
+
+    /// Answers a request without a transaction (RFC 3261, 8.2.7), never with more than three times
+    /// its size: we are no amplifier.
+    pub(super) fn respond_stateless(
+        &mut self,
+        now: Instant,
+        path: Path,
+        request: &Request,
+        size: usize,
+        answer: Answer,
+    ) {
+        let status = answer.status;
+        let response = self.build(request, Some(path), answer);
+        self.send_bounded(now, path, size, response, |tag| {
+            Response::to_request(request, status, Some(tag))
+        });
+    }
+
+    /// Sends a response, or what is left of it when it may only be so large.
+    pub(super) fn send_bounded(
+        &mut self,
+        now: Instant,
+        path: Path,
+        size: usize,
+        response: Response,
+        bare: impl FnOnce(&str) -> Response,
+    ) {
+        let most = size.saturating_mul(MAX_AMPLIFICATION);
+        let mut message = response.to_bytes();
+        if message.len() > most {
+            let tag = response
+                .headers
+                .to()
+                .ok()
+                .and_then(|to| to.tag())
+                .unwrap_or_default();
+            message = bare(tag).to_bytes();
+        }
+        if message.len() > most {
+            self.counters.dropped += 1;
+            return;
+        }
+        self.counters.stateless_in += size as u64;
+        self.counters.stateless_out += message.len() as u64;
+        self.send(now, path, message);
+    }
+
+    fn build(&self, request: &Request, path: Option<Path>, answer: Answer) -> Response {
+        let tag = match answer.to_tag {
+            Some(tag) => tag,
+            None => self.stateless_tag(&request.headers),
+        };
+        // RFC 3261, 8.2.6.2: 100 may go without a tag.
+        let tag = (answer.status != Status::TRYING).then_some(&*tag);
+        let mut response = Response::to_request(request, answer.status, tag);
+        if let Some(reason) = answer.reason {
+            response.reason = ByteString::from(reason);
+        }
+        let here = path.and_then(|path| Some((path.transport, self.flows.address_of(path.flow)?)));
+        if let (Some(contact), Some((transport, here))) = (&answer.contact, here) {
+            // RFC 3261, 12.1.1
+            response
+                .headers
+                .copy_from(&request.headers, HeaderName::RecordRoute);
+            if let Some(contact) = contact_address(contact, transport, &here) {
+                response.headers.push(HeaderName::Contact, contact);
+            }
+        }
+        let capabilities = answer.status.is_success()
+            && matches!(request.method, Method::Invite | Method::Options);
+        if capabilities || answer.status == Status::METHOD_NOT_ALLOWED {
+            response.headers.push(HeaderName::Allow, List(ALLOWED));
+        }
+        if capabilities {
+            // RFC 3261, 20.37: an empty list says that nothing is supported.
+            response
+                .headers
+                .push(HeaderName::Supported, List(SUPPORTED));
+        }
+        if (capabilities && request.method == Method::Options)
+            || answer.status == Status::UNSUPPORTED_MEDIA_TYPE
+        {
+            response.headers.push(HeaderName::Accept, ACCEPTED);
+            response
+                .headers
+                .push(HeaderName::AcceptEncoding, "identity");
+        }
+        if !self.config.user_agent.is_empty() {
+            response
+                .headers
+                .push(HeaderName::Server, self.config.user_agent.as_str());
+        }
+        for field in answer.headers.iter() {
+            response.headers.push(field.name, field.value);
+        }
+        if let Some(description) = answer.description {
+            response.set_body(&description.content_type, description.body);
+        }
+        response
+    }
+
+    /// The tag of a response that no state remembers: the same for each copy of a request
+    /// (RFC 3261, 8.2.7).
+    pub(super) fn stateless_tag(&self, headers: &Headers) -> Box<str> {
+        let value = |name| headers.get(name).unwrap_or_default();
+        let parts: [&[u8]; 5] = [
+            &self.secret,
+            value(HeaderName::Via),
+            value(HeaderName::From),
+            value(HeaderName::CallId),
+            value(HeaderName::CSeq),
+        ];
+        let digest = base::digest::HashFunction::Sha256.hex(&parts);
+        digest.as_str()[..TAG_LEN].into()
+    }
+}
+
+/// Methods that we understand (RFC 3261, 20.5).
+pub(crate) const ALLOWED: [&str; 5] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"];
+/// Extensions that we understand (RFC 3261, 20.37).
+pub(crate) const SUPPORTED: [&str; 0] = [];
+/// Bodies that we understand (RFC 3261, 20.1); parts of a multipart are looked through.
+const ACCEPTED: &str = "application/sdp, multipart/mixed, multipart/alternative, multipart/related";
+/// A stateless answer may be this many times its request.
+const MAX_AMPLIFICATION: usize = 3;
+/// 64 bits in hexadecimal.
+const TAG_LEN: usize = 16;

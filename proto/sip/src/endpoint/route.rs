@@ -1,0 +1,602 @@
+//! The way of a request: which target, which flow, which bytes.
+
+use super::{Child, Endpoint, flow, settle::Waiter};
+use crate::{
+    FlowId, HeaderName, LookupError, LookupId, Method, Request, Response, SipUri, Status,
+    TransactionId, Uri,
+    attempt::{Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Stage},
+    endpoint::Output,
+    header::{Address, Via},
+    transaction::{Outgoing, Path},
+    usage::invitation::Progress,
+};
+use base::{Deadline, Host, HostPort, LinkError, Target, Transport};
+use bytes::Bytes;
+use std::time::Instant;
+
+impl Endpoint {
+    /// Sends a request of a usage on its way.
+    pub(super) fn start_attempt(&mut self, now: Instant, owner: Owner, draft: Draft) -> AttemptId {
+        let prefer = draft.prefer.and_then(|(flow, to)| {
+            let up = self
+                .flows
+                .table
+                .get(flow)
+                .filter(|flow| flow.state == flow::State::Up)?;
+            let target = Target {
+                transport: up.transport,
+                address: up.peer.unwrap_or(to),
+                name: Host::Ip(to.ip()),
+            };
+            Some(Candidate {
+                flow: Some(flow),
+                ..Candidate::new(target)
+            })
+        });
+        if let Some(candidate) = prefer {
+            let id = self
+                .attempts
+                .insert(Attempt::new(owner, draft, Stage::Done));
+            if let Some(attempt) = self.attempts.get_mut(id) {
+                attempt.candidates.push_back(candidate);
+            }
+            self.try_next(now, id);
+            return id;
+        }
+        let uri = draft.hop.clone();
+        let lookups = &mut self.lookups;
+        let mut lookup = None;
+        let id = self.attempts.insert_with(|id| {
+            let asked = lookups.insert(id);
+            lookup = Some(asked);
+            Attempt::new(owner, draft, Stage::Resolving(asked))
+        });
+        if let Some(lookup) = lookup {
+            self.out.push_back(Output::Resolve { lookup, uri });
+        }
+        id
+    }
+
+    pub(super) fn handle_resolved(
+        &mut self,
+        now: Instant,
+        lookup: LookupId,
+        targets: Result<Vec<Target>, LookupError>,
+    ) {
+        let Some(id) = self.lookups.remove(lookup) else {
+            return;
+        };
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        match targets {
+            Ok(targets) if !targets.is_empty() => {
+                attempt.candidates = targets
+                    .into_iter()
+                    .map(Candidate::new)
+                    .take(MAX_TARGETS)
+                    .collect();
+            }
+            Ok(_) => attempt.failure = Some(Failure::Lookup(LookupError::NotFound)),
+            Err(error) => attempt.failure = Some(Failure::Lookup(error)),
+        }
+        self.try_next(now, id);
+    }
+
+    /// Goes on with the next target, or reports that there is none.
+    pub(super) fn try_next(&mut self, now: Instant, id: AttemptId) {
+        loop {
+            let Some(attempt) = self.attempts.get_mut(id) else {
+                return;
+            };
+            attempt.dead_at = None;
+            if attempt.cancel {
+                return self.fail(now, id, Failure::Cancelled);
+            }
+            let Some(candidate) = attempt.candidates.pop_front() else {
+                let failure = attempt
+                    .failure
+                    .unwrap_or(Failure::Lookup(LookupError::NotFound));
+                return self.fail(now, id, failure);
+            };
+            if self.try_candidate(now, id, candidate) {
+                return;
+            }
+        }
+    }
+
+    /// Tries one target. False if it leads nowhere.
+    fn try_candidate(&mut self, now: Instant, id: AttemptId, candidate: Candidate) -> bool {
+        let transport = candidate.target.transport;
+        if let Some(flow) = candidate.flow {
+            return self.send_over(now, id, flow, candidate);
+        }
+        if !transport.is_reliable() {
+            return match self.flows.socket_for(candidate.target.address) {
+                Some(flow) => self.send_over(now, id, flow, candidate),
+                None => self.note_failure(id, LinkError::Unreachable),
+            };
+        }
+        let identity = self
+            .attempts
+            .get(id)
+            .and_then(|attempt| attempt.draft.identity);
+        match self.connection(now, &candidate.target, identity, Waiter::Attempt(id)) {
+            Connection::Up(flow) => self.send_over(now, id, flow, candidate),
+            Connection::Coming(flow) => {
+                if let Some(attempt) = self.attempts.get_mut(id) {
+                    attempt.stage = Stage::Connecting(flow, candidate);
+                }
+                true
+            }
+            Connection::Impossible => self.note_failure(id, LinkError::TooMany),
+        }
+    }
+
+    fn note_failure(&mut self, id: AttemptId, error: LinkError) -> bool {
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            attempt.failure = Some(Failure::Transport(Some(error)));
+        }
+        false
+    }
+
+    /// The connection that an attempt waited for is there.
+    pub(super) fn connected(&mut self, now: Instant, id: AttemptId, flow: FlowId) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        let Stage::Connecting(awaited, candidate) = &attempt.stage else {
+            return;
+        };
+        if *awaited != flow {
+            return;
+        }
+        let candidate = candidate.clone();
+        if attempt.cancel {
+            return self.fail(now, id, Failure::Cancelled);
+        }
+        if !self.send_over(now, id, flow, candidate) {
+            self.try_next(now, id);
+        }
+    }
+
+    /// The connection that an attempt waited for did not come up.
+    pub(super) fn not_connected(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        flow: FlowId,
+        error: Option<LinkError>,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        if matches!(&attempt.stage, Stage::Connecting(awaited, _) if *awaited == flow) {
+            attempt.failure = Some(Failure::Transport(error.or(Some(LinkError::Reset))));
+            self.try_next(now, id);
+        }
+    }
+
+    /// Sends the request over `flow`. False if this target leads nowhere.
+    fn send_over(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        flow: FlowId,
+        candidate: Candidate,
+    ) -> bool {
+        let Some(transport) = self.flows.table.get(flow).map(|flow| flow.transport) else {
+            return false;
+        };
+        let branch = self.branch();
+        let Some(attempt) = self.attempts.get(id) else {
+            return false;
+        };
+        let Some(here) = self.flows.address_of(flow) else {
+            return false;
+        };
+        let method = attempt.draft.request.method.clone();
+        let message = compose(&attempt.draft, transport, &here, &branch);
+        let path = Path {
+            flow,
+            to: candidate.target.address,
+            transport,
+        };
+        if !transport.is_reliable()
+            && !candidate.any_size
+            && self.config.oversize.is_some_and(|max| message.len() > max)
+        {
+            return self.try_by_tcp(now, id, candidate);
+        }
+        let has_next = attempt
+            .candidates
+            .iter()
+            .any(|other| other.target.address != path.to);
+        if method == Method::Ack {
+            self.send(now, path, message.clone());
+            if let Some(attempt) = self.attempts.get_mut(id) {
+                attempt.stage = Stage::Sent { path, message };
+            }
+            self.report(now, id, Progress::Sent { path });
+            return true;
+        }
+        let outgoing = Outgoing {
+            path,
+            method: &method,
+            branch: &branch,
+            message,
+        };
+        let Ok(transaction) = self.transactions.request(now, outgoing) else {
+            return self.note_failure(id, LinkError::TooMany);
+        };
+        self.clients.insert(transaction, id);
+        let dead_target = self.config.dead_target;
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            attempt.live.push(transaction);
+            attempt.stage = Stage::Trying {
+                transaction,
+                path,
+                answered: false,
+            };
+            attempt.dead_at = (has_next && !transport.is_reliable()).then(|| now + dead_target);
+        }
+        self.arm_attempt(id);
+        self.report(now, id, Progress::Sent { path });
+        true
+    }
+
+    /// RFC 3261, 18.1.1: a large request goes by TCP, and as a datagram if there is no TCP.
+    fn try_by_tcp(&mut self, now: Instant, id: AttemptId, candidate: Candidate) -> bool {
+        let by_tcp = Candidate::new(Target {
+            transport: Transport::Tcp,
+            ..candidate.target.clone()
+        });
+        let by_udp = Candidate {
+            any_size: true,
+            ..candidate
+        };
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return false;
+        };
+        attempt.candidates.push_front(by_udp);
+        self.try_candidate(now, id, by_tcp)
+    }
+
+    /// Finds or opens the connection to `target`.
+    pub(super) fn connection(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        identity: Option<crate::IdentityId>,
+        waiter: Waiter,
+    ) -> Connection {
+        if let Some(id) = self.flows.connection_to(target) {
+            return match self.flows.table.get_mut(id) {
+                Some(flow) if flow.state == flow::State::Up => Connection::Up(id),
+                Some(flow) => {
+                    flow.waiting.push(waiter);
+                    Connection::Coming(id)
+                }
+                None => Connection::Impossible,
+            };
+        }
+        if self.flows.connections() >= self.config.limits.flows {
+            return Connection::Impossible;
+        }
+        let id = self
+            .flows
+            .connect(now, target, self.config.idle_opened, waiter);
+        self.out.push_back(Output::Connect {
+            flow: id,
+            target: target.clone(),
+            identity,
+        });
+        Connection::Coming(id)
+    }
+
+    fn arm_attempt(&mut self, id: AttemptId) {
+        let dead_at = self.attempts.get(id).and_then(|attempt| attempt.dead_at);
+        self.timers.set(
+            Child::Attempt(id),
+            dead_at.map(|at| Deadline::new(at, "dead target")),
+        );
+    }
+
+    /// The current target has been silent too long.
+    pub(super) fn handle_attempt_timeout(&mut self, now: Instant, id: AttemptId) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        if attempt.dead_at.is_some_and(|at| at <= now) {
+            // The abandoned transaction stays: a late 1xx is cancelled, a late 2xx acknowledged.
+            attempt.failure = Some(Failure::Timeout);
+            self.try_next(now, id);
+        }
+    }
+
+    /// A response of a client transaction.
+    pub(super) fn handle_transaction_response(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        response: Response,
+    ) {
+        let Some(&id) = self.clients.get(&transaction) else {
+            return;
+        };
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        if attempt.current() != Some(transaction) && attempt.stage != Stage::Done {
+            return self.handle_abandoned_response(now, id, transaction, &response);
+        }
+        if let Stage::Trying { answered, .. } = &mut attempt.stage {
+            *answered = true;
+        }
+        if attempt.dead_at.take().is_some() {
+            self.timers.set(Child::Attempt(id), None);
+        }
+        let Some(attempt) = self.attempts.get(id) else {
+            return;
+        };
+        let status = response.status;
+        if status.is_provisional() {
+            if attempt.cancel {
+                self.send_cancel(now, transaction);
+            }
+        } else if matches!(
+            status,
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+        ) && !attempt.cancel
+            && self.try_again_authorized(now, id, &response)
+        {
+            return;
+        } else if status == Status::SERVICE_UNAVAILABLE && self.has_next(id) {
+            // RFC 3263, 4.3
+            if let Some(attempt) = self.attempts.get_mut(id) {
+                attempt.unavailable = Some(Box::new(response));
+            }
+            return self.try_next(now, id);
+        } else if let Some(attempt) = self.attempts.get_mut(id) {
+            attempt.stage = Stage::Done;
+        }
+        self.report(now, id, Progress::Response(&response));
+    }
+
+    fn has_next(&self, id: AttemptId) -> bool {
+        self.attempts
+            .get(id)
+            .is_some_and(|attempt| !attempt.candidates.is_empty() && !attempt.cancel)
+    }
+
+    /// Sends a request that was challenged once more, the same way (RFC 3261, 22.2). False if its
+    /// owner has nothing to show.
+    fn try_again_authorized(&mut self, now: Instant, id: AttemptId, response: &Response) -> bool {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return false;
+        };
+        let (Owner::Invitation(owner, tag), Stage::Trying { path, .. }) =
+            (attempt.owner, &attempt.stage)
+        else {
+            return false;
+        };
+        let path = *path;
+        let Some(invitation) = self.invitations.get_mut(owner) else {
+            return false;
+        };
+        if !invitation.answer_challenge(tag, response, &mut attempt.draft.request) {
+            return false;
+        }
+        let again = Candidate {
+            target: Target {
+                transport: path.transport,
+                address: path.to,
+                name: Host::Ip(path.to.ip()),
+            },
+            flow: Some(path.flow),
+            any_size: true,
+        };
+        attempt.candidates.push_front(again);
+        self.try_next(now, id);
+        true
+    }
+
+    /// A target that was given up answers after all.
+    fn handle_abandoned_response(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        transaction: TransactionId,
+        response: &Response,
+    ) {
+        if response.status.is_provisional() {
+            self.send_cancel(now, transaction);
+        } else if response.status.is_success() {
+            self.report(now, id, Progress::Late(response));
+        }
+    }
+
+    pub(super) fn handle_transaction_failure(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        failure: Failure,
+    ) {
+        let Some(&id) = self.clients.get(&transaction) else {
+            return;
+        };
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        if attempt.current() == Some(transaction) {
+            attempt.failure = Some(failure);
+            self.try_next(now, id);
+        }
+    }
+
+    pub(super) fn handle_client_terminated(&mut self, now: Instant, transaction: TransactionId) {
+        let Some(id) = self.clients.remove(&transaction) else {
+            return;
+        };
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        attempt.live.retain(|live| *live != transaction);
+        self.finish_attempt(now, id);
+    }
+
+    /// Ends an attempt without response.
+    fn fail(&mut self, now: Instant, id: AttemptId, failure: Failure) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        let unavailable = attempt.unavailable.take();
+        attempt.stage = Stage::Done;
+        match unavailable {
+            Some(response) if failure != Failure::Cancelled => {
+                self.report(now, id, Progress::Response(&response))
+            }
+            _ => self.report(now, id, Progress::Failed(failure)),
+        }
+        self.finish_attempt(now, id);
+    }
+
+    /// Removes an attempt of which nothing can come any more.
+    fn finish_attempt(&mut self, now: Instant, id: AttemptId) {
+        if self.attempts.get(id).is_some_and(Attempt::is_over) {
+            self.report(now, id, Progress::Over);
+            self.drop_attempt(id);
+        }
+    }
+
+    /// Forgets an attempt.
+    pub(super) fn drop_attempt(&mut self, id: AttemptId) {
+        if let Some(attempt) = self.attempts.remove(id) {
+            if let Stage::Resolving(lookup) = attempt.stage {
+                self.lookups.remove(lookup);
+            }
+            for transaction in attempt.live {
+                self.clients.remove(&transaction);
+            }
+            self.timers.set(Child::Attempt(id), None);
+        }
+    }
+
+    /// Cancels a request: at once if a provisional response came, when it comes otherwise
+    /// (RFC 3261, 9.1), and without a trace if nothing was sent.
+    pub(super) fn cancel_attempt(&mut self, now: Instant, id: AttemptId) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        attempt.cancel = true;
+        match attempt.stage {
+            Stage::Resolving(lookup) => {
+                self.lookups.remove(lookup);
+                self.fail(now, id, Failure::Cancelled);
+            }
+            Stage::Connecting(..) => self.fail(now, id, Failure::Cancelled),
+            Stage::Trying {
+                transaction,
+                answered,
+                ..
+            } => {
+                attempt.dead_at = None;
+                if answered {
+                    self.send_cancel(now, transaction);
+                }
+            }
+            Stage::Sent { .. } | Stage::Done => {}
+        }
+    }
+
+    fn send_cancel(&mut self, now: Instant, invite: TransactionId) {
+        let Some(path) = self.transactions.path(invite) else {
+            return;
+        };
+        // Too late or too early: the final response decides, or the next provisional one.
+        let _ = self.transactions.cancel(now, invite, path);
+    }
+
+    /// Sends the bytes of an ACK again.
+    pub(super) fn resend(&mut self, now: Instant, id: AttemptId) {
+        let sent = self
+            .attempts
+            .get(id)
+            .and_then(|attempt| match &attempt.stage {
+                Stage::Sent { path, message } => Some((*path, message.clone())),
+                Stage::Resolving(_)
+                | Stage::Connecting(..)
+                | Stage::Trying { .. }
+                | Stage::Done => None,
+            });
+        if let Some((path, message)) = sent {
+            self.send(now, path, message);
+        }
+    }
+
+    fn branch(&mut self) -> String {
+        let mut branch = String::with_capacity(COOKIE.len() + 20);
+        branch.push_str(COOKIE);
+        self.rng.push_token(20, &mut branch);
+        branch
+    }
+}
+
+/// What became of the search for a connection.
+pub(super) enum Connection {
+    Up(FlowId),
+    Coming(FlowId),
+    Impossible,
+}
+
+/// Prints a request for one way.
+fn compose(draft: &Draft, transport: Transport, here: &HostPort, branch: &str) -> Bytes {
+    let mut request: Request = draft.request.clone();
+    request
+        .headers
+        .insert_first(HeaderName::Via, Via::ours(transport, here, branch));
+    let contact = draft
+        .contact
+        .as_ref()
+        .and_then(|contact| contact_address(contact, transport, here));
+    if let Some(contact) = contact {
+        request.headers.push(HeaderName::Contact, contact);
+    }
+    request.to_bytes()
+}
+
+/// Our Contact on a way: where the peer that got it can reach us.
+pub(super) fn contact_address(
+    contact: &Contact,
+    transport: Transport,
+    here: &HostPort,
+) -> Option<Address> {
+    let mut address = Address::new(contact_uri(contact, transport, here)?);
+    address.params.clone_from(&contact.params);
+    Some(address)
+}
+
+/// The URI of our Contact on a way.
+pub(super) fn contact_uri(contact: &Contact, transport: Transport, here: &HostPort) -> Option<Uri> {
+    let mut uri = SipUri::new(here.host.clone());
+    uri.user.clone_from(&contact.user);
+    uri.port = here.port;
+    uri.secure = contact.secure;
+    // RFC 3261, 19.1.4: UDP is meant when nothing is said; for TLS `sips` or `transport=tls`.
+    if transport != Transport::Udp && !(contact.secure && transport == Transport::Tls) {
+        uri.params.push((
+            "transport".to_owned(),
+            Some(transport.param_name().to_owned()),
+        ));
+    }
+    // Escaping leaves nothing that could not stand in a URI; a user part beyond the limits is left out.
+    uri.to_uri()
+        .or_else(|_| SipUri::new(here.host.clone()).to_uri())
+        .ok()
+}
+
+/// RFC 3261, 8.1.1.7.
+const COOKIE: &str = crate::header::via::COOKIE;
+
+/// More targets than any sane DNS zone has; a longer list is cut.
+const MAX_TARGETS: usize = 32;

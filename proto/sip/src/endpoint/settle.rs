@@ -1,0 +1,383 @@
+//! The worklist: what transactions and usages say, and where it goes. All routes stand here.
+
+use super::{Child, DialogEntry, Endpoint, Event, Output, flow, route::Connection};
+use crate::{
+    DialogId, FlowId, InvitationId, Response, Status, TransactionId,
+    attempt::{AttemptId, Failure, Owner},
+    dialog::DialogKey,
+    transaction::{self, Path},
+    usage::invitation::{Effect, Invitation, Progress},
+};
+use base::{Deadline, LinkError, Target, Transport};
+use bytes::Bytes;
+use std::{net::SocketAddr, time::Instant};
+
+/// A server transaction, seen from above.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    /// Whose INVITE, BYE or other request it is; `None` if it was answered at once.
+    pub(super) owner: Option<InvitationId>,
+    /// Where responses go when the connection is gone (RFC 3261, 18.2.2).
+    pub(super) fallback: Target,
+    /// The connection was replaced once; it is not replaced again.
+    pub(super) moved: bool,
+}
+
+/// Who waits for a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waiter {
+    Attempt(AttemptId),
+    Server(TransactionId),
+}
+
+impl Endpoint {
+    /// Marks an invitation: it may have something to say, or another deadline.
+    pub(super) fn touch(&mut self, id: InvitationId) {
+        if let Some(invitation) = self.invitations.get_mut(id)
+            && !invitation.is_touched
+        {
+            invitation.is_touched = true;
+            self.dirty.push_back(id);
+        }
+    }
+
+    /// Routes until nobody has anything to say.
+    pub(super) fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.transactions.poll_output() {
+                self.route_transaction(now, output);
+            } else if let Some(id) = self.dirty.pop_front() {
+                self.settle_invitation(now, id);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn route_transaction(&mut self, now: Instant, output: transaction::Output) {
+        match output {
+            transaction::Output::Send {
+                transaction,
+                path,
+                message,
+            } => {
+                self.send_of_transaction(now, transaction, path, message);
+            }
+            transaction::Output::Response {
+                transaction,
+                response,
+            } => {
+                self.handle_transaction_response(now, transaction, response);
+            }
+            transaction::Output::TimedOut(transaction) => {
+                self.handle_transaction_failure(now, transaction, Failure::Timeout);
+            }
+            transaction::Output::Failed { transaction, error } => {
+                match self.servers.contains_key(&transaction) {
+                    true => self.move_server(now, transaction),
+                    false => {
+                        let failure = Failure::Transport(Some(error));
+                        self.handle_transaction_failure(now, transaction, failure);
+                    }
+                }
+            }
+            transaction::Output::AckMissing(transaction) => self.report_refused(transaction, false),
+            transaction::Output::Terminated(transaction) => {
+                self.report_refused(transaction, true);
+                if self.servers.remove(&transaction).is_none() {
+                    self.handle_client_terminated(now, transaction);
+                }
+            }
+        }
+    }
+
+    /// Tells an invitation what became of the ACK for its 300 to 699; only the first report counts.
+    pub(super) fn report_refused(&mut self, transaction: TransactionId, acknowledged: bool) {
+        let owner = self
+            .servers
+            .get(&transaction)
+            .and_then(|server| server.owner);
+        if let Some(id) = owner
+            && let Some(invitation) = self.invitations.get_mut(id)
+        {
+            invitation.handle_refusal_ack(transaction, acknowledged);
+            self.touch(id);
+        }
+    }
+
+    fn send_of_transaction(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        path: Path,
+        message: Bytes,
+    ) {
+        let up = self
+            .flows
+            .table
+            .get(path.flow)
+            .is_some_and(|flow| flow.state == flow::State::Up);
+        match up {
+            true => self.send(now, path, message),
+            // Over a connection that is gone only responses have another way.
+            false => self.move_server(now, transaction),
+        }
+    }
+
+    /// Hands a message to a flow.
+    pub(super) fn send(&mut self, now: Instant, path: Path, message: Bytes) {
+        if let Some(flow) = self.flows.table.get_mut(path.flow) {
+            flow.used = now;
+            self.counters.sent += 1;
+            self.out.push_back(Output::Send {
+                flow: path.flow,
+                to: path.to,
+                message,
+            });
+        }
+    }
+
+    /// RFC 3261, 18.2.2: responses of a lost connection go over a new one to `received` and the port of sent-by.
+    fn move_server(&mut self, now: Instant, transaction: TransactionId) {
+        let Some(server) = self.servers.get_mut(&transaction) else {
+            return;
+        };
+        if server.moved || !server.fallback.transport.is_reliable() {
+            return;
+        }
+        server.moved = true;
+        let target = server.fallback.clone();
+        if let Connection::Up(flow) =
+            self.connection(now, &target, None, Waiter::Server(transaction))
+        {
+            self.redirect(now, transaction, flow, target.address, target.transport);
+        }
+    }
+
+    fn redirect(
+        &mut self,
+        now: Instant,
+        id: TransactionId,
+        flow: FlowId,
+        to: SocketAddr,
+        transport: Transport,
+    ) {
+        let path = Path {
+            flow,
+            to,
+            transport,
+        };
+        // A transaction that has ended meanwhile needs no way any more.
+        let _ = self.transactions.redirect(now, id, path);
+    }
+
+    pub(super) fn handle_flow_up(
+        &mut self,
+        now: Instant,
+        id: FlowId,
+        local: SocketAddr,
+        peer: Option<SocketAddr>,
+    ) {
+        let Some(flow) = self.flows.table.get_mut(id) else {
+            return;
+        };
+        flow.local = local;
+        flow.peer = peer.or(flow.peer);
+        flow.state = flow::State::Up;
+        flow.used = now;
+        let (transport, to) = (flow.transport, flow.peer.unwrap_or(local));
+        let waiting = std::mem::take(&mut flow.waiting);
+        self.arm_flow(id);
+        for waiter in waiting {
+            match waiter {
+                Waiter::Attempt(attempt) => self.connected(now, attempt, id),
+                Waiter::Server(transaction) => self.redirect(now, transaction, id, to, transport),
+            }
+        }
+    }
+
+    pub(super) fn handle_flow_down(&mut self, now: Instant, id: FlowId, error: Option<LinkError>) {
+        let Some(flow) = self.flows.remove(id) else {
+            return;
+        };
+        self.timers.set(Child::Flow(id), None);
+        self.transactions.handle_flow_down(now, id, error);
+        for waiter in flow.waiting {
+            // A response without a way is lost, as on any wire: the peer's timers decide.
+            if let Waiter::Attempt(attempt) = waiter {
+                self.not_connected(now, attempt, id, error);
+            }
+        }
+    }
+
+    pub(super) fn arm_flow(&mut self, id: FlowId) {
+        let idle = self.flows.table.get(id).and_then(flow::Flow::idle_until);
+        self.timers.set(
+            Child::Flow(id),
+            idle.map(|at| Deadline::new(at, "idle connection")),
+        );
+    }
+
+    /// The connection may have been idle long enough.
+    pub(super) fn handle_flow_timeout(&mut self, now: Instant, id: FlowId) {
+        let Some(flow) = self.flows.table.get_mut(id) else {
+            return;
+        };
+        if flow.idle_until().is_some_and(|at| at <= now) {
+            if !self
+                .invitations
+                .iter()
+                .any(|(_, invitation)| invitation.holds(id))
+            {
+                return self.release(now, id);
+            }
+            flow.used = now;
+        }
+        self.arm_flow(id);
+    }
+
+    /// Closes a connection.
+    pub(super) fn release(&mut self, now: Instant, id: FlowId) {
+        self.handle_flow_down(now, id, None);
+        self.out.push_back(Output::Release { flow: id });
+    }
+
+    fn settle_invitation(&mut self, now: Instant, id: InvitationId) {
+        let Some(invitation) = self.invitations.get_mut(id) else {
+            return;
+        };
+        invitation.is_touched = false;
+        while let Some(effect) = self
+            .invitations
+            .get_mut(id)
+            .and_then(Invitation::poll_effect)
+        {
+            self.route_effect(now, id, effect);
+        }
+        let Some(invitation) = self.invitations.get_mut(id) else {
+            return;
+        };
+        let deadline = invitation.poll_timeout();
+        let (lacked, lacks) = (invitation.is_counted, invitation.lacks_ack());
+        invitation.is_counted = lacks;
+        let is_over = invitation.is_over();
+        self.unacknowledged = self.unacknowledged + usize::from(lacks) - usize::from(lacked);
+        self.timers.set(Child::Invitation(id), deadline);
+        if is_over {
+            self.remove_invitation(id);
+        }
+    }
+
+    pub(super) fn insert_invitation(&mut self, invitation: Invitation) -> InvitationId {
+        let id = self.invitations.insert(invitation);
+        self.calls += 1;
+        self.touch(id);
+        id
+    }
+
+    fn remove_invitation(&mut self, id: InvitationId) {
+        self.timers.set(Child::Invitation(id), None);
+        if let Some(invitation) = self.invitations.remove(id) {
+            self.calls -= 1;
+            for dialog in invitation.dialog_ids() {
+                self.forget_dialog(dialog);
+            }
+        }
+    }
+
+    fn route_effect(&mut self, now: Instant, id: InvitationId, effect: Effect) {
+        match effect {
+            Effect::Request { tag, draft } => {
+                let attempt = self.start_attempt(now, Owner::Invitation(id, tag), *draft);
+                if let Some(invitation) = self.invitations.get_mut(id) {
+                    invitation.attempt_started(tag, attempt);
+                }
+            }
+            Effect::Cancel(attempt) => self.cancel_attempt(now, attempt),
+            Effect::Resend(attempt) => self.resend(now, attempt),
+            Effect::Drop(attempt) => self.drop_attempt(attempt),
+            Effect::Respond(server, answer) => self.respond(now, server, *answer),
+            // The transaction has ended together with the retransmissions that it carried.
+            Effect::Repeat(server) => drop(self.transactions.repeat_success(now, server)),
+            Effect::Dialog { dialog, key } => self.index_dialog(dialog, key),
+            Effect::DialogOver(dialog) => self.forget_dialog(dialog),
+            Effect::Step(state, signal) => self.coverage.count(state, signal),
+            Effect::Event(event) => self
+                .out
+                .push_back(Output::Event(Event::Invitation(id, event))),
+        }
+    }
+
+    /// Tells the owner of a request what became of it.
+    pub(super) fn report(&mut self, now: Instant, attempt: AttemptId, progress: Progress<'_>) {
+        let Some(owner) = self.attempts.get(attempt).map(|attempt| attempt.owner) else {
+            return;
+        };
+        match owner {
+            Owner::Invitation(id, tag) => {
+                let dialog = match &progress {
+                    Progress::Response(response) | Progress::Late(response) => {
+                        self.dialog_of(id, response)
+                    }
+                    Progress::Sent { .. } | Progress::Failed(_) | Progress::Over => None,
+                };
+                if let Some(invitation) = self.invitations.get_mut(id) {
+                    invitation.handle_progress(now, tag, dialog, progress);
+                    self.touch(id);
+                }
+                if let Some(dialog) = dialog {
+                    self.claim_dialog(id, dialog);
+                }
+            }
+            Owner::Options(id) => self.handle_options_progress(id, &progress),
+        }
+    }
+
+    /// The dialog of a response: known, or a place for the one that it may make.
+    fn dialog_of(&mut self, invitation: InvitationId, response: &Response) -> Option<DialogId> {
+        if response.status == Status::TRYING || response.status.is_failure() {
+            return None;
+        }
+        let key = DialogKey::of_response(response)?;
+        if let Some(known) = self.by_tags.get(&key) {
+            return Some(known);
+        }
+        // RFC 3261, 12.1: a provisional response without tag makes no dialog; a 2xx of an RFC 2543
+        // peer does, with the null tag.
+        let tagged = response.headers.to().is_ok_and(|to| to.tag().is_some());
+        (tagged || response.status.is_success()).then(|| {
+            let owner = Some((invitation, None));
+            self.dialogs.insert(DialogEntry { owner })
+        })
+    }
+
+    /// Takes the place back if the invitation has no use for it.
+    fn claim_dialog(&mut self, invitation: InvitationId, dialog: DialogId) {
+        let claimed = self
+            .invitations
+            .get(invitation)
+            .is_some_and(|owner| owner.dialog_ids().any(|id| id == dialog));
+        if !claimed {
+            self.forget_dialog(dialog);
+        }
+    }
+
+    fn index_dialog(&mut self, dialog: DialogId, key: DialogKey) {
+        let Some(entry) = self.dialogs.get_mut(dialog) else {
+            return;
+        };
+        if let Some((_, known)) = &mut entry.owner {
+            *known = Some(key.clone());
+            self.by_tags.insert(key, dialog);
+        }
+    }
+
+    pub(super) fn forget_dialog(&mut self, dialog: DialogId) {
+        if let Some(entry) = self.dialogs.remove(dialog)
+            && let Some((_, Some(key))) = entry.owner
+            && self.by_tags.get(&key) == Some(dialog)
+        {
+            self.by_tags.remove(&key);
+        }
+    }
+}

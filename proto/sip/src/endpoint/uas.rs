@@ -1,0 +1,473 @@
+//! What arrives: noise, malformed messages, responses, and requests on their way to a dialog, a new
+//! call, or an answer without state (RFC 3261, 8.2).
+
+use super::{
+    Availability, DialogEntry, Dropped, Endpoint, Event, Output,
+    response::{Answer, SUPPORTED},
+    settle::Server,
+};
+use crate::{
+    FlowId, HeaderName, InvitationId, Message, Method, ParseError, Request, Response, Status,
+    TransactionId,
+    dialog::DialogKey,
+    header::List,
+    message::{Description, Unacceptable, frame, frame::FrameError, salvage},
+    nat,
+    transaction::{Incoming, NewRequest, Path},
+    uri::Scheme,
+    usage::invitation::{Arrival, Invitation},
+};
+use base::Transport;
+use bytes::Bytes;
+use std::{net::SocketAddr, time::Instant};
+
+impl Endpoint {
+    pub(super) fn handle_message(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        from: SocketAddr,
+        bytes: Bytes,
+    ) {
+        self.counters.received += 1;
+        let Some(known) = self.flows.table.get_mut(flow) else {
+            return self.drop_message(flow, from, Dropped::UnknownFlow);
+        };
+        known.used = now;
+        let transport = known.transport;
+        if frame::noise(&bytes).is_some() {
+            self.counters.noise += 1;
+            return;
+        }
+        match Message::parse(bytes.clone()) {
+            Ok(Message::Request(request)) => {
+                self.handle_request(now, flow, from, request, bytes.len())
+            }
+            Ok(Message::Response(response)) => {
+                self.handle_response(now, flow, from, transport, response)
+            }
+            Err(error) => self.handle_malformed(now, flow, from, &bytes, error),
+        }
+    }
+
+    pub(super) fn handle_broken(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        from: SocketAddr,
+        error: FrameError,
+    ) {
+        if !self.flows.table.contains(flow) {
+            return;
+        }
+        match error {
+            FrameError::Message { error, head } => {
+                self.handle_malformed(now, flow, from, &head, error)
+            }
+            FrameError::Noise(_) => self.counters.noise += 1,
+        }
+        self.release(now, flow);
+    }
+
+    /// Answers what cannot be parsed, if it says to whom (RFC 3261, 8.2; RFC 4475).
+    fn handle_malformed(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        from: SocketAddr,
+        bytes: &Bytes,
+        error: ParseError,
+    ) {
+        self.counters.malformed += 1;
+        self.drop_message(flow, from, Dropped::Malformed(error));
+        let Some(transport) = self.flows.table.get(flow).map(|flow| flow.transport) else {
+            return;
+        };
+        let Some(mut salvaged) = salvage(bytes) else {
+            return;
+        };
+        let Some(via) = salvaged.via() else { return };
+        let path = response_path(&via, flow, transport, from);
+        let stamped = via.stamped(from);
+        salvaged.headers.replace_first(HeaderName::Via, stamped);
+        let tag = self.stateless_tag(&salvaged.headers);
+        let Some(mut response) = salvaged.response(error.status(), &tag) else {
+            return;
+        };
+        let bare = response.clone();
+        if !self.config.user_agent.is_empty() {
+            response
+                .headers
+                .push(HeaderName::Server, self.config.user_agent.as_str());
+        }
+        self.send_bounded(now, path, bytes.len(), response, |_| bare);
+    }
+
+    fn drop_message(&mut self, flow: FlowId, from: SocketAddr, why: Dropped) {
+        self.counters.dropped += 1;
+        self.out
+            .push_back(Output::Event(Event::Dropped { flow, from, why }));
+    }
+
+    fn handle_response(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        from: SocketAddr,
+        over: Transport,
+        response: Response,
+    ) {
+        // RFC 3261, 8.1.3.3 and 18.1.2: one Via, and it is ours.
+        let ours = response
+            .headers
+            .via()
+            .is_ok_and(|via| self.flows.is_ours(&via.sent_by(), over, flow));
+        let one = response.headers.values(HeaderName::Via).nth(1).is_none();
+        if !ours || !one || self.transactions.handle_response(now, response).is_none() {
+            // RFC 6026, 8.9: never handed on.
+            self.drop_message(flow, from, Dropped::StrayResponse);
+        }
+    }
+
+    fn handle_request(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        from: SocketAddr,
+        mut request: Request,
+        size: usize,
+    ) {
+        let Some(transport) = self.flows.table.get(flow).map(|flow| flow.transport) else {
+            return;
+        };
+        let Ok(via) = request.headers.via() else {
+            return;
+        };
+        let path = response_path(&via, flow, transport, from);
+        let fallback = nat::reply_target(&via, transport, from);
+        let is_direct = request.headers.values(HeaderName::Via).nth(1).is_none();
+        let stamped = via.stamped(from);
+        request.headers.replace_first(HeaderName::Via, stamped);
+        match self.transactions.handle_request(now, &request) {
+            Incoming::Absorbed(id) => {
+                if request.method == Method::Ack {
+                    self.report_refused(id, true);
+                }
+            }
+            Incoming::Ack(_) => self.handle_ack(now, flow, from, &request),
+            Incoming::New(new) => {
+                let arrival = Arrived {
+                    path,
+                    from,
+                    is_direct,
+                    size,
+                    server: Server {
+                        owner: None,
+                        fallback,
+                        moved: false,
+                    },
+                };
+                self.handle_new_request(now, arrival, new, request);
+            }
+        }
+    }
+
+    /// The ACK of a 2xx has a transaction of its own: it is found by its dialog (RFC 3261, 13.3.1.4).
+    fn handle_ack(&mut self, now: Instant, flow: FlowId, from: SocketAddr, request: &Request) {
+        match self.invitation_of(request) {
+            Some(id) => {
+                if let Some(invitation) = self.invitations.get_mut(id) {
+                    invitation.handle_ack(now, request);
+                }
+                self.touch(id);
+            }
+            // Never answered (RFC 3261, 17.1.1.3).
+            None => self.drop_message(flow, from, Dropped::StrayAck),
+        }
+    }
+
+    fn handle_new_request(
+        &mut self,
+        now: Instant,
+        arrived: Arrived,
+        new: NewRequest,
+        request: Request,
+    ) {
+        if request.method == Method::Cancel {
+            return self.handle_cancel(now, arrived, new, &request);
+        }
+        if let Some(refusal) = self.inspect(&new, &request) {
+            return self.respond_stateless(now, arrived.path, &request, arrived.size, refusal);
+        }
+        let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        match (tagged, &request.method) {
+            (true, _) => match self.invitation_of(&request) {
+                Some(id) => self.handle_in_dialog(now, id, arrived, new, request),
+                None => {
+                    let answer = Answer::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+                    self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+                }
+            },
+            (false, Method::Invite) => self.handle_invite(now, arrived, new, request),
+            (false, Method::Options) => {
+                // RFC 3261, 11.2: what INVITE would get.
+                let answer = Answer::new(self.willingness().unwrap_or(Status::OK));
+                self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+            }
+            (false, _) => {
+                // BYE outside a dialog (RFC 3261, 15.1.2).
+                let answer = Answer::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+                self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+            }
+        }
+    }
+
+    /// What a request must not be, in the order of RFC 3261, 8.2.
+    fn inspect(&self, new: &NewRequest, request: &Request) -> Option<Answer> {
+        match request.method {
+            Method::Invite | Method::Bye | Method::Options => {}
+            // RFC 3261, 8.2.1
+            _ => return Some(Answer::new(Status::METHOD_NOT_ALLOWED)),
+        }
+        // RFC 3261, 8.2.2.1
+        if !matches!(request.uri.scheme(), Scheme::Sip | Scheme::Sips) {
+            return Some(Answer::new(Status::UNSUPPORTED_URI_SCHEME));
+        }
+        // RFC 3261, 8.2.2.2. A Via of ours further down is a spiral, and legal.
+        if new.merged_with().is_some() {
+            return Some(Answer {
+                reason: Some("Merged Request".to_owned()),
+                ..Answer::new(Status::LOOP_DETECTED)
+            });
+        }
+        // RFC 3261, 8.2.2.3
+        let unknown = |option: &&[u8]| {
+            !SUPPORTED
+                .iter()
+                .any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
+        };
+        let unknown: Vec<&[u8]> = request
+            .headers
+            .values(HeaderName::Require)
+            .filter(unknown)
+            .collect();
+        if !unknown.is_empty() {
+            return Some(
+                Answer::new(Status::BAD_EXTENSION)
+                    .with_header(HeaderName::Unsupported, List(unknown)),
+            );
+        }
+        None
+    }
+
+    /// RFC 3261, 9.2.
+    fn handle_cancel(
+        &mut self,
+        now: Instant,
+        arrived: Arrived,
+        new: NewRequest,
+        request: &Request,
+    ) {
+        let target = new
+            .cancels()
+            .and_then(|target| Some((target, self.servers.get(&target)?.owner)));
+        let Some((target, owner)) = target else {
+            let answer = Answer::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+            return self.respond_stateless(now, arrived.path, request, arrived.size, answer);
+        };
+        let invitation = owner.and_then(|id| {
+            self.invitations
+                .get_mut(id)
+                .map(|invitation| (id, invitation))
+        });
+        let mut answer = Answer::new(Status::OK);
+        // The tag of the answers to the INVITE, as far as there is one.
+        answer.to_tag = invitation
+            .as_ref()
+            .map(|(_, invitation)| invitation.local_tag().into());
+        let server = self.serve(now, &arrived, new, request.clone(), owner);
+        if let Some(server) = server {
+            self.respond(now, server, answer);
+        }
+        if let Some(id) = owner
+            && let Some(invitation) = self.invitations.get_mut(id)
+        {
+            invitation.handle_cancel(now, target, request);
+            self.touch(id);
+        }
+    }
+
+    fn handle_in_dialog(
+        &mut self,
+        now: Instant,
+        id: InvitationId,
+        arrived: Arrived,
+        new: NewRequest,
+        request: Request,
+    ) {
+        let Some(server) = self.serve(now, &arrived, new, request.clone(), Some(id)) else {
+            return;
+        };
+        let description = match request.method {
+            Method::Invite => description_of(&request),
+            _ => Ok(None),
+        };
+        if let Some(invitation) = self.invitations.get_mut(id) {
+            let arrival = arrived.arrival(server, description);
+            invitation.handle_request(now, &request, arrival);
+            self.touch(id);
+        }
+    }
+
+    /// A call (RFC 3261, 13.3).
+    fn handle_invite(&mut self, now: Instant, arrived: Arrived, new: NewRequest, request: Request) {
+        let refuse = |status| Answer::new(status);
+        if let Some(status) = self.willingness() {
+            let mut answer = refuse(status);
+            if status == Status::SERVICE_UNAVAILABLE {
+                answer = answer.with_header(HeaderName::RetryAfter, RETRY_AFTER);
+            }
+            return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+        }
+        let description = match description_of(&request) {
+            Ok(description) => description,
+            Err(_) => {
+                let answer = refuse(Status::UNSUPPORTED_MEDIA_TYPE);
+                return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+            }
+        };
+        let Some(server) = self.serve(now, &arrived, new, request.clone(), None) else {
+            return;
+        };
+        let tag: Box<str> = self.rng.token(TAG_LEN).into();
+        let arrival = arrived.arrival(server, Ok(description));
+        let dialog = self.dialogs.insert(DialogEntry { owner: None });
+        match Invitation::incoming(
+            now,
+            dialog,
+            &request,
+            tag,
+            arrival,
+            &self.config,
+            &mut self.rng,
+        ) {
+            Ok(invitation) => {
+                let id = self.insert_invitation(invitation);
+                if let Some(entry) = self.dialogs.get_mut(dialog) {
+                    entry.owner = Some((id, None));
+                }
+                if let Some(server) = self.servers.get_mut(&server) {
+                    server.owner = Some(id);
+                }
+            }
+            Err(status) => {
+                self.dialogs.remove(dialog);
+                self.respond(now, server, Answer::new(status));
+            }
+        }
+    }
+
+    /// What INVITE gets before anybody is asked; `None` if it is welcome.
+    fn willingness(&self) -> Option<Status> {
+        let limits = &self.config.limits;
+        let full = self.is_shutting_down
+            || self.calls >= limits.invitations
+            || self.unacknowledged >= limits.unacknowledged;
+        match self.availability {
+            _ if full => Some(Status::SERVICE_UNAVAILABLE),
+            Availability::Available => None,
+            Availability::Refusing(status) => Some(status),
+        }
+    }
+
+    /// Makes a server transaction; a request beyond the limit is answered 503 without one.
+    fn serve(
+        &mut self,
+        now: Instant,
+        arrived: &Arrived,
+        new: NewRequest,
+        request: Request,
+        owner: Option<InvitationId>,
+    ) -> Option<TransactionId> {
+        match self.transactions.serve(now, new, arrived.path, request) {
+            Ok(id) => {
+                let server = Server {
+                    owner,
+                    ..arrived.server.clone()
+                };
+                self.servers.insert(id, server);
+                Some(id)
+            }
+            Err(request) => {
+                let answer = Answer::new(Status::SERVICE_UNAVAILABLE)
+                    .with_header(HeaderName::RetryAfter, RETRY_AFTER);
+                self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+                None
+            }
+        }
+    }
+
+    /// The call whose dialog a request belongs to, by tags only (RFC 4916 lets URIs change).
+    fn invitation_of(&self, request: &Request) -> Option<InvitationId> {
+        let dialog = self.by_tags.get(&DialogKey::of_request(request)?)?;
+        Some(self.dialogs.get(dialog)?.owner.as_ref()?.0)
+    }
+}
+
+/// A request on its way in.
+struct Arrived {
+    path: Path,
+    from: SocketAddr,
+    /// No proxy stood between.
+    is_direct: bool,
+    size: usize,
+    server: Server,
+}
+
+impl Arrived {
+    fn arrival(
+        &self,
+        server: TransactionId,
+        description: Result<Option<Description>, Unacceptable>,
+    ) -> Arrival {
+        Arrival {
+            server,
+            path: self.path,
+            peer: self.from,
+            is_direct: self.is_direct,
+            description,
+        }
+    }
+}
+
+/// The description of an INVITE, copied out of its datagram.
+fn description_of(request: &Request) -> Result<Option<Description>, Unacceptable> {
+    let description = request.description()?;
+    Ok(description.map(|description| Description {
+        body: Bytes::copy_from_slice(&description.body),
+        ..description
+    }))
+}
+
+/// RFC 3261, 18.2.2.
+fn response_path(
+    via: &crate::header::Via<'_>,
+    flow: FlowId,
+    transport: Transport,
+    from: SocketAddr,
+) -> Path {
+    let to = match transport.is_reliable() {
+        true => from,
+        false => nat::reply_address(via, transport, from),
+    };
+    Path {
+        flow,
+        to,
+        transport,
+    }
+}
+
+/// Seconds after which a caller that met our limits may try again.
+const RETRY_AFTER: u32 = 10;
+/// Characters of a tag of ours, five bits each (RFC 3261, 19.3 asks for 32 bits).
+const TAG_LEN: usize = 16;

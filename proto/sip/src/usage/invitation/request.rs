@@ -1,0 +1,324 @@
+//! Requests of ours: how they start, and what becomes of them.
+
+use super::{Effect, Invitation, Kind, Progress, Sent, Signal, Why, event::Originator, leg};
+use crate::{
+    DialogId, HeaderName, Headers, Method, Request, Response, Status, Uri,
+    attempt::{AttemptId, Draft, Failure},
+    auth::Tries,
+    dialog::InDialog,
+    endpoint::ALLOWED,
+    header::{CSeq, List},
+    message::Description,
+    usage::invitation::InvitationEvent,
+};
+use std::time::Instant;
+
+impl Invitation {
+    /// Sends a request outside of dialogs, or one that is complete.
+    pub(super) fn start(
+        &mut self,
+        kind: Kind,
+        mut request: Request,
+        hop: Uri,
+        further: &Headers,
+        body: Option<Description>,
+    ) {
+        let is_invite = request.method == Method::Invite;
+        if is_invite {
+            request.headers.push(HeaderName::Allow, List(ALLOWED));
+        }
+        if !self.settings.user_agent.is_empty() {
+            request
+                .headers
+                .push(HeaderName::UserAgent, self.settings.user_agent.as_str());
+        }
+        for field in further.iter() {
+            request.headers.push(field.name, field.value);
+        }
+        if let Some(description) = body {
+            request.set_body(&description.content_type, description.body);
+        }
+        self.authentication
+            .authorize(&self.keyring, &mut request, self.origin);
+        let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        if kind == Kind::Invite {
+            self.invite = Some(Box::new(request.clone()));
+        }
+        self.requests.push(Sent {
+            tag,
+            kind,
+            number,
+            attempt: None,
+            is_answered: false,
+            tries: Tries::default(),
+            credentials: credentials_of(&request),
+        });
+        let in_dialog = kind != Kind::Invite;
+        self.effects.push_back(Effect::Request {
+            tag,
+            draft: Box::new(Draft {
+                request,
+                hop,
+                contact: is_invite.then(|| self.contact.clone()),
+                prefer: if in_dialog {
+                    self.straight_way(kind)
+                } else {
+                    self.direct
+                },
+                identity: self.identity,
+            }),
+        });
+    }
+
+    /// Sends a request of a dialog.
+    pub(super) fn start_in_dialog(
+        &mut self,
+        kind: Kind,
+        made: InDialog,
+        further: &Headers,
+        body: Option<Description>,
+    ) {
+        self.start(kind, made.request, made.next_hop, further, body);
+    }
+
+    /// The connection that the call came by, if no proxy wants to be passed.
+    fn straight_way(&self, kind: Kind) -> Option<(crate::FlowId, std::net::SocketAddr)> {
+        let (Kind::Reinvite(id) | Kind::Ack(id, _) | Kind::Bye(id)) = kind else {
+            return None;
+        };
+        let routed = self.leg(id)?.dialog.routes().next().is_some();
+        self.direct.filter(|_| !routed)
+    }
+
+    /// The endpoint names the attempt of a request.
+    pub(crate) fn attempt_started(&mut self, tag: u32, attempt: AttemptId) {
+        if let Some(sent) = self.requests.iter_mut().find(|sent| sent.tag == tag) {
+            sent.attempt = Some(attempt);
+        }
+    }
+
+    /// Something became of a request. `dialog`: that of the response, known or to be made.
+    pub(crate) fn handle_progress(
+        &mut self,
+        now: Instant,
+        tag: u32,
+        dialog: Option<DialogId>,
+        progress: Progress<'_>,
+    ) {
+        let Some(at) = self.requests.iter().position(|sent| sent.tag == tag) else {
+            return;
+        };
+        let Sent { kind, number, .. } = self.requests[at];
+        match progress {
+            Progress::Sent { path } => self.path = Some(path),
+            Progress::Response(response) => {
+                self.note_user_agent(&response.headers);
+                if response.status.is_success() {
+                    self.authentication
+                        .handle_success(&mut self.keyring, response);
+                }
+                if response.status.is_final() {
+                    self.requests[at].is_answered = true;
+                }
+                self.handle_response(now, kind, number, dialog, response);
+            }
+            Progress::Late(response) => {
+                if kind == Kind::Invite {
+                    self.handle_success(now, dialog, response);
+                }
+            }
+            Progress::Failed(failure) => {
+                self.requests[at].is_answered = true;
+                self.handle_failed(now, kind, failure);
+            }
+            Progress::Over => self.finish_request(at),
+        }
+        self.check_release();
+    }
+
+    fn handle_response(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        number: u32,
+        dialog: Option<DialogId>,
+        response: &Response,
+    ) {
+        let status = response.status;
+        match kind {
+            Kind::Invite if status.is_provisional() => self.handle_provisional(dialog, response),
+            Kind::Invite if status.is_success() => self.handle_success(now, dialog, response),
+            Kind::Invite => self.handle_refusal(response),
+            Kind::Reinvite(id) if status.is_provisional() => {
+                self.handle_reinvite_provisional(id, response)
+            }
+            Kind::Reinvite(id) if status.is_success() => {
+                self.handle_reinvite_success(id, number, response)
+            }
+            Kind::Reinvite(id) => {
+                self.handle_reinvite_failure(now, id, status, &response.reason, &response.headers)
+            }
+            Kind::Bye(id) if status.is_final() => {
+                self.handle_bye_done(id, status, &response.reason)
+            }
+            Kind::Bye(_) | Kind::Ack(..) => {}
+        }
+    }
+
+    fn handle_failed(&mut self, now: Instant, kind: Kind, failure: Failure) {
+        // RFC 3261, 8.1.3.1
+        let status = match failure {
+            Failure::Timeout => Status::REQUEST_TIMEOUT,
+            Failure::Cancelled => Status::REQUEST_TERMINATED,
+            Failure::Transport(_) | Failure::Lookup(_) => Status::SERVICE_UNAVAILABLE,
+        };
+        match kind {
+            Kind::Invite => self.handle_unanswered(failure, status),
+            Kind::Reinvite(id) => {
+                self.handle_reinvite_failure(now, id, status, status.phrase(), &Headers::new())
+            }
+            Kind::Bye(id) => self.handle_bye_done(id, status, status.phrase()),
+            Kind::Ack(id, _) => self.handle_ack_lost(now, id, failure),
+        }
+        if matches!(kind, Kind::Ack(..)) {
+            self.requests.retain(|sent| sent.kind != kind);
+        }
+    }
+
+    /// Nothing can come of a request any more, and so no ACK for it need be sent again.
+    fn finish_request(&mut self, at: usize) {
+        let over = self.requests.remove(at);
+        let belongs = |kind: Kind| match (over.kind, kind) {
+            (Kind::Invite, Kind::Ack(_, number)) => number == over.number,
+            (Kind::Reinvite(dialog), Kind::Ack(id, number)) => {
+                (id, number) == (dialog, over.number)
+            }
+            _ => false,
+        };
+        let (acks, rest) = std::mem::take(&mut self.requests)
+            .into_iter()
+            .partition(|sent: &Sent| belongs(sent.kind));
+        self.requests = rest;
+        self.effects.extend(
+            acks.iter()
+                .filter_map(|ack: &Sent| ack.attempt)
+                .map(Effect::Drop),
+        );
+        if over.kind == Kind::Invite {
+            self.invite = None;
+            // RFC 3261, 13.2.2.4: early dialogs without a 2xx are no more.
+            let early: Vec<_> = self
+                .legs
+                .iter()
+                .filter(|leg| leg.stage == leg::Stage::Early)
+                .map(|leg| leg.id)
+                .collect();
+            for id in early {
+                self.end_leg(id);
+            }
+        }
+    }
+
+    /// A request was challenged (401, 407): makes `request` ready to go again, with the next number and
+    /// credentials (RFC 3261, 22.2). False if there is nothing to show: the response is the outcome.
+    pub(crate) fn answer_challenge(
+        &mut self,
+        tag: u32,
+        response: &Response,
+        request: &mut Request,
+    ) -> bool {
+        let Some(at) = self.requests.iter().position(|sent| sent.tag == tag) else {
+            return false;
+        };
+        let tries = &mut self.requests[at].tries;
+        let answered = self.authentication.handle_challenge(
+            &mut self.keyring,
+            &mut self.rng,
+            response,
+            self.origin,
+            tries,
+        );
+        if answered.is_err() {
+            return false;
+        }
+        let Some(number) = self.next_number(at) else {
+            return false;
+        };
+        request
+            .headers
+            .insert(HeaderName::CSeq, CSeq::new(number, request.method.clone()));
+        self.authentication
+            .authorize(&self.keyring, request, self.origin);
+        let sent = &mut self.requests[at];
+        sent.number = number;
+        sent.credentials = credentials_of(request);
+        if sent.kind == Kind::Invite {
+            // The dialogs that it makes go on counting from here.
+            self.invite = Some(Box::new(request.clone()));
+        }
+        true
+    }
+
+    fn next_number(&mut self, at: usize) -> Option<u32> {
+        let Sent { kind, number, .. } = self.requests[at];
+        match kind {
+            Kind::Invite => number.checked_add(1),
+            Kind::Reinvite(id) | Kind::Bye(id) => {
+                let leg = self.leg_mut(id)?;
+                // Only its number is wanted.
+                leg.dialog.request(Method::Options).ok()?;
+                leg.dialog.local_sequence()
+            }
+            Kind::Ack(..) => None,
+        }
+    }
+
+    /// The attempt of a running request.
+    pub(super) fn attempt_of(&self, wanted: impl Fn(Kind) -> bool) -> Option<AttemptId> {
+        let running = |sent: &&Sent| wanted(sent.kind) && !sent.is_answered;
+        self.requests
+            .iter()
+            .find(running)
+            .and_then(|sent| sent.attempt)
+    }
+
+    /// True while such a request has no final response.
+    pub(super) fn is_running(&self, wanted: impl Fn(Kind) -> bool) -> bool {
+        self.requests
+            .iter()
+            .any(|sent| wanted(sent.kind) && !sent.is_answered)
+    }
+
+    /// Tells that a transaction of ours came to its end (SES-69).
+    pub(super) fn tell_transaction(&mut self, method: Method, status: Status, reason: &str) {
+        // The ACK of a failure is the transaction's, that of a 2xx follows at once.
+        let ack_received = (method == Method::Invite).then_some(true);
+        self.tell(InvitationEvent::Transaction {
+            originator: Originator::Local,
+            method,
+            code: status,
+            reason: reason.to_owned(),
+            ack_received,
+        });
+    }
+
+    /// A step caused by a response.
+    pub(super) fn step_by(&mut self, signal: Signal, status: Status, reason: &str) -> bool {
+        let why = Why {
+            method: None,
+            status: Some(status),
+            reason: Some(reason),
+        };
+        self.step(signal, why)
+    }
+}
+
+/// What a request shows to those who challenged it before.
+fn credentials_of(request: &Request) -> Headers {
+    let mut credentials = Headers::new();
+    credentials.copy_from(&request.headers, HeaderName::Authorization);
+    credentials.copy_from(&request.headers, HeaderName::ProxyAuthorization);
+    credentials
+}
