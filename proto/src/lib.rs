@@ -4,7 +4,9 @@
 
 pub mod agent;
 pub mod event;
+pub mod session;
 pub mod stream;
+pub mod system;
 
 pub use base;
 pub use rtp;

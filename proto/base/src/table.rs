@@ -64,6 +64,18 @@ impl<K: Key, T> Table<K, T> {
         key
     }
 
+    /// The id that the next value will have: for values that must know it before they exist.
+    ///
+    /// # Panics
+    ///
+    /// If 2³² places are in use.
+    pub fn next_key(&self) -> K {
+        match self.free.last() {
+            Some(&index) => K::from_parts(self.entries[index as usize].generation, index),
+            None => K::from_parts(0, u32::try_from(self.entries.len()).expect("fewer than 2^32 places")),
+        }
+    }
+
     /// Looks a value up.
     pub fn get(&self, key: K) -> Option<&T> {
         let (generation, index) = key.parts();
@@ -267,7 +279,9 @@ mod tests {
         let mut table = Table::<ThingId, u8>::new();
         let first = table.insert(1);
         assert_eq!(table.remove(first), Some(1));
+        let next = table.next_key();
         let second = table.insert(2);
+        assert_eq!(next, second);
         assert_ne!(first, second);
         assert_eq!(table.get(first), None);
         assert_eq!(table.remove(first), None);

@@ -4,6 +4,8 @@ use crate::{
     agent::{SessionId, StreamId},
     stream::StreamError,
 };
+pub use sip::usage::invitation::Originator;
+
 use base::LinkError;
 use serde::Serialize;
 use serde_json::Value;
@@ -75,16 +77,6 @@ pub struct Listening {
     pub transport: base::Transport,
     /// Where.
     pub address: SocketAddr,
-}
-
-/// Who caused it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Originator {
-    /// We.
-    Local,
-    /// The peer.
-    Remote,
 }
 
 /// What happens to a session (requirements 4.4).

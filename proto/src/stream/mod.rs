@@ -4,6 +4,12 @@
 //! into [`Config::factories`](crate::agent::Config); the streams of this crate use nothing else.
 //! A stream is a machine: it never touches a socket or a file, it asks for them by [`StreamOutput`].
 
+mod registry;
+mod table;
+
+pub(crate) use registry::Registry;
+pub(crate) use table::Streams;
+
 use crate::{
     agent::{Class, FileDo, FileDone, FileId, Frame, Interface, SessionId, StreamId, System},
     event::StreamEvent,
@@ -437,7 +443,7 @@ pub enum Lookup {
     },
 }
 
-/// Why a stream cannot go on.
+/// Why a stream cannot be, or cannot go on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
@@ -447,6 +453,9 @@ pub enum StreamError {
     /// Offer and capabilities have no codec in common.
     #[error("no common codec")]
     NoCommonCodec,
+    /// No factory makes this kind.
+    #[error("unknown kind of stream")]
+    UnknownKind,
     /// The options of the specification make no sense to this kind.
     #[error("bad options: {0}")]
     BadOptions(&'static str),

@@ -1,0 +1,204 @@
+//! An incoming call: ring, accept, reject (SES-14 … SES-19).
+
+use super::{
+    CallCommand, InputKind, Limits, Session, SessionError, State,
+    description::{self, DescriptionError},
+    line::Line,
+};
+use crate::{
+    agent::{SessionId, StreamId},
+    event::{Originator, SessionEvent},
+    stream::{Direction, Streams},
+};
+use bytes::Bytes;
+use sip::{DialogId, Status};
+use std::time::Instant;
+
+/// An INVITE as the agent hands it to a new session.
+#[derive(Debug)]
+pub(crate) struct IncomingCall {
+    /// The only dialog that it can have.
+    pub(crate) dialog: DialogId,
+    /// The offer, if it has one.
+    pub(crate) offer: Option<Bytes>,
+    /// For every m-line the stream that took it, if one did; without an offer, the streams that we
+    /// propose.
+    pub(crate) lines: Vec<Option<StreamId>>,
+}
+
+impl Session {
+    /// Begins a call that came in. Without an offer the streams are ours to propose (SES-17).
+    pub(crate) fn incoming(
+        now: Instant,
+        id: SessionId,
+        origin: sdp::Origin,
+        limits: Limits,
+        streams: &mut Streams,
+        call: IncomingCall,
+    ) -> Self {
+        let mut session = Self::new(id, Direction::Incoming, State::Incoming, origin, limits);
+        session.lines = call.lines.into_iter().map(Line::new).collect();
+        session.offered = call.offer;
+        session.branch = Some(call.dialog);
+        session.has_call = true;
+        session.push(SessionEvent::NewIncoming {
+            streams: session.streams(),
+        });
+        session.prepare(now, streams);
+        // The time to prepare counts from the wish to accept: until then nobody waits.
+        session.timers.prepare = None;
+        session
+    }
+
+    /// Sends 180 (SES-14).
+    ///
+    /// # Errors
+    ///
+    /// Only in state incoming.
+    pub(crate) fn ring(&mut self) -> Result<(), SessionError> {
+        self.in_state(&[State::Incoming])?;
+        self.seen.note(self.state, InputKind::Ring);
+        self.push_call(CallCommand::Ring);
+        Ok(())
+    }
+
+    /// Accepts with a subset of the proposed streams (SES-15); the others are refused.
+    ///
+    /// # Errors
+    ///
+    /// Only in state incoming; at least one stream, and only such as are proposed.
+    pub(crate) fn accept(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        accepted: &[StreamId],
+    ) -> Result<(), SessionError> {
+        self.in_state(&[State::Incoming])?;
+        if accepted.is_empty() {
+            return Err(SessionError::NoStreams);
+        }
+        let proposed = self.streams();
+        if accepted.iter().any(|id| !proposed.contains(id)) {
+            return Err(SessionError::UnknownStream);
+        }
+        self.seen.note(self.state, InputKind::Accept);
+        for index in 0..self.lines.len() {
+            if self.lines[index]
+                .stream
+                .is_some_and(|id| !accepted.contains(&id))
+            {
+                self.drop_line(now, streams, index);
+            }
+        }
+        self.enter(State::Accepting);
+        self.accepting = true;
+        self.timers.prepare = Some(now + self.limits.prepare);
+        self.advance_preparation(now, streams);
+        Ok(())
+    }
+
+    /// Refuses the call (SES-19).
+    ///
+    /// # Errors
+    ///
+    /// Only in state incoming; a final code that refuses (300 to 699).
+    pub(crate) fn reject(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        code: u16,
+        reason: Option<String>,
+    ) -> Result<(), SessionError> {
+        self.in_state(&[State::Incoming])?;
+        if !(300..700).contains(&code) {
+            return Err(SessionError::BadCode);
+        }
+        self.seen.note(self.state, InputKind::Reject);
+        self.refuse_call(now, streams, code, reason, None, "user request".to_owned());
+        Ok(())
+    }
+
+    fn refuse_call(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        code: u16,
+        reason: Option<String>,
+        warning: Option<String>,
+        failure: String,
+    ) {
+        let phrase = reason.clone().unwrap_or_else(|| phrase(code));
+        self.push_call(CallCommand::Reject {
+            code,
+            reason,
+            warning,
+        });
+        self.fail(now, streams, Originator::Local, code, phrase, failure);
+    }
+
+    /// All streams are prepared, or their time is over: answer with what is there.
+    pub(super) fn answer_call(&mut self, now: Instant, streams: &mut Streams) {
+        self.accepting = false;
+        self.proposal.describe();
+        let Some(body) = self.offered.take() else {
+            // RFC 3261, 13.3.1.4: no offer in the INVITE, so the 2xx brings ours.
+            let lines = self.offers(now, streams);
+            let description = self.descriptions.offer(lines);
+            self.push_call(CallCommand::Accept { description });
+            return self.will_start(now);
+        };
+        let offer = match description::parse(&description::of(body.clone())) {
+            Ok(offer) => offer,
+            Err(error) => return self.refuse_offer(now, streams, &error),
+        };
+        let mut lines = Vec::with_capacity(offer.media.len());
+        let mut warning = None;
+        for index in 0..self.lines.len() {
+            let stream = self.lines[index].stream.and_then(|id| streams.touch(id));
+            lines.push(
+                match stream.map(|stream| stream.answer(now, &offer, index)) {
+                    Some(Ok(media)) => Some(media),
+                    Some(Err(refusal)) => {
+                        warning = Some(refusal);
+                        self.drop_line(now, streams, index);
+                        None
+                    }
+                    None => None,
+                },
+            );
+        }
+        if !self.has_streams() {
+            let (code, text) = warning.map_or((488, "no stream is acceptable"), |refusal| {
+                (refusal.code, refusal.warning)
+            });
+            return self.refuse_call(
+                now,
+                streams,
+                code,
+                None,
+                Some(text.to_owned()),
+                text.to_owned(),
+            );
+        }
+        match self.descriptions.answer(&offer, lines) {
+            Ok(description) => {
+                self.push_call(CallCommand::Accept { description });
+                self.will_start(now);
+                let Some(dialog) = self.branch else { return };
+                self.agree(now, streams, dialog, body, &offer);
+            }
+            Err(error) => self.refuse_offer(now, streams, &error),
+        }
+    }
+
+    fn refuse_offer(&mut self, now: Instant, streams: &mut Streams, error: &DescriptionError) {
+        let text = error.to_string();
+        self.refuse_call(now, streams, 488, None, Some(text.clone()), text);
+    }
+}
+
+fn phrase(code: u16) -> String {
+    Status::new(code)
+        .map(|status| status.phrase().to_owned())
+        .unwrap_or_default()
+}

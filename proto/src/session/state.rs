@@ -1,0 +1,141 @@
+//! The states of a session (requirements 4.1), and which inputs each of them has seen.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a session stands (SES-01).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum State {
+    /// We call; the peer has not accepted, or the streams do not run yet.
+    Outgoing,
+    /// The peer calls and waits for the application.
+    Incoming,
+    /// The application accepted; the ACK or the streams are missing.
+    Accepting,
+    /// The call stands, no proposal runs.
+    Connected,
+    /// The call stands, our offer is on its way.
+    SendingProposal,
+    /// The end was said, the answer is missing.
+    Terminating,
+    /// Over.
+    Terminated,
+}
+
+impl State {
+    /// All states, in the order of a call's life.
+    pub const ALL: [Self; 7] = [
+        Self::Outgoing,
+        Self::Incoming,
+        Self::Accepting,
+        Self::Connected,
+        Self::SendingProposal,
+        Self::Terminating,
+        Self::Terminated,
+    ];
+
+    /// The name of the documents (`sending_proposal`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Outgoing => "outgoing",
+            Self::Incoming => "incoming",
+            Self::Accepting => "accepting",
+            Self::Connected => "connected",
+            Self::SendingProposal => "sending_proposal",
+            Self::Terminating => "terminating",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// True before the call stands: its end is a `DidFail` (SES-60).
+    pub const fn is_before_start(self) -> bool {
+        matches!(self, Self::Outgoing | Self::Incoming | Self::Accepting)
+    }
+
+    /// True while the application can still do something with the session.
+    pub const fn is_live(self) -> bool {
+        !matches!(self, Self::Terminating | Self::Terminated)
+    }
+}
+
+/// What a session is told, by kind: the columns of its table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum InputKind {
+    Ring,
+    Accept,
+    Reject,
+    End,
+    Hold,
+    Unhold,
+    Provisional,
+    Offered,
+    OfferRequested,
+    OfferWithdrawn,
+    Answered,
+    OfferFailed,
+    Confirmed,
+    Acknowledged,
+    DialogEnded,
+    CallEnded,
+    StreamPrepared,
+    StreamStarted,
+    StreamFailed,
+    StreamEnded,
+    Renegotiate,
+    Timeout,
+}
+
+impl InputKind {
+    pub(crate) const ALL: [Self; 22] = [
+        Self::Ring,
+        Self::Accept,
+        Self::Reject,
+        Self::End,
+        Self::Hold,
+        Self::Unhold,
+        Self::Provisional,
+        Self::Offered,
+        Self::OfferRequested,
+        Self::OfferWithdrawn,
+        Self::Answered,
+        Self::OfferFailed,
+        Self::Confirmed,
+        Self::Acknowledged,
+        Self::DialogEnded,
+        Self::CallEnded,
+        Self::StreamPrepared,
+        Self::StreamStarted,
+        Self::StreamFailed,
+        Self::StreamEnded,
+        Self::Renegotiate,
+        Self::Timeout,
+    ];
+}
+
+/// Which (state, input) pairs happened: one bit each. The simulator prints those that no scenario
+/// reached.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Coverage([u32; State::ALL.len()]);
+
+impl Coverage {
+    pub(crate) fn note(&mut self, state: State, input: InputKind) {
+        self.0[state as usize] |= 1 << input as u32;
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine |= theirs;
+        }
+    }
+
+    /// All pairs with whether they happened.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (String, bool)> {
+        State::ALL.into_iter().flat_map(move |state| {
+            InputKind::ALL.into_iter().map(move |input| {
+                let seen = self.0[state as usize] & (1 << input as u32) != 0;
+                (format!("session {} {input:?}", state.name()), seen)
+            })
+        })
+    }
+}
