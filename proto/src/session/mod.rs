@@ -15,6 +15,8 @@ mod hold;
 mod line;
 mod proposal;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use call::SessionInfo;
 pub use state::State;
