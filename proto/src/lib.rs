@@ -4,9 +4,12 @@
 
 pub mod agent;
 pub mod event;
+mod link;
 pub mod session;
 pub mod stream;
 pub mod system;
+
+pub use link::{LinkCounters, LinkLimits};
 
 pub use base;
 pub use rtp;

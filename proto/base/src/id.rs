@@ -1,5 +1,6 @@
 //! Ids: a place in a [`Table`](crate::Table) and the generation of that place.
 
+use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 use std::fmt;
 
 /// An id that a [`Table`](crate::Table) can hand out; implemented by [`ids!`](crate::ids).
@@ -23,16 +24,13 @@ pub trait Key: Copy + Ord + fmt::Debug {
 /// assert_eq!(id.to_string(), "0");
 /// things.remove(id);
 /// assert_ne!(things.insert("second"), id);
+/// assert_eq!(serde_json::to_string(&id).unwrap(), r#""0""#);
 /// ```
 #[macro_export]
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
-            $crate::export::serde::Serialize, $crate::export::serde::Deserialize,
-        )]
-        #[serde(crate = "base::export::serde")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
             generation: u32,
             index: u32,
@@ -57,10 +55,50 @@ macro_rules! ids {
             }
         }
 
+        impl $crate::export::serde::Serialize for $name {
+            fn serialize<S: $crate::export::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::std::result::Result<S::Ok, S::Error> {
+                $crate::id::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> $crate::export::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::export::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::std::result::Result<Self, D::Error> {
+                $crate::id::deserialize(deserializer)
+            }
+        }
+
         impl ::std::fmt::Debug for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 write!(f, concat!(stringify!($name), "({})"), self)
             }
         }
     )*}
+}
+
+/// Writes an id as its text (`"3"`, `"3.1"`): short in recordings and in what applications read.
+#[doc(hidden)]
+pub fn serialize<K: Key + fmt::Display, S: Serializer>(
+    id: &K,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+/// Reads the text of an id.
+#[doc(hidden)]
+pub fn deserialize<'de, K: Key, D: Deserializer<'de>>(deserializer: D) -> Result<K, D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    let (index, generation) = match text.split_once('.') {
+        Some((index, generation)) => (index.parse(), generation.parse()),
+        None => (text.parse(), Ok(0)),
+    };
+    match (index, generation) {
+        (Ok(index), Ok(generation)) => Ok(K::from_parts(generation, index)),
+        _ => Err(D::Error::custom("not an id")),
+    }
 }

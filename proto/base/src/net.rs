@@ -263,6 +263,9 @@ pub enum LinkError {
     /// Out of sockets.
     #[error("too many open sockets")]
     TooMany,
+    /// The peer does not read: more waits for it than the budget of the connection allows.
+    #[error("the peer does not read")]
+    Overrun,
     /// TLS could not be established.
     #[error("TLS: {0}")]
     Tls(TlsError),

@@ -72,7 +72,10 @@ impl<K: Key, T> Table<K, T> {
     pub fn next_key(&self) -> K {
         match self.free.last() {
             Some(&index) => K::from_parts(self.entries[index as usize].generation, index),
-            None => K::from_parts(0, u32::try_from(self.entries.len()).expect("fewer than 2^32 places")),
+            None => K::from_parts(
+                0,
+                u32::try_from(self.entries.len()).expect("fewer than 2^32 places"),
+            ),
         }
     }
 

@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use super::{FileId, LinkId, StoreId};
+use super::{FileId, LinkId, StoreId, record::payload};
 
 /// One thing that happened, with the moment as the first argument of
 /// [`UserAgent::handle_input`](super::UserAgent::handle_input).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Input {
     /// The deadline of `poll_timeout` has come; harmless at any other time.
@@ -26,6 +27,7 @@ pub enum Input {
         /// The local address that it was sent to, where the system tells.
         to: Option<IpAddr>,
         /// What arrived.
+        #[serde(with = "payload")]
         payload: BytesMut,
     },
     /// A datagram did not go out, or ICMP said that it did not arrive. The link stays open.
@@ -42,6 +44,7 @@ pub enum Input {
         /// The connection.
         link: LinkId,
         /// What arrived, cut anywhere.
+        #[serde(with = "payload")]
         payload: BytesMut,
     },
     /// How many bytes of this link the system has taken since it was opened: a level, not a step, so
@@ -87,6 +90,7 @@ pub enum Input {
         /// The request.
         request: StoreId,
         /// The value of a `Load` (`None`: no such key), or `None` for the others.
+        #[serde(with = "payload::stored")]
         result: Result<Option<Bytes>, StoreError>,
     },
     /// A file operation is done.
@@ -179,7 +183,8 @@ pub enum StoreError {
 }
 
 /// The answer to a [`FileDo`](super::FileDo).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FileDone {
     /// The file is open.
@@ -194,6 +199,7 @@ pub enum FileDone {
         /// Where it starts.
         at: u64,
         /// The bytes.
+        #[serde(with = "payload")]
         data: Bytes,
     },
     /// A piece was written.

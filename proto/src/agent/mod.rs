@@ -1,10 +1,40 @@
 //! The user agent: the edge of the world, and the machine behind it.
 
+mod calls;
+mod commands;
+mod config;
+mod files;
 mod input;
+mod life;
 mod output;
+mod record;
+mod replay;
+mod resolve;
+mod settle;
+mod stats;
+#[cfg(test)]
+mod tests;
 
+pub use commands::{Command, Connect, ConnectError, MediaFrame, OptionsError, UnknownStream};
+pub use config::{Account, Config, Limits};
 pub use input::{Connection, FileDone, Input, Interface, InterfaceKind, StoreError, System};
 pub use output::{Class, FileDo, Frame, INITIAL_CREDIT, Multicast, Open, Output, Store, Trace};
+pub use replay::{Difference, ReplayError, Report, replay};
+pub use stats::{Counters, Stats};
+
+use crate::{
+    event::{Event, Listening, Notification},
+    link::Links,
+    session::{Coverage, SessionInfo},
+    stream::{MediaSettings, MediaStream, Registry, StreamInput, Streams},
+};
+use base::{Clock, Deadline, Index, Rng, Table, Timers};
+use calls::SessionEntry;
+use files::Files;
+use life::Life;
+use record::Recorder;
+use resolve::Resolver;
+use std::{any::Any, collections::VecDeque, sync::Arc, time::Instant};
 
 base::ids! {
     /// A socket of the operating system.
@@ -18,3 +48,251 @@ base::ids! {
     /// A request to the store.
     StoreId;
 }
+
+/// A SIP user agent: the machine that composes all others (requirements 1, 3 and 24).
+///
+/// *What it is*: endpoint, sessions, streams and sockets, wired by one worklist. *What to feed*: every
+/// [`Input`] of the runtime, with its moment, and the application's commands. *What it says*:
+/// [`Output`]s in the order of their causes, to be taken until there are none after every call.
+/// *When to wake it*: hand in [`Input::Timeout`] at [`poll_timeout`](Self::poll_timeout).
+#[derive(Debug)]
+pub struct UserAgent {
+    /// The latest moment that was seen.
+    now: Instant,
+    clock: Clock,
+    rng: Rng,
+    config: Settings,
+    life: Life,
+    out: VecDeque<Output>,
+    dirty: VecDeque<Child>,
+    touched: Touched,
+    timers: Timers<Child>,
+    links: Links,
+    endpoint: sip::Endpoint,
+    resolver: Resolver,
+    sessions: Table<SessionId, SessionEntry>,
+    session_count: usize,
+    invitations: Index<sip::InvitationId, SessionId>,
+    streams: Streams,
+    registry: Registry,
+    files: Files,
+    interfaces: Arc<[Interface]>,
+    recorder: Option<Recorder>,
+    /// Which pairs of the session's table its sessions have seen, the living ones apart.
+    coverage: Coverage,
+}
+
+/// What of the configuration is needed after the start.
+#[derive(Debug)]
+struct Settings {
+    sip: sip::Config,
+    account: Account,
+    limits: Limits,
+    media: Arc<MediaSettings>,
+    udp_port: Option<u16>,
+    tcp_port: Option<u16>,
+    streams_without_offer: Vec<crate::stream::StreamSpec>,
+}
+
+/// A part of the agent that the worklist drains, and that has a deadline.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Child {
+    Life,
+    Links,
+    Endpoint,
+    Resolver,
+    Session(SessionId),
+    Stream(StreamId),
+}
+
+/// Who of the children that exist once is in the worklist. Sessions and streams carry their mark in
+/// their tables.
+#[derive(Debug, Default)]
+struct Touched {
+    life: bool,
+    links: bool,
+    endpoint: bool,
+    resolver: bool,
+}
+
+impl UserAgent {
+    /// Makes an agent, which begins at once to open what it listens on: take its outputs.
+    pub fn new(now: Instant, mut config: Config) -> Self {
+        let recorder = config.record.then(|| Recorder::new(now, &config));
+        let mut rng = Rng::from_seed(config.seed);
+        let factories = std::mem::take(&mut config.factories);
+        let mut agent = Self {
+            now,
+            clock: Clock::new(now, config.unix_time),
+            life: Life::new(&config),
+            out: VecDeque::new(),
+            dirty: VecDeque::new(),
+            touched: Touched::default(),
+            timers: Timers::new(),
+            links: Links::new(config.limits.link.clone(), config.trace, &mut rng),
+            endpoint: sip::Endpoint::new(now, config.sip.clone(), rng.fork()),
+            resolver: Resolver::default(),
+            sessions: Table::new(),
+            session_count: 0,
+            invitations: Index::new(&mut rng),
+            streams: Streams::default(),
+            registry: Registry::new(factories),
+            files: Files::default(),
+            interfaces: Arc::new([]),
+            recorder,
+            coverage: Coverage::default(),
+            config: Settings {
+                sip: config.sip,
+                account: config.account,
+                limits: config.limits,
+                media: Arc::new(config.media),
+                udp_port: config.udp_port,
+                tcp_port: config.tcp_port,
+                streams_without_offer: config.streams_without_offer,
+            },
+            rng,
+        };
+        agent.start(&config.addresses);
+        agent.settle();
+        agent
+    }
+
+    /// Takes what happened at `now`. A moment before an earlier one counts as the earlier one:
+    /// several readers stamp their packets on their own.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        self.clamp(now);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.input(self.now, &input);
+        }
+        self.advance();
+        match input {
+            Input::Timeout => {}
+            Input::System(system) => self.system(system),
+            Input::File { file, done } => {
+                if let Some((stream, file)) = self.files.done(file, &done) {
+                    self.stream_input(stream, StreamInput::File { file, done });
+                }
+            }
+            Input::Stored { .. } => tracing::debug!("the store answers what nobody asked"),
+            Input::Datagram { .. }
+            | Input::Undeliverable { .. }
+            | Input::Bytes { .. }
+            | Input::Sent { .. }
+            | Input::Opened { .. }
+            | Input::Accepted { .. }
+            | Input::Closed { .. } => {
+                self.links.handle_input(self.now, input);
+                self.touch(Child::Links);
+            }
+        }
+        self.settle();
+    }
+
+    /// Says what to do next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let output = self.out.pop_front();
+        if self.out.is_empty() && self.out.capacity() > SHRINK_ABOVE {
+            self.out.shrink_to(SHRINK_ABOVE);
+        }
+        output
+    }
+
+    /// Says when `handle_input(now, Input::Timeout)` is wanted at the latest, and why.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.timers.next()
+    }
+
+    /// Takes what was recorded since the last call, whole lines of a secret file; empty unless
+    /// [`Config::record`] is set. To be called after every drain of the outputs: above
+    /// [`Limits::record`] the recording stops.
+    pub fn take_record(&mut self) -> Vec<u8> {
+        self.recorder
+            .as_mut()
+            .map(Recorder::take)
+            .unwrap_or_default()
+    }
+
+    /// What is known of a session (requirements 4.3).
+    pub fn session(&self, id: SessionId) -> Option<SessionInfo> {
+        let entry = self.sessions.get(id)?;
+        let call = entry
+            .invitation
+            .and_then(|invitation| self.endpoint.invitation_info(invitation));
+        Some(entry.session.info(&self.streams, call))
+    }
+
+    /// Looks at a stream of a known kind.
+    pub fn stream<S: MediaStream>(&self, id: StreamId) -> Option<&S> {
+        let stream: &dyn Any = self.streams.get(id)?;
+        stream.downcast_ref()
+    }
+
+    /// Where we listen.
+    pub fn listening(&self) -> Vec<Listening> {
+        self.life.listening()
+    }
+
+    /// What is alive; all zero at rest.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            sessions: self.session_count,
+            streams: self.streams.len(),
+            links: self.links.len(),
+            files: self.files.len(),
+            sip: self.endpoint.stats(),
+        }
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            links: self.links.counters(),
+            sip: self.endpoint.counters(),
+        }
+    }
+
+    /// Which (state, input) pairs of a session's table were reached since the start.
+    pub fn session_coverage(&self) -> Vec<(String, bool)> {
+        let mut seen = self.coverage;
+        for (_, entry) in self.sessions.iter() {
+            seen.merge(entry.session.coverage());
+        }
+        seen.pairs().collect()
+    }
+
+    /// The wall clock of the agent.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn system(&mut self, system: System) {
+        match &system {
+            System::Interfaces(interfaces) => {
+                self.interfaces = interfaces.as_slice().into();
+                self.interfaces_known();
+            }
+            System::Hosts(hosts) => self.resolver.set_hosts(hosts.clone()),
+            System::UnixTime(unix) => self.clock = Clock::new(self.now, *unix),
+            System::NameServers(_) | System::Suspending | System::Resumed { .. } => {}
+        }
+        for id in self.streams.ids() {
+            self.stream_input(id, StreamInput::System(system.clone()));
+        }
+    }
+
+    fn notify(&mut self, event: Event) {
+        let at = self.now;
+        self.emit(Output::Notify(Notification { at, event }));
+    }
+
+    /// The only way out.
+    fn emit(&mut self, output: Output) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.output(self.now, &output);
+        }
+        self.out.push_back(output);
+    }
+}
+
+/// A burst of outputs must not pin its memory for ever.
+const SHRINK_ABOVE: usize = 1_024;

@@ -9,10 +9,11 @@ use std::{
     time::Instant,
 };
 
-use super::{Connection, FileId, LinkId, StoreId, StreamId};
+use super::{Connection, FileId, LinkId, StoreId, StreamId, record::payload};
 
 /// One thing to do, in the order of [`UserAgent::poll_output`](super::UserAgent::poll_output).
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Output {
     /// Send a datagram.
@@ -24,6 +25,7 @@ pub enum Output {
         /// Where to.
         to: SocketAddr,
         /// What.
+        #[serde(with = "payload")]
         payload: Bytes,
     },
     /// Write to a connection, in order; answered by levels of [`Input::Sent`](super::Input::Sent).
@@ -31,6 +33,7 @@ pub enum Output {
         /// The connection.
         link: LinkId,
         /// What.
+        #[serde(with = "payload")]
         payload: Bytes,
     },
     /// The runtime may hand in this many more bytes of this link; a link starts with
@@ -159,7 +162,7 @@ pub struct Multicast {
 
 /// One RTP payload. Inbound frames come in the order of arrival, late and doubled ones too: the
 /// jitter buffer needs all of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Frame {
     /// The payload type as the sender numbers it.
     pub payload_type: u8,
@@ -171,14 +174,17 @@ pub struct Frame {
     pub timestamp: u32,
     /// The source.
     pub ssrc: u32,
-    /// When it arrived; for outbound frames, when it was written.
+    /// When it arrived; for outbound frames, when it was written. In a recording it is the moment of
+    /// the line.
+    #[serde(skip)]
     pub arrived: Instant,
     /// The payload.
+    #[serde(with = "payload")]
     pub payload: Bytes,
 }
 
 /// A message as it was on the wire, decrypted (ENG-42).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Trace {
     /// The link that carried it.
     pub link: LinkId,
@@ -191,11 +197,13 @@ pub struct Trace {
     /// Over what.
     pub transport: Transport,
     /// The message; secrets are not masked here.
+    #[serde(with = "payload")]
     pub plaintext: Bytes,
 }
 
 /// What to do with the store of settings.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Store {
     /// Fetch a value.
     Load {
@@ -207,6 +215,7 @@ pub enum Store {
         /// Its key.
         key: String,
         /// The value.
+        #[serde(with = "payload")]
         value: Bytes,
     },
     /// Forget a value.
@@ -223,7 +232,8 @@ pub enum Store {
 
 /// What to do with a file that is sent or received in pieces: never whole in memory, never named by
 /// the peer. `name` is a wish inside the directory that the application chose.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FileDo {
     /// Make a new file.
     Create {
@@ -249,6 +259,7 @@ pub enum FileDo {
         /// Where it starts.
         at: u64,
         /// The bytes.
+        #[serde(with = "payload")]
         data: Bytes,
     },
     /// Complete a new file: it gets its name.

@@ -1,13 +1,18 @@
 //! What the application is told: typed events with the names of the SDK as data (requirements 41).
 
+mod filter;
+mod names;
+
+pub use filter::{Filter, Sender};
+pub use sip::usage::invitation::Originator;
+
 use crate::{
     agent::{SessionId, StreamId},
     stream::StreamError,
 };
-pub use sip::usage::invitation::Originator;
 
 use base::LinkError;
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use serde_json::Value;
 use std::{any::Any, fmt, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -18,6 +23,17 @@ pub struct Notification {
     pub at: Instant,
     /// What happened.
     pub event: Event,
+}
+
+impl Serialize for Notification {
+    /// Sender, name and data, as the command line prints them; the moment is the writer's to give.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Notification", 3)?;
+        fields.serialize_field("event", self.event.name())?;
+        fields.serialize_field("sender", &self.event.sender().to_string())?;
+        fields.serialize_field("data", &self.event.data())?;
+        fields.end()
+    }
 }
 
 /// What happened.
@@ -265,7 +281,7 @@ pub trait CustomEvent: Any + fmt::Debug + Send + Sync {
 }
 
 impl Serialize for dyn CustomEvent {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.data().serialize(serializer)
     }
 }

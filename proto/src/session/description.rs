@@ -20,7 +20,7 @@ pub(super) struct Descriptions {
 
 /// Why a description of the peer cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub(super) enum DescriptionError {
+pub(crate) enum DescriptionError {
     #[error("not application/sdp")]
     NotSdp,
     #[error("malformed SDP: {0}")]
@@ -129,7 +129,7 @@ pub(super) fn of(body: Bytes) -> Description {
 }
 
 /// Reads a description of the peer.
-pub(super) fn parse(description: &Description) -> Result<sdp::Session, DescriptionError> {
+pub(crate) fn parse(description: &Description) -> Result<sdp::Session, DescriptionError> {
     let media_type = description
         .content_type
         .split(';')

@@ -38,6 +38,13 @@ impl Session {
         self.lines.iter().filter_map(|line| line.stream).collect()
     }
 
+    /// All streams, those that are still closing included.
+    pub(crate) fn all_streams(&self) -> Vec<StreamId> {
+        let mut streams = self.streams();
+        streams.extend(&self.closing);
+        streams
+    }
+
     pub(super) fn line_of(&mut self, id: StreamId) -> Option<&mut Line> {
         self.lines.iter_mut().find(|line| line.stream == Some(id))
     }

@@ -21,7 +21,9 @@ mod tests;
 pub use call::SessionInfo;
 pub use state::State;
 
+pub(crate) use accept::IncomingCall;
 pub(crate) use call::CallCommand;
+pub(crate) use description::{DescriptionError, parse as parse_description};
 pub(crate) use state::{Coverage, InputKind};
 
 use crate::{

@@ -11,7 +11,7 @@ pub(crate) use registry::Registry;
 pub(crate) use table::Streams;
 
 use crate::{
-    agent::{Class, FileDo, FileDone, FileId, Frame, Interface, SessionId, StreamId, System},
+    agent::{Class, FileDo, FileDone, Frame, Interface, SessionId, StreamId, System},
     event::StreamEvent,
 };
 use base::{Clock, Deadline, Host, LinkError, Rng, Target, Transport};
@@ -303,19 +303,12 @@ pub enum StreamInput {
         /// Why; `None` for an orderly end by the peer.
         error: Option<LinkError>,
     },
-    /// A SIP INFO of this session's dialog.
-    Info {
-        /// The Info-Package, or the content type of a legacy INFO.
-        package: String,
-        /// The body.
-        body: Bytes,
-    },
     /// The ACK of our 2xx came, or we sent it: the peer is no forged address.
     Acknowledged,
     /// A file operation is done.
     File {
-        /// The file.
-        file: FileId,
+        /// The stream's own number of the file.
+        file: u16,
         /// What is done.
         done: FileDone,
     },
@@ -338,13 +331,6 @@ pub enum StreamOutput {
     Renegotiate {
         /// The stream needs time before.
         prepare: bool,
-    },
-    /// Send a SIP INFO in this session's dialog.
-    Info {
-        /// The Info-Package.
-        package: &'static str,
-        /// The body.
-        body: Bytes,
     },
     /// Open a socket.
     Open {
@@ -390,8 +376,8 @@ pub enum StreamOutput {
     },
     /// Do something with a file.
     File {
-        /// The file.
-        file: FileId,
+        /// The stream's own number of it; `Create` and `Open` bring it up.
+        file: u16,
         /// What to do.
         what: FileDo,
     },

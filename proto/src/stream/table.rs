@@ -57,14 +57,19 @@ impl Streams {
 
     /// Borrows a stream that is being drained: the drain itself needs no mark.
     pub(crate) fn drain(&mut self, id: StreamId) -> Option<&mut (dyn MediaStream + 'static)> {
-        let entry = self.table.get_mut(id)?;
-        entry.touched = false;
-        Some(entry.stream.as_mut())
+        Some(self.table.get_mut(id)?.stream.as_mut())
+    }
+
+    /// Takes the mark off a stream whose turn has come.
+    pub(crate) fn unmark(&mut self, id: StreamId) {
+        if let Some(entry) = self.table.get_mut(id) {
+            entry.touched = false;
+        }
     }
 
     /// Takes the ids that were marked since the last call, in the order of marking.
-    pub(crate) fn take_touched(&mut self) -> impl Iterator<Item = StreamId> + use<> {
-        std::mem::take(&mut self.touched).into_iter()
+    pub(crate) fn take_touched(&mut self) -> std::vec::Drain<'_, StreamId> {
+        self.touched.drain(..)
     }
 
     /// Drops a stream.

@@ -127,7 +127,7 @@ pub enum AnswerError {
 }
 
 /// Returns the first header that only the stack may write (SES-13).
-pub(crate) fn reserved(headers: &Headers) -> Option<HeaderName> {
+pub fn reserved(headers: &Headers) -> Option<HeaderName> {
     let known = headers.iter().filter_map(|field| field.name.known());
     known.into_iter().find(|name| RESERVED.contains(name))
 }

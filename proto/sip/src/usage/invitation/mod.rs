@@ -13,8 +13,7 @@ pub mod state;
 mod uac;
 mod uas;
 
-pub(crate) use command::reserved;
-pub use command::{AnswerError, Invite, InviteError, OfferError, RespondError};
+pub use command::{AnswerError, Invite, InviteError, OfferError, RespondError, reserved};
 pub use event::{EndCause, Incoming, Info, InvitationEvent, Originator};
 pub use state::{Coverage, Signal, State};
 pub(crate) use uac::{copied, routed};

@@ -1,0 +1,301 @@
+//! Sessions and requests: how they begin, and how they leave the tables.
+
+use super::{Account, Child, Connect, ConnectError, SessionId, StreamId, UserAgent};
+use crate::{
+    session::{DescriptionError, IncomingCall, Session, SessionError, parse_description},
+    stream::{Direction, Offered, StreamEnv, Streams},
+};
+use base::{Host, scan::is_token};
+use sip::{
+    InvitationId, Invite, Options, RequestId, SipUri, Status, Uri,
+    header::Address,
+    usage::invitation::{Incoming, InviteError, reserved},
+};
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+/// A session and what the agent knows of it.
+#[derive(Debug)]
+pub(super) struct SessionEntry {
+    pub(super) session: Session,
+    /// It stands in the worklist.
+    pub(super) touched: bool,
+    pub(super) invitation: Option<InvitationId>,
+    /// The call to make when the streams are prepared.
+    pub(super) invite: Option<Box<Invite>>,
+}
+
+impl UserAgent {
+    pub(super) fn apply_connect(&mut self, call: Connect) -> Result<SessionId, ConnectError> {
+        if !self.life.is_running() {
+            return Err(ConnectError::NotRunning);
+        }
+        if call.streams.is_empty() {
+            return Err(ConnectError::NoStreams);
+        }
+        let limits = &self.config.limits;
+        if self.session_count >= limits.sessions || call.streams.len() > limits.streams_per_session
+        {
+            return Err(ConnectError::TooMany);
+        }
+        let peer = self.address_of(&call.to);
+        let local = self.local_address_for(peer);
+        let invite = self.invite_of(&call, local)?;
+        let id = self.sessions.next_key();
+        let tie_breaker = self.rng.u64();
+        let mut made = Vec::with_capacity(call.streams.len());
+        for spec in &call.streams {
+            let env = self.stream_env(id, Direction::Outgoing, local, tie_breaker);
+            match self.registry.create(self.now, env, spec) {
+                Ok(stream) => made.push(self.streams.insert(id, stream)),
+                Err(error) => {
+                    for stream in made {
+                        self.remove_stream(stream);
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        let origin = sdp::Origin::new(self.origin_id(), local);
+        let limits = self.config.limits.session.clone();
+        let session = Session::outgoing(self.now, id, origin, limits, &mut self.streams, &made);
+        self.insert_session(session, None, Some(Box::new(invite)));
+        Ok(id)
+    }
+
+    /// Somebody calls.
+    pub(super) fn incoming_call(&mut self, invitation: InvitationId, call: Incoming) {
+        if !self.life.is_running() || self.session_count >= self.config.limits.sessions {
+            return self.refuse_call(invitation, Status::SERVICE_UNAVAILABLE, None);
+        }
+        let id = self.sessions.next_key();
+        let local = self.local_address_for(Some(call.peer.ip()));
+        let lines = match &call.offer {
+            Some(description) => match parse_description(description) {
+                Ok(offer) => self.offered_streams(id, local, &offer),
+                Err(error) => {
+                    let status = match error {
+                        DescriptionError::NotSdp => Status::UNSUPPORTED_MEDIA_TYPE,
+                        DescriptionError::Malformed(_) => Status::BAD_REQUEST,
+                        DescriptionError::Negotiation(_) => Status::NOT_ACCEPTABLE_HERE,
+                    };
+                    return self.refuse_call(invitation, status, Some(error.to_string()));
+                }
+            },
+            None => self.streams_without_offer(id, local),
+        };
+        if lines.iter().all(Option::is_none) {
+            let warning = Some("no stream is acceptable".to_owned());
+            return self.refuse_call(invitation, Status::NOT_ACCEPTABLE_HERE, warning);
+        }
+        let origin = sdp::Origin::new(self.origin_id(), local);
+        let limits = self.config.limits.session.clone();
+        let call = IncomingCall {
+            dialog: call.dialog,
+            offer: call.offer.map(|description| description.body),
+            lines,
+        };
+        let session = Session::incoming(self.now, id, origin, limits, &mut self.streams, call);
+        self.insert_session(session, Some(invitation), None);
+    }
+
+    pub(super) fn start_options(&mut self, to: Uri) -> Result<RequestId, InviteError> {
+        let local = self.local_address_for(self.address_of(&to));
+        let mut options = Options::new(self.identity(local), Address::new(to));
+        options.route = self.config.account.route();
+        self.endpoint.options(self.now, options)
+    }
+
+    /// Lets a session do something with its streams.
+    pub(super) fn with_session(
+        &mut self,
+        id: SessionId,
+        act: impl FnOnce(&mut Session, Instant, &mut Streams) -> Result<(), SessionError>,
+    ) -> Result<(), SessionError> {
+        let entry = self
+            .sessions
+            .get_mut(id)
+            .ok_or(SessionError::UnknownSession)?;
+        let result = act(&mut entry.session, self.now, &mut self.streams);
+        self.touch(Child::Session(id));
+        self.collect_touched();
+        result
+    }
+
+    /// Takes a session out of the tables, with the streams that it still has.
+    pub(super) fn remove_session(&mut self, id: SessionId) {
+        let Some(entry) = self.sessions.remove(id) else {
+            return;
+        };
+        self.session_count -= 1;
+        self.timers.set(Child::Session(id), None);
+        if let Some(invitation) = entry.invitation {
+            self.invitations.remove(&invitation);
+        }
+        for stream in entry.session.all_streams() {
+            self.remove_stream(stream);
+        }
+        self.coverage.merge(entry.session.coverage());
+    }
+
+    pub(super) fn forget_invitation(&mut self, invitation: InvitationId) {
+        let session = self.invitations.remove(&invitation);
+        if let Some(entry) = session.and_then(|id| self.sessions.get_mut(id)) {
+            entry.invitation = None;
+        }
+    }
+
+    fn insert_session(
+        &mut self,
+        session: Session,
+        invitation: Option<InvitationId>,
+        invite: Option<Box<Invite>>,
+    ) {
+        let id = self.sessions.insert(SessionEntry {
+            session,
+            touched: false,
+            invitation,
+            invite,
+        });
+        self.session_count += 1;
+        if let Some(invitation) = invitation {
+            self.invitations.insert(invitation, id);
+        }
+        self.touch(Child::Session(id));
+        self.collect_touched();
+    }
+
+    fn refuse_call(&mut self, invitation: InvitationId, status: Status, warning: Option<String>) {
+        if let Some(mut call) = self.endpoint.invitation(invitation)
+            && let Err(error) = call.reject(self.now, status, None, warning)
+        {
+            tracing::debug!(%error, "the call is over already");
+        }
+        self.touch(Child::Endpoint);
+    }
+
+    /// For every m-line of an offer the stream that took it.
+    fn offered_streams(
+        &mut self,
+        session: SessionId,
+        local: IpAddr,
+        offer: &sdp::Session,
+    ) -> Vec<Option<StreamId>> {
+        let tie_breaker = self.rng.u64();
+        let limit = self.config.limits.streams_per_session;
+        let mut lines = Vec::with_capacity(offer.media.len());
+        for index in 0..offer.media.len() {
+            // RFC 3264, 6: port 0 asks for nothing.
+            if index >= limit || offer.media[index].is_disabled() {
+                lines.push(None);
+                continue;
+            }
+            let env = self.stream_env(session, Direction::Incoming, local, tie_breaker);
+            lines.push(match self.registry.offered(self.now, &env, offer, index) {
+                Offered::Taken(stream) => Some(self.streams.insert(session, stream)),
+                Offered::Refused(refusal) => {
+                    tracing::debug!(index, refusal.warning, "m-line refused");
+                    None
+                }
+                Offered::NotMine => None,
+            });
+        }
+        lines
+    }
+
+    /// What we propose to a caller who leaves the offer to us (SES-17).
+    fn streams_without_offer(
+        &mut self,
+        session: SessionId,
+        local: IpAddr,
+    ) -> Vec<Option<StreamId>> {
+        let tie_breaker = self.rng.u64();
+        let mut lines = Vec::new();
+        for spec in self.config.streams_without_offer.clone() {
+            let env = self.stream_env(session, Direction::Outgoing, local, tie_breaker);
+            match self.registry.create(self.now, env, &spec) {
+                Ok(stream) => lines.push(Some(self.streams.insert(session, stream))),
+                Err(error) => tracing::debug!(spec.kind, %error, "no stream to propose"),
+            }
+        }
+        lines
+    }
+
+    fn stream_env(
+        &mut self,
+        session: SessionId,
+        direction: Direction,
+        local_address: IpAddr,
+        tie_breaker: u64,
+    ) -> StreamEnv {
+        StreamEnv {
+            id: self.streams.next_id(),
+            session,
+            direction,
+            rng: self.rng.fork(),
+            clock: self.clock,
+            settings: Arc::clone(&self.config.media),
+            tie_breaker,
+            interfaces: Arc::clone(&self.interfaces),
+            local_address,
+        }
+    }
+
+    /// A number for `o=`: positive in the 63 bits that every peer can read.
+    fn origin_id(&mut self) -> u64 {
+        self.rng.u64() >> 2
+    }
+
+    fn invite_of(&self, call: &Connect, local: IpAddr) -> Result<Invite, ConnectError> {
+        let mut to = Address::new(call.to.clone());
+        to.display.clone_from(&call.display_name);
+        let mut invite = Invite::new(self.identity(local), to);
+        invite.route = self.config.account.route();
+        if let Some(subject) = &call.subject {
+            invite
+                .headers
+                .push(sip::HeaderName::Subject, subject.as_str());
+        }
+        for (name, value) in &call.headers {
+            let is_token = !name.is_empty() && name.bytes().all(is_token);
+            if !is_token || value.bytes().any(|byte| byte.is_ascii_control()) {
+                return Err(ConnectError::Header(name.clone()));
+            }
+            invite.headers.push(name.as_str(), value.as_str());
+        }
+        if let Some(name) = reserved(&invite.headers) {
+            return Err(ConnectError::Header(name.as_str().to_owned()));
+        }
+        Ok(invite)
+    }
+
+    /// Who we are to a peer that is reached from `local`.
+    fn identity(&self, local: IpAddr) -> Address {
+        let Account {
+            uri, display_name, ..
+        } = &self.config.account;
+        let uri = uri.clone().unwrap_or_else(|| {
+            let mut parts = SipUri::new(Host::Ip(local));
+            parts.user = Some("anonymous".to_owned());
+            parts.to_uri().expect("an address is a URI")
+        });
+        let mut identity = Address::new(uri);
+        identity.display.clone_from(display_name);
+        identity
+    }
+
+    /// Where a URI leads, if that can be said without asking.
+    fn address_of(&self, uri: &Uri) -> Option<IpAddr> {
+        let next = self.config.account.outbound_proxy.as_ref().unwrap_or(uri);
+        self.resolver.addresses(&next.host()?).first().copied()
+    }
+}
+
+impl Account {
+    fn route(&self) -> Vec<Address> {
+        self.outbound_proxy
+            .iter()
+            .cloned()
+            .map(Address::new)
+            .collect()
+    }
+}

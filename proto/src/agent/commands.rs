@@ -1,0 +1,470 @@
+//! Everything that the application can ask for, as data and as methods.
+
+use super::{Child, SessionId, StreamId, UserAgent, record::payload};
+use crate::{
+    session::SessionError,
+    stream::{BadCommand, MediaStream, StreamCommand, StreamError, StreamInput, StreamSpec},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{any::Any, time::Instant};
+
+use super::Frame;
+
+/// A command with its arguments, as a recording keeps it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Command {
+    /// [`UserAgent::connect`].
+    Connect(Connect),
+    /// [`UserAgent::ring`].
+    Ring {
+        /// Which.
+        session: SessionId,
+    },
+    /// [`UserAgent::accept`].
+    Accept {
+        /// Which.
+        session: SessionId,
+        /// With what.
+        streams: Vec<StreamId>,
+    },
+    /// [`UserAgent::reject`].
+    Reject {
+        /// Which.
+        session: SessionId,
+        /// The status code.
+        code: u16,
+        /// The phrase, if not the usual one.
+        reason: Option<String>,
+    },
+    /// [`UserAgent::end`].
+    End {
+        /// Which.
+        session: SessionId,
+    },
+    /// [`UserAgent::hold`].
+    Hold {
+        /// Which.
+        session: SessionId,
+    },
+    /// [`UserAgent::unhold`].
+    Unhold {
+        /// Which.
+        session: SessionId,
+    },
+    /// [`UserAgent::options`].
+    Options {
+        /// Whom.
+        to: sip::Uri,
+    },
+    /// [`UserAgent::write_media`].
+    WriteMedia {
+        /// To which stream.
+        stream: StreamId,
+        /// What.
+        frame: MediaFrame,
+    },
+    /// [`UserAgent::command`].
+    Stream {
+        /// To which stream.
+        stream: StreamId,
+        /// The kind's own command.
+        command: Value,
+    },
+    /// [`UserAgent::set_trace`].
+    SetTrace {
+        /// On or off.
+        trace: bool,
+    },
+    /// [`UserAgent::shutdown`].
+    Shutdown,
+}
+
+/// A call to make (SES-05).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Connect {
+    /// Whom to call.
+    pub to: sip::Uri,
+    /// The name to show beside it.
+    pub display_name: Option<String>,
+    /// What to propose, in the order of the m-lines.
+    pub streams: Vec<StreamSpec>,
+    /// The Subject header (SES-08).
+    pub subject: Option<String>,
+    /// Headers to add, except those that the dialog needs for itself (SES-13).
+    pub headers: Vec<(String, String)>,
+}
+
+impl Connect {
+    /// A call with these streams and nothing special.
+    pub fn new(to: sip::Uri, streams: Vec<StreamSpec>) -> Self {
+        Self {
+            to,
+            display_name: None,
+            streams,
+            subject: None,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// A media frame of the application: what a stream needs to send it. Sequence and source are the
+/// stream's own, the time is that of the command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MediaFrame {
+    /// The payload type, as the stream's agreement numbers it.
+    pub payload_type: u8,
+    /// First frame after silence.
+    pub marker: bool,
+    /// The media timestamp in clock units.
+    pub timestamp: u32,
+    /// The payload.
+    #[serde(with = "payload")]
+    pub payload: Bytes,
+}
+
+impl MediaFrame {
+    /// A frame within running speech.
+    pub const fn new(payload_type: u8, timestamp: u32, payload: Bytes) -> Self {
+        Self {
+            payload_type,
+            marker: false,
+            timestamp,
+            payload,
+        }
+    }
+}
+
+/// Why a call could not be made; nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Before `DidStart`, or after `shutdown`.
+    #[error("the agent does not run")]
+    NotRunning,
+    /// As many sessions or streams as the limits allow.
+    #[error("too many sessions or streams")]
+    TooMany,
+    /// A session needs a stream.
+    #[error("no streams")]
+    NoStreams,
+    /// A stream cannot be made.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The header is not the application's to set (SES-13), or is no header.
+    #[error("header not allowed: {0}")]
+    Header(String),
+}
+
+/// A request could not be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// Before `DidStart`, or after `shutdown`.
+    #[error("the agent does not run")]
+    NotRunning,
+    /// Too many requests already, or a URI that no request can go to.
+    #[error("the endpoint refuses")]
+    Refused,
+}
+
+/// There is no such stream, or no more, or it is of another kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no such stream: {0}")]
+pub struct UnknownStream(pub StreamId);
+
+impl UserAgent {
+    /// Calls somebody (SES-05): told by `NewOutgoing`, then `DidStart` or `DidFail`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub fn connect(&mut self, now: Instant, call: Connect) -> Result<SessionId, ConnectError> {
+        self.perform(
+            now,
+            |call| Command::Connect(call.clone()),
+            call,
+            Self::apply_connect,
+        )
+    }
+
+    /// Says that the user is being called (180, SES-14).
+    ///
+    /// # Errors
+    ///
+    /// Only an incoming session that waits for an answer can ring.
+    pub fn ring(&mut self, now: Instant, session: SessionId) -> Result<(), SessionError> {
+        let command = |_: &()| Command::Ring { session };
+        self.perform(now, command, (), |agent, ()| {
+            agent.with_session(session, |session, _, _| session.ring())
+        })
+    }
+
+    /// Accepts a call with a subset of its proposed streams (SES-15).
+    ///
+    /// # Errors
+    ///
+    /// Only an incoming session that waits for an answer, and only streams that it proposes.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        streams: &[StreamId],
+    ) -> Result<(), SessionError> {
+        let command = |_: &()| Command::Accept {
+            session,
+            streams: streams.to_vec(),
+        };
+        self.perform(now, command, (), |agent, ()| {
+            agent.with_session(session, |session, now, table| {
+                session.accept(now, table, streams)
+            })
+        })
+    }
+
+    /// Refuses a call (SES-19); usual codes are 486 and 603.
+    ///
+    /// # Errors
+    ///
+    /// Only an incoming session that waits for an answer, and only a code that refuses.
+    pub fn reject(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        code: u16,
+        reason: Option<&str>,
+    ) -> Result<(), SessionError> {
+        let command = |_: &()| Command::Reject {
+            session,
+            code,
+            reason: reason.map(str::to_owned),
+        };
+        self.perform(now, command, (), |agent, ()| {
+            agent.with_session(session, |session, now, table| {
+                session.reject(now, table, code, reason.map(str::to_owned))
+            })
+        })
+    }
+
+    /// Ends a session in whatever state it is (SES-32, SES-33); repeated, it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The session is unknown.
+    pub fn end(&mut self, now: Instant, session: SessionId) -> Result<(), SessionError> {
+        let command = |_: &()| Command::End { session };
+        self.perform(now, command, (), |agent, ()| {
+            agent.with_session(session, |session, now, table| session.end(now, table))
+        })
+    }
+
+    /// Puts a session on hold (SES-29): sending stops at once, the peer is told when the state allows.
+    ///
+    /// # Errors
+    ///
+    /// The session is unknown or over.
+    pub fn hold(&mut self, now: Instant, session: SessionId) -> Result<(), SessionError> {
+        let command = |_: &()| Command::Hold { session };
+        self.perform(now, command, (), |agent, ()| {
+            agent.with_session(session, |session, now, table| session.hold(now, table))
+        })
+    }
+
+    /// Takes a session off hold (SES-29).
+    ///
+    /// # Errors
+    ///
+    /// The session is unknown or over.
+    pub fn unhold(&mut self, now: Instant, session: SessionId) -> Result<(), SessionError> {
+        let command = |_: &()| Command::Unhold { session };
+        self.perform(now, command, (), |agent, ()| {
+            agent.with_session(session, |session, now, table| session.unhold(now, table))
+        })
+    }
+
+    /// Asks a peer what it can (OPTIONS, RFC 3261, 11); told by one `OptionsEvent`.
+    ///
+    /// # Errors
+    ///
+    /// See [`OptionsError`].
+    pub fn options(&mut self, now: Instant, to: sip::Uri) -> Result<sip::RequestId, OptionsError> {
+        let command = |to: &sip::Uri| Command::Options { to: to.clone() };
+        self.perform(now, command, to, Self::apply_options)
+    }
+
+    /// Hands a media frame to a stream.
+    ///
+    /// # Errors
+    ///
+    /// The stream is unknown.
+    pub fn write_media(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        frame: MediaFrame,
+    ) -> Result<(), UnknownStream> {
+        let command = |frame: &MediaFrame| Command::WriteMedia {
+            stream,
+            frame: frame.clone(),
+        };
+        self.perform(now, command, frame, |agent, frame| {
+            let frame = Frame {
+                payload_type: frame.payload_type,
+                marker: frame.marker,
+                sequence: 0,
+                timestamp: frame.timestamp,
+                ssrc: 0,
+                arrived: agent.now,
+                payload: frame.payload,
+            };
+            match agent.streams.get(stream).is_some() {
+                true => {
+                    agent.stream_input(stream, StreamInput::Media(frame));
+                    Ok(())
+                }
+                false => Err(UnknownStream(stream)),
+            }
+        })
+    }
+
+    /// Gives a stream a command of its kind.
+    ///
+    /// # Errors
+    ///
+    /// The stream is unknown or of another kind.
+    pub fn command<C: StreamCommand>(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        command: C,
+    ) -> Result<C::Reply, UnknownStream> {
+        let record = |command: &C| Command::Stream {
+            stream,
+            command: serde_json::to_value(command).expect("commands of streams are JSON"),
+        };
+        self.perform(now, record, command, |agent, command| {
+            let now = agent.now;
+            agent.with_stream(stream, |any| {
+                let any: &mut dyn Any = any;
+                let stream_of_kind = any.downcast_mut::<C::Stream>()?;
+                Some(command.apply(stream_of_kind, now))
+            })
+        })
+    }
+
+    /// Switches [`Output::Trace`](super::Output::Trace) on or off (ENG-20).
+    pub fn set_trace(&mut self, now: Instant, trace: bool) {
+        let command = |_: &()| Command::SetTrace { trace };
+        self.perform(now, command, (), |agent, ()| agent.links.set_trace(trace));
+    }
+
+    /// Ends everything properly (ENG-27): `WillEnd`, the end of all sessions, `DidEnd`. Repeated, it
+    /// does nothing.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.perform(
+            now,
+            |_| Command::Shutdown,
+            (),
+            |agent, ()| {
+                agent.apply_shutdown();
+            },
+        );
+    }
+
+    /// Gives a recorded command again; what came back from it shows in the outputs.
+    pub(super) fn repeat(&mut self, now: Instant, command: Command) -> Result<(), BadCommand> {
+        match command {
+            Command::Connect(call) => drop(self.connect(now, call)),
+            Command::Ring { session } => drop(self.ring(now, session)),
+            Command::Accept { session, streams } => drop(self.accept(now, session, &streams)),
+            Command::Reject {
+                session,
+                code,
+                reason,
+            } => drop(self.reject(now, session, code, reason.as_deref())),
+            Command::End { session } => drop(self.end(now, session)),
+            Command::Hold { session } => drop(self.hold(now, session)),
+            Command::Unhold { session } => drop(self.unhold(now, session)),
+            Command::Options { to } => drop(self.options(now, to)),
+            Command::WriteMedia { stream, frame } => drop(self.write_media(now, stream, frame)),
+            Command::Stream { stream, command } => {
+                return self.repeat_stream_command(now, stream, command);
+            }
+            Command::SetTrace { trace } => self.set_trace(now, trace),
+            Command::Shutdown => self.shutdown(now),
+        }
+        Ok(())
+    }
+
+    fn repeat_stream_command(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        command: Value,
+    ) -> Result<(), BadCommand> {
+        let record = |command: &Value| Command::Stream {
+            stream,
+            command: command.clone(),
+        };
+        self.perform(now, record, command, |agent, command| {
+            let now = agent.now;
+            let Some(kind) = agent.streams.get(stream).map(MediaStream::kind) else {
+                // It was given to a dead stream the first time, too.
+                return Ok(());
+            };
+            let registry = &agent.registry;
+            let Some(stream) = agent.streams.touch(stream) else {
+                return Ok(());
+            };
+            let factory = registry.factory(kind).ok_or(BadCommand)?;
+            let result = factory.replay(stream, now, command);
+            agent.collect_touched();
+            result
+        })
+    }
+
+    /// The way of every command: advance, record, apply, settle.
+    ///
+    /// The record stands before what the advance of time causes, so that a step of a recording is one
+    /// cause with all its effects.
+    fn perform<A, R>(
+        &mut self,
+        now: Instant,
+        record: impl FnOnce(&A) -> Command,
+        argument: A,
+        apply: impl FnOnce(&mut Self, A) -> R,
+    ) -> R {
+        self.clamp(now);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.command(self.now, &record(&argument));
+        }
+        self.advance();
+        let reply = apply(self, argument);
+        self.settle();
+        reply
+    }
+
+    fn with_stream<R>(
+        &mut self,
+        id: StreamId,
+        apply: impl FnOnce(&mut (dyn MediaStream + 'static)) -> Option<R>,
+    ) -> Result<R, UnknownStream> {
+        let stream = self.streams.touch(id).ok_or(UnknownStream(id))?;
+        let reply = apply(stream).ok_or(UnknownStream(id));
+        self.collect_touched();
+        reply
+    }
+
+    fn apply_options(&mut self, to: sip::Uri) -> Result<sip::RequestId, OptionsError> {
+        if !self.life.is_running() {
+            return Err(OptionsError::NotRunning);
+        }
+        self.touch(Child::Endpoint);
+        self.start_options(to).map_err(|_| OptionsError::Refused)
+    }
+}

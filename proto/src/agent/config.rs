@@ -1,0 +1,142 @@
+//! How a user agent is set up: plain data, recorded with everything else.
+
+use crate::{
+    link::LinkLimits,
+    session,
+    stream::{MediaSettings, StreamFactory, StreamSpec},
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, net::IpAddr, time::Duration};
+
+/// What a [`UserAgent`](super::UserAgent) is told once.
+///
+/// It holds the seed and the passwords, hence every key: `Debug` shows neither, its serialised form
+/// (the first line of a recording) shows both.
+#[derive(Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Config {
+    /// 32 bytes from the operating system's generator; never the same twice, or branches, tags and
+    /// nonces repeat.
+    #[serde(with = "super::record::payload::seed")]
+    pub seed: [u8; 32],
+    /// The wall clock at the start, since 1970.
+    pub unix_time: Duration,
+    /// Who we are.
+    pub account: Account,
+    /// Local addresses to listen on; empty for those that lead somewhere, as the first
+    /// [`System::Interfaces`](super::System::Interfaces) tells (ENG-07).
+    pub addresses: Vec<IpAddr>,
+    /// The UDP port; 0 lets the system choose, `None` switches UDP off both ways (ENG-08).
+    pub udp_port: Option<u16>,
+    /// The TCP port; 0 lets the system choose, `None` switches TCP off both ways (ENG-09).
+    pub tcp_port: Option<u16>,
+    /// Timers, limits and habits of SIP, and the name that we give ourselves (ENG-18).
+    pub sip: sip::Config,
+    /// What streams are told about media.
+    pub media: MediaSettings,
+    /// How much is taken before it is refused.
+    pub limits: Limits,
+    /// Messages are reported as [`Output::Trace`](super::Output::Trace) (ENG-20).
+    pub trace: bool,
+    /// Everything is recorded, to be fetched by
+    /// [`UserAgent::take_record`](super::UserAgent::take_record).
+    pub record: bool,
+    /// What we propose to a caller who leaves the offer to us (SES-17); empty refuses such calls.
+    pub streams_without_offer: Vec<StreamSpec>,
+    /// What makes streams (STR-14). Not recorded: a replay is given its own.
+    #[serde(skip)]
+    pub factories: Vec<Box<dyn StreamFactory>>,
+}
+
+impl Config {
+    /// The defaults, with what has none: randomness and the wall clock.
+    pub fn new(seed: [u8; 32], unix_time: Duration) -> Self {
+        Self {
+            seed,
+            unix_time,
+            account: Account::default(),
+            addresses: Vec::new(),
+            udp_port: Some(0),
+            tcp_port: Some(0),
+            sip: sip::Config::new(concat!("sipsimple/", env!("CARGO_PKG_VERSION"))),
+            media: MediaSettings::default(),
+            limits: Limits::default(),
+            trace: false,
+            record: false,
+            streams_without_offer: Vec::new(),
+            factories: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let factories = self.factories.iter().map(|factory| factory.kind());
+        f.debug_struct("Config")
+            .field("unix_time", &self.unix_time)
+            .field("account", &self.account)
+            .field("addresses", &self.addresses)
+            .field("udp_port", &self.udp_port)
+            .field("tcp_port", &self.tcp_port)
+            .field("sip", &self.sip)
+            .field("media", &self.media)
+            .field("limits", &self.limits)
+            .field("trace", &self.trace)
+            .field("record", &self.record)
+            .field("streams_without_offer", &self.streams_without_offer)
+            .field("factories", &factories.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who we are.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Account {
+    /// Our address of record; `None` for `sip:anonymous@` and the local address.
+    pub uri: Option<sip::Uri>,
+    /// The name that stands before it.
+    pub display_name: Option<String>,
+    /// Where all requests outside of dialogs go first.
+    pub outbound_proxy: Option<sip::Uri>,
+}
+
+/// How much an agent takes before it refuses; what peers can make it keep is bounded by these.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Sessions at a time; a call above it is answered 503, a command fails.
+    pub sessions: usize,
+    /// Streams of one session; further m-lines are refused by port 0.
+    pub streams_per_session: usize,
+    /// Timers that fire in one step before the input itself is looked at.
+    pub timers_per_step: u32,
+    /// How long the end of the agent waits for its sessions to end.
+    pub shutdown: Duration,
+    /// Bytes of a recording that were not fetched; above it the recording stops.
+    pub record: usize,
+    /// Events that wait for an observer; runtimes obey it.
+    pub events: usize,
+    /// Of sessions.
+    pub session: session::Limits,
+    /// Of sockets.
+    pub link: LinkLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 10_000,
+            // More m-lines than any product offers; each may cost two sockets.
+            streams_per_session: 16,
+            timers_per_step: 1_024,
+            // Twice what an unanswered BYE keeps a session.
+            shutdown: Duration::from_secs(2),
+            // Two hours of one recorded call, should the runtime forget to fetch.
+            record: 256 * 1024 * 1024,
+            events: 8_192,
+            session: session::Limits::default(),
+            link: LinkLimits::default(),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The start and the end of an agent.
+
+use super::{Child, Config, Interface, InterfaceKind, LinkId, UserAgent};
+use crate::event::{AgentEvent, Event, Listening};
+use base::{Deadline, LinkError, Transport};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
+
+/// Where an agent is between its start and its end.
+#[derive(Debug)]
+pub(super) struct Life {
+    phase: Phase,
+    /// What we listen on, in the order in which it was asked for.
+    listeners: Vec<Listener>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// No address was configured: the interfaces will tell.
+    WaitingForInterfaces,
+    /// So many sockets have not opened or failed.
+    Opening {
+        pending: usize,
+        error: LinkError,
+    },
+    Running,
+    /// Sessions are ending; at the deadline the rest is cut off.
+    Ending {
+        until: Instant,
+    },
+    /// What was written is being sent, then every link is closed.
+    Closing,
+    /// `DidEnd` or `DidFail` was said.
+    Over,
+}
+
+#[derive(Debug)]
+struct Listener {
+    link: LinkId,
+    open: Option<Listening>,
+}
+
+impl Life {
+    pub(super) fn new(config: &Config) -> Self {
+        let phase = match config.addresses.is_empty() {
+            true => Phase::WaitingForInterfaces,
+            false => Phase::Opening {
+                pending: 0,
+                error: LinkError::AddressGone,
+            },
+        };
+        Self {
+            phase,
+            listeners: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    pub(super) fn listening(&self) -> Vec<Listening> {
+        self.listeners.iter().filter_map(|at| at.open).collect()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Deadline> {
+        match self.phase {
+            Phase::Ending { until } => Some(Deadline::new(until, "shutdown")),
+            Phase::WaitingForInterfaces
+            | Phase::Opening { .. }
+            | Phase::Running
+            | Phase::Closing
+            | Phase::Over => None,
+        }
+    }
+
+    /// True while the end waits for others.
+    pub(super) const fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. } | Phase::Closing)
+    }
+}
+
+impl UserAgent {
+    pub(super) fn start(&mut self, addresses: &[IpAddr]) {
+        self.notify(Event::Agent(AgentEvent::WillStart));
+        if self.life.phase != Phase::WaitingForInterfaces {
+            self.open_listeners(addresses);
+        }
+    }
+
+    /// The system told its interfaces.
+    pub(super) fn interfaces_known(&mut self) {
+        if self.life.phase == Phase::WaitingForInterfaces {
+            let addresses = leading_somewhere(&self.interfaces);
+            self.open_listeners(&addresses);
+        }
+    }
+
+    pub(super) fn now_listening(
+        &mut self,
+        link: LinkId,
+        transport: Transport,
+        address: SocketAddr,
+    ) {
+        if transport.is_reliable() {
+            self.endpoint.add_listener(transport, address);
+        } else {
+            self.add_flow(link, transport, address, None);
+        }
+        let mut listeners = self.life.listeners.iter_mut();
+        if let Some(listener) = listeners.find(|listener| listener.link == link) {
+            listener.open = Some(Listening { transport, address });
+        }
+        self.resolver.set_listening(self.life.listening());
+        self.opened(None);
+    }
+
+    /// Gives a socket or a connection to the endpoint.
+    pub(super) fn add_flow(
+        &mut self,
+        link: LinkId,
+        transport: Transport,
+        local: SocketAddr,
+        peer: Option<SocketAddr>,
+    ) {
+        match self.endpoint.add_flow(self.now, transport, local, peer) {
+            Ok(flow) => self.links.set_flow(link, flow),
+            Err(error) => {
+                tracing::debug!(%error, "the endpoint takes no flow");
+                self.links.drop_link(link);
+            }
+        }
+    }
+
+    pub(super) fn not_listening(
+        &mut self,
+        link: LinkId,
+        transport: Transport,
+        address: SocketAddr,
+        error: LinkError,
+    ) {
+        let listeners = &mut self.life.listeners;
+        let was_open = listeners
+            .iter()
+            .any(|at| at.link == link && at.open.is_some());
+        listeners.retain(|listener| listener.link != link);
+        if transport.is_reliable() {
+            self.endpoint.remove_listener(transport, address);
+        }
+        self.resolver.set_listening(self.life.listening());
+        self.log("links", 2, format!("{transport} {address}: {error}"));
+        if !was_open {
+            self.opened(Some(error));
+        }
+    }
+
+    /// Ends everything (ENG-27).
+    pub(super) fn apply_shutdown(&mut self) {
+        match self.life.phase {
+            Phase::Ending { .. } | Phase::Closing | Phase::Over => return,
+            Phase::WaitingForInterfaces | Phase::Opening { .. } | Phase::Running => {}
+        }
+        self.notify(Event::Agent(AgentEvent::WillEnd));
+        let limit = self.config.limits.shutdown;
+        let until = self.now.checked_add(limit).unwrap_or(self.now);
+        self.life.phase = Phase::Ending { until };
+        for id in self.sessions.keys() {
+            // A session that is over already needs no end.
+            let _ = self.with_session(id, |session, now, streams| session.end(now, streams));
+        }
+        self.touch(Child::Life);
+    }
+
+    /// Goes on with the end when everybody else has had his say.
+    pub(super) fn life_settled(&mut self) {
+        if !self.dirty.is_empty() {
+            if self.life.is_ending() {
+                self.touch(Child::Life);
+            }
+            return;
+        }
+        match self.life.phase {
+            Phase::Ending { until } if self.session_count == 0 || self.now >= until => self.close(),
+            Phase::Closing if self.links.len() == 0 => {
+                self.life.phase = Phase::Over;
+                self.notify(Event::Agent(AgentEvent::DidEnd));
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self) {
+        self.life.phase = Phase::Closing;
+        self.life.listeners.clear();
+        for id in self.sessions.keys() {
+            self.remove_session(id);
+        }
+        self.resolver.set_listening(Vec::new());
+        self.links.close_all(self.now);
+        // Transactions that were only waiting for late retransmissions end here: nothing can come.
+        self.endpoint = sip::Endpoint::new(self.now, self.config.sip.clone(), self.rng.fork());
+        self.touch(Child::Endpoint);
+        self.touch(Child::Links);
+        self.touch(Child::Life);
+    }
+
+    pub(super) fn log(&mut self, sender: &'static str, level: u8, message: String) {
+        tracing::debug!(sender, level, message);
+        self.notify(Event::Agent(AgentEvent::Log {
+            sender,
+            level,
+            message,
+        }));
+    }
+
+    /// The local address from which `peer` is reached: one that we listen on, or what the interfaces
+    /// say if we listen on all of them.
+    pub(super) fn local_address_for(&self, peer: Option<IpAddr>) -> IpAddr {
+        let listening = self.life.listening();
+        let own = listening
+            .iter()
+            .map(|at| at.address.ip())
+            .filter(|ip| !ip.is_unspecified());
+        let interfaces = self.interfaces.iter();
+        let others = interfaces.map(|interface| interface.address);
+        let nearness = |ip: &IpAddr| match peer {
+            Some(peer) => (
+                ip.is_ipv4() == peer.is_ipv4(),
+                ip.is_loopback() == peer.is_loopback(),
+            ),
+            None => (ip.is_ipv4(), !ip.is_loopback()),
+        };
+        // The first of equals: what was configured first is preferred.
+        let better = |a: IpAddr, b: IpAddr| if nearness(&b) > nearness(&a) { b } else { a };
+        own.chain(others)
+            .reduce(better)
+            .unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    }
+
+    fn open_listeners(&mut self, addresses: &[IpAddr]) {
+        let ports = [
+            (Transport::Udp, self.config.udp_port),
+            (Transport::Tcp, self.config.tcp_port),
+        ];
+        for &address in addresses {
+            for (transport, port) in ports {
+                let Some(port) = port else { continue };
+                let bind = SocketAddr::new(address, port);
+                let link = self.links.listen(self.now, transport, bind);
+                self.life.listeners.push(Listener { link, open: None });
+            }
+        }
+        self.touch(Child::Links);
+        self.life.phase = Phase::Opening {
+            pending: self.life.listeners.len(),
+            error: LinkError::AddressGone,
+        };
+        if self.life.listeners.is_empty() {
+            self.fail(LinkError::AddressGone);
+        }
+    }
+
+    /// One of the sockets that we asked for is there, or cannot be.
+    fn opened(&mut self, failed: Option<LinkError>) {
+        let Phase::Opening { pending, error } = &mut self.life.phase else {
+            return;
+        };
+        *pending -= 1;
+        *error = failed.unwrap_or(*error);
+        if *pending > 0 {
+            return;
+        }
+        let error = *error;
+        let listening = self.life.listening();
+        if listening.is_empty() {
+            return self.fail(error);
+        }
+        self.life.phase = Phase::Running;
+        self.notify(Event::Agent(AgentEvent::DidStart { listening }));
+    }
+
+    fn fail(&mut self, error: LinkError) {
+        self.life.phase = Phase::Over;
+        self.notify(Event::Agent(AgentEvent::DidFail { error }));
+    }
+}
+
+/// The addresses to listen on when none is configured: those of interfaces with a default route, else
+/// of any that is not the loopback, else the loopback.
+fn leading_somewhere(interfaces: &[Interface]) -> Vec<IpAddr> {
+    let outside = |interface: &&Interface| interface.kind != InterfaceKind::Loopback;
+    let routed = |interface: &&Interface| interface.default_route;
+    let addresses = |wanted: &dyn Fn(&&Interface) -> bool| -> Vec<IpAddr> {
+        let interfaces = interfaces.iter().filter(wanted);
+        interfaces
+            .map(|interface| interface.address)
+            .filter(|ip| !is_link_local(ip))
+            .collect()
+    };
+    [&routed as &dyn Fn(&&Interface) -> bool, &outside, &|_| true]
+        .into_iter()
+        .map(addresses)
+        .find(|addresses| !addresses.is_empty())
+        .unwrap_or_default()
+}
+
+/// An IPv6 address that means nothing without a scope cannot stand in a Contact.
+const fn is_link_local(ip: &IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}

@@ -1,0 +1,243 @@
+//! The worklist, and every way from a child to the agent: the wiring diagram.
+
+mod endpoint;
+mod links;
+mod session;
+mod stream;
+
+use super::{Child, SessionId, StreamId, UserAgent};
+use crate::{
+    session::SessionInput,
+    stream::{StreamError, StreamInput},
+};
+use base::Deadline;
+use std::{collections::BTreeMap, time::Instant};
+
+impl UserAgent {
+    /// Puts a child into the worklist, if it is not there.
+    pub(super) fn touch(&mut self, child: Child) {
+        let mark = match child {
+            Child::Life => &mut self.touched.life,
+            Child::Links => &mut self.touched.links,
+            Child::Endpoint => &mut self.touched.endpoint,
+            Child::Resolver => &mut self.touched.resolver,
+            Child::Session(id) => match self.sessions.get_mut(id) {
+                Some(entry) => &mut entry.touched,
+                None => return,
+            },
+            Child::Stream(id) => {
+                self.streams.touch(id);
+                return self.collect_touched();
+            }
+        };
+        if !std::mem::replace(mark, true) {
+            self.dirty.push_back(child);
+        }
+    }
+
+    /// Puts the streams into the worklist that sessions have touched.
+    pub(super) fn collect_touched(&mut self) {
+        self.dirty
+            .extend(self.streams.take_touched().map(Child::Stream));
+    }
+
+    /// Moves the clock; never back.
+    pub(super) fn clamp(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// Fires what is due, in the order of the deadlines; each timer sees what the one before it did.
+    pub(super) fn advance(&mut self) {
+        for _ in 0..self.config.limits.timers_per_step {
+            let Some((child, deadline)) = self.timers.pop_due(self.now) else {
+                return;
+            };
+            tracing::trace!(?child, why = deadline.why, "timer");
+            match child {
+                Child::Life | Child::Resolver => {}
+                Child::Links => self.links.handle_timeout(self.now),
+                Child::Endpoint => self.endpoint.handle_input(self.now, sip::Input::Timeout),
+                Child::Session(id) => self.session_input(id, SessionInput::Timeout),
+                Child::Stream(id) => self.stream_input(id, StreamInput::Timeout),
+            }
+            self.touch(child);
+            self.settle();
+        }
+    }
+
+    /// Drains one touched child after the other until none is left. Nothing that it calls calls it.
+    pub(super) fn settle(&mut self) {
+        let mut cascade = Cascade::default();
+        while let Some(child) = self.dirty.pop_front() {
+            self.unmark(child);
+            while self.drain_one(child) {
+                if cascade.is_endless(child) {
+                    self.break_cascade(child, &cascade);
+                    break;
+                }
+            }
+            let deadline = self.deadline(child);
+            self.timers.set(child, deadline);
+        }
+    }
+
+    fn unmark(&mut self, child: Child) {
+        match child {
+            Child::Life => self.touched.life = false,
+            Child::Links => self.touched.links = false,
+            Child::Endpoint => self.touched.endpoint = false,
+            Child::Resolver => self.touched.resolver = false,
+            Child::Session(id) => {
+                if let Some(entry) = self.sessions.get_mut(id) {
+                    entry.touched = false;
+                }
+            }
+            Child::Stream(id) => self.streams.unmark(id),
+        }
+    }
+
+    /// Takes one output of a child to where it goes; false if there was none.
+    fn drain_one(&mut self, child: Child) -> bool {
+        match child {
+            Child::Life => {
+                self.life_settled();
+                false
+            }
+            Child::Links => match self.links.poll_output() {
+                Some(output) => {
+                    self.route_links(output);
+                    true
+                }
+                None => {
+                    if self.life.is_ending() {
+                        self.touch(Child::Life);
+                    }
+                    false
+                }
+            },
+            Child::Endpoint => match self.endpoint.poll_output() {
+                Some(output) => {
+                    self.route_endpoint(output);
+                    true
+                }
+                None => false,
+            },
+            Child::Resolver => match self.resolver.poll_output() {
+                Some(answer) => {
+                    self.route_resolver(answer);
+                    true
+                }
+                None => false,
+            },
+            Child::Session(id) => {
+                let session = self.sessions.get_mut(id);
+                match session.and_then(|entry| entry.session.poll_output()) {
+                    Some(output) => {
+                        self.route_session(id, output);
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Child::Stream(id) => {
+                let stream = self.streams.drain(id);
+                match stream.and_then(|stream| stream.poll_output()) {
+                    Some(output) => {
+                        self.route_stream(id, output);
+                        true
+                    }
+                    None => false,
+                }
+            }
+        }
+    }
+
+    fn deadline(&self, child: Child) -> Option<Deadline> {
+        match child {
+            Child::Life => self.life.poll_timeout(),
+            Child::Links => self.links.poll_timeout(),
+            Child::Endpoint => self.endpoint.poll_timeout(),
+            Child::Resolver => None,
+            Child::Session(id) => self.sessions.get(id)?.session.poll_timeout(),
+            Child::Stream(id) => self.streams.get(id)?.poll_timeout(),
+        }
+    }
+
+    /// A child of ours talks without end: a bug. Debug builds stop; release builds end the child and
+    /// go on.
+    fn break_cascade(&mut self, child: Child, cascade: &Cascade) {
+        let trail = &cascade.trail;
+        debug_assert!(
+            false,
+            "{child:?} was polled {LIMIT} times; before it: {trail:?}"
+        );
+        tracing::error!(?child, ?trail, "endless cascade");
+        match child {
+            Child::Stream(id) => {
+                self.fail_stream(id, StreamError::Custom("endless cascade"));
+                self.remove_stream(id);
+            }
+            Child::Session(id) => self.remove_session(id),
+            // What exists once cannot end; it is drained again with the next input.
+            Child::Life | Child::Links | Child::Endpoint | Child::Resolver => {}
+        }
+    }
+
+    /// Hands an input to a session.
+    pub(super) fn session_input(&mut self, id: SessionId, input: SessionInput) {
+        if let Some(entry) = self.sessions.get_mut(id) {
+            let (now, streams) = (self.now, &mut self.streams);
+            entry.session.handle_input(now, streams, input);
+            self.touch(Child::Session(id));
+            self.collect_touched();
+        }
+    }
+
+    /// Hands an input to a stream.
+    pub(super) fn stream_input(&mut self, id: StreamId, input: StreamInput) {
+        if let Some(stream) = self.streams.touch(id) {
+            stream.handle_input(self.now, input);
+            self.collect_touched();
+        }
+    }
+}
+
+/// Counts how often children are polled in one `settle`.
+///
+/// Counting begins when more outputs were routed than one child may have said: before, none can have
+/// said too much, and the usual settle of a few outputs counts nothing.
+#[derive(Default)]
+struct Cascade {
+    routed: u32,
+    counts: BTreeMap<Child, u32>,
+    trail: Vec<Child>,
+}
+
+impl Cascade {
+    /// Notes one output of `child`; true if it said too much.
+    fn is_endless(&mut self, child: Child) -> bool {
+        self.routed = self.routed.saturating_add(1);
+        if self.routed <= LIMIT {
+            return false;
+        }
+        if self.trail.len() == TRAIL {
+            self.trail.remove(0);
+        }
+        self.trail.push(child);
+        let limit = match child {
+            Child::Session(_) | Child::Stream(_) => LIMIT,
+            // They speak for all sessions at once: the end of 10,000 calls is no cascade.
+            Child::Life | Child::Links | Child::Endpoint | Child::Resolver => SHARED_LIMIT,
+        };
+        let count = self.counts.entry(child).or_default();
+        *count += 1;
+        *count > limit
+    }
+}
+
+/// Outputs of one session or stream in one settle.
+const LIMIT: u32 = 1_000;
+/// Outputs of a child that exists once in one settle: more than all sessions together can cause.
+const SHARED_LIMIT: u32 = 1_000_000;
+/// Causes that are shown when a cascade is cut.
+const TRAIL: usize = 32;

@@ -1,0 +1,310 @@
+//! The names and the data of events as the SDK's documents have them (requirements 41).
+
+use super::{AgentEvent, Event, OptionsEvent, Sender, SessionEvent, StreamEvent};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+impl Event {
+    /// The exact name of the documents (`SIPSessionDidStart`).
+    ///
+    /// Events that the documents do not have are named alike: `SIPOptionsGotAnswer`,
+    /// `SIPOptionsDidFail`, `SIPApplicationDidLag`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Agent(event) => match event {
+                AgentEvent::WillStart => "SIPEngineWillStart",
+                AgentEvent::DidStart { .. } => "SIPEngineDidStart",
+                AgentEvent::DidFail { .. } => "SIPEngineDidFail",
+                AgentEvent::WillEnd => "SIPEngineWillEnd",
+                AgentEvent::DidEnd => "SIPEngineDidEnd",
+                AgentEvent::Log { .. } => "SIPEngineLog",
+            },
+            Self::Session(_, event) => event.name(),
+            Self::Stream(_, event) => event.name(),
+            Self::Options(_, OptionsEvent::GotAnswer { .. }) => "SIPOptionsGotAnswer",
+            Self::Options(_, OptionsEvent::DidFail { .. }) => "SIPOptionsDidFail",
+            Self::Lagged { .. } => "SIPApplicationDidLag",
+        }
+    }
+
+    /// Whose event it is (GEN-02).
+    pub const fn sender(&self) -> Sender {
+        match self {
+            Self::Agent(_) | Self::Lagged { .. } => Sender::Agent,
+            Self::Session(id, _) => Sender::Session(*id),
+            Self::Stream(id, _) => Sender::Stream(*id),
+            Self::Options(id, _) => Sender::Options(*id),
+        }
+    }
+
+    /// The data as a JSON object with the fields of the documents in snake case.
+    pub fn data(&self) -> Value {
+        match self {
+            Self::Agent(event) => fields(event),
+            Self::Session(_, event) => event.data(),
+            Self::Stream(_, StreamEvent::Custom(event)) => event.data(),
+            // The error as a person reads it: its variants are for programs, which have the event.
+            Self::Stream(_, StreamEvent::DidFail { error }) => {
+                serde_json::json!({ "reason": error.to_string() })
+            }
+            Self::Stream(_, event) => fields(event),
+            Self::Options(_, event) => fields(event),
+            Self::Lagged { missed } => serde_json::json!({ "missed": missed }),
+        }
+    }
+}
+
+impl SessionEvent {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::NewIncoming { .. } => "SIPSessionNewIncoming",
+            Self::NewOutgoing { .. } => "SIPSessionNewOutgoing",
+            Self::GotRingIndication => "SIPSessionGotRingIndication",
+            Self::GotProvisionalResponse { .. } => "SIPSessionGotProvisionalResponse",
+            Self::WillStart => "SIPSessionWillStart",
+            Self::DidStart { .. } => "SIPSessionDidStart",
+            Self::DidFail { .. } => "SIPSessionDidFail",
+            Self::WillEnd { .. } => "SIPSessionWillEnd",
+            Self::DidEnd { .. } => "SIPSessionDidEnd",
+            Self::DidChangeHoldState { .. } => "SIPSessionDidChangeHoldState",
+            Self::DidRenegotiateStreams { .. } => "SIPSessionDidRenegotiateStreams",
+            Self::GotRejectProposal { .. } => "SIPSessionGotRejectProposal",
+            Self::HadProposalFailure { .. } => "SIPSessionHadProposalFailure",
+            Self::DidProcessTransaction { .. } => "SIPSessionDidProcessTransaction",
+            Self::ChangedState { .. } => "SIPSessionChangedState",
+        }
+    }
+
+    fn data(&self) -> Value {
+        let mut data = fields(self);
+        match (self, &mut data) {
+            // The documents name one action with its streams; an offer may do both at once.
+            (Self::DidRenegotiateStreams { added, removed, .. }, Value::Object(data)) => {
+                let (action, streams) = match added.is_empty() {
+                    true => ("remove", removed),
+                    false => ("add", added),
+                };
+                data.insert("action".to_owned(), action.into());
+                data.insert("streams".to_owned(), serde_json::json!(streams));
+            }
+            (
+                Self::DidProcessTransaction {
+                    ack_received: None, ..
+                },
+                Value::Object(data),
+            ) => {
+                data.remove("ack_received");
+            }
+            _ => {}
+        }
+        data
+    }
+}
+
+impl StreamEvent {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::DidInitialize => "MediaStreamDidInitialize",
+            Self::DidStart => "MediaStreamDidStart",
+            Self::DidFail { .. } => "MediaStreamDidFail",
+            Self::WillEnd => "MediaStreamWillEnd",
+            Self::DidEnd => "MediaStreamDidEnd",
+            Self::DidChangeHoldState { .. } => "AudioStreamDidChangeHoldState",
+            Self::DidChangeRtpParameters => "AudioStreamDidChangeRTPParameters",
+            Self::GotDtmf { .. } => "AudioStreamGotDTMF",
+            Self::DidTimeout => "AudioStreamDidTimeout",
+            Self::GotNoAudio => "SIPSessionGotNoAudio",
+            Self::Custom(event) => event.name(),
+        }
+    }
+}
+
+/// The fields of a variant, without its name.
+fn fields(event: &impl Serialize) -> Value {
+    match serde_json::to_value(event) {
+        Ok(Value::Object(variant)) => variant.into_iter().next().map(|(_, fields)| fields),
+        _ => None,
+    }
+    .unwrap_or_else(|| Value::Object(Map::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+    use base::{Key, Transport};
+    use std::{collections::BTreeMap, fs};
+
+    fn all() -> Vec<Event> {
+        let session = SessionId::from_parts(0, 1);
+        let stream = StreamId::from_parts(0, 2);
+        let streams = vec![stream];
+        let originator = Originator::Local;
+        let (code, reason) = (486, "Busy Here".to_owned());
+        let agent = [
+            AgentEvent::WillStart,
+            AgentEvent::DidStart {
+                listening: vec![Listening {
+                    transport: Transport::Udp,
+                    address: ([127, 0, 0, 1], 5060).into(),
+                }],
+            },
+            AgentEvent::DidFail {
+                error: LinkError::AddressInUse,
+            },
+            AgentEvent::WillEnd,
+            AgentEvent::DidEnd,
+            AgentEvent::Log {
+                sender: "endpoint",
+                level: 4,
+                message: "malformed".to_owned(),
+            },
+        ];
+        let sessions = [
+            SessionEvent::NewIncoming {
+                streams: streams.clone(),
+            },
+            SessionEvent::NewOutgoing {
+                streams: streams.clone(),
+            },
+            SessionEvent::GotRingIndication,
+            SessionEvent::GotProvisionalResponse {
+                code,
+                reason: reason.clone(),
+            },
+            SessionEvent::WillStart,
+            SessionEvent::DidStart {
+                streams: streams.clone(),
+            },
+            SessionEvent::DidFail {
+                originator,
+                code,
+                reason: reason.clone(),
+                failure_reason: "user request".to_owned(),
+            },
+            SessionEvent::WillEnd { originator },
+            SessionEvent::DidEnd {
+                originator,
+                end_reason: "hung up".to_owned(),
+            },
+            SessionEvent::DidChangeHoldState {
+                originator,
+                on_hold: true,
+                partial: false,
+            },
+            SessionEvent::DidRenegotiateStreams {
+                originator,
+                added: vec![],
+                removed: streams.clone(),
+            },
+            SessionEvent::GotRejectProposal {
+                originator,
+                code,
+                reason: reason.clone(),
+                streams: streams.clone(),
+            },
+            SessionEvent::HadProposalFailure {
+                originator,
+                failure_reason: "timeout".to_owned(),
+                streams,
+            },
+            SessionEvent::DidProcessTransaction {
+                originator,
+                method: "INVITE".to_owned(),
+                code,
+                reason,
+                ack_received: Some(true),
+            },
+            SessionEvent::ChangedState {
+                prev_state: "outgoing",
+                state: "connected",
+            },
+        ];
+        let media = [
+            StreamEvent::DidInitialize,
+            StreamEvent::DidStart,
+            StreamEvent::DidFail {
+                error: StreamError::TimedOut,
+            },
+            StreamEvent::WillEnd,
+            StreamEvent::DidEnd,
+            StreamEvent::DidChangeHoldState {
+                originator,
+                on_hold: true,
+            },
+            StreamEvent::DidChangeRtpParameters,
+            StreamEvent::GotDtmf { digit: '#' },
+            StreamEvent::DidTimeout,
+            StreamEvent::GotNoAudio,
+        ];
+        let agent = agent.into_iter().map(Event::Agent);
+        let sessions = sessions.into_iter().map(|e| Event::Session(session, e));
+        let media = media.into_iter().map(|e| Event::Stream(stream, e));
+        agent.chain(sessions).chain(media).collect()
+    }
+
+    /// The rows of requirements 41: names with the fields of their data.
+    fn documented() -> Option<BTreeMap<String, Vec<String>>> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/requirements.md");
+        #[expect(clippy::disallowed_methods, reason = "a test reads its material")]
+        let text = fs::read_to_string(path).ok()?;
+        let (_, index) = text.split_once("## 41.")?;
+        let rows = index.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+            let (names, data) = (cells.next()?, cells.next()?);
+            let name = names.split_whitespace().next()?.to_owned();
+            // What stands in brackets explains a field.
+            let fields = data
+                .split(',')
+                .filter_map(|field| field.split_whitespace().next())
+                .filter(|field| field.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+                .map(str::to_owned);
+            Some((name, fields.collect()))
+        });
+        Some(rows.collect())
+    }
+
+    #[test]
+    fn names_and_fields_are_those_of_the_documents() {
+        let Some(documented) = documented() else {
+            println!("skipped: the requirements are not there");
+            return;
+        };
+        assert!(documented.len() > 100);
+        for event in all() {
+            let fields = documented
+                .get(event.name())
+                .unwrap_or_else(|| panic!("{} is not documented", event.name()));
+            let data = event.data();
+            for field in fields {
+                assert!(
+                    data.get(field).is_some(),
+                    "{} lacks {field}: {data}",
+                    event.name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn data_is_an_object_in_snake_case() {
+        let text: Vec<String> = all()
+            .iter()
+            .map(|event| format!("{} {} {}", event.sender(), event.name(), event.data()))
+            .collect();
+        assert_eq!(text[0], "agent SIPEngineWillStart {}");
+        assert_eq!(
+            text[1],
+            r#"agent SIPEngineDidStart {"listening":[{"address":"127.0.0.1:5060","transport":"udp"}]}"#
+        );
+        let renegotiated = text.iter().find(|t| t.contains("Renegotiate")).unwrap();
+        assert_eq!(
+            renegotiated,
+            r#"session:1 SIPSessionDidRenegotiateStreams {"action":"remove","added":[],"originator":"local","removed":["2"],"streams":["2"]}"#
+        );
+        let failed = text.iter().find(|t| t.contains("StreamDidFail")).unwrap();
+        assert_eq!(
+            failed,
+            r#"stream:2 MediaStreamDidFail {"reason":"media stream timed-out while starting"}"#
+        );
+    }
+}

@@ -1,0 +1,274 @@
+//! Signalling links: the sockets that we listen on, and the flows of the endpoint.
+
+use super::{Link, LinkOutput, Links, Owner, Phase};
+use crate::agent::{Class, Connection, LinkId, Open, Output};
+use base::{LinkError, Target, Transport};
+use bytes::Bytes;
+use sip::{
+    FlowId,
+    message::frame::{self, Frame, FrameError, Framer},
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
+
+impl Links {
+    /// Opens a socket to listen on: answered by [`LinkOutput::Listening`] or
+    /// [`LinkOutput::NotListening`].
+    pub(crate) fn listen(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        bind: SocketAddr,
+    ) -> LinkId {
+        let class = Class::Signalling;
+        let (owner, how) = if transport.is_reliable() {
+            (Owner::Listener, Open::Listen { bind, class })
+        } else {
+            let multicast = None;
+            let how = Open::Udp {
+                bind,
+                class,
+                multicast,
+            };
+            (Owner::Socket(None), how)
+        };
+        let link = self.table.insert(Link::new(owner, transport, bind, now));
+        self.edge(Output::Open { link, how });
+        link
+    }
+
+    /// Says which flow of the endpoint a socket or an accepted connection is.
+    pub(crate) fn set_flow(&mut self, link: LinkId, flow: FlowId) {
+        let Some(entry) = self.table.get_mut(link) else {
+            return;
+        };
+        match &mut entry.owner {
+            Owner::Socket(slot) | Owner::Connection(slot) => *slot = Some(flow),
+            Owner::Listener | Owner::Slot(..) | Owner::SlotListener(..) | Owner::Nobody => return,
+        }
+        self.flows.insert(flow, link);
+    }
+
+    /// Opens the connection that the endpoint wants; answered by `FlowUp` or `FlowDown`.
+    pub(crate) fn connect(&mut self, now: Instant, flow: FlowId, target: &Target) {
+        if target.transport != Transport::Tcp {
+            // A datagram flow is a socket that we listen on: one that is not there cannot be made.
+            let error = Some(LinkError::Unreachable);
+            self.tell(sip::Input::FlowDown { flow, error });
+            return;
+        }
+        let to = target.address;
+        let mut link = Link::new(Owner::Connection(Some(flow)), target.transport, to, now);
+        link.peer = Some(to);
+        link.framer = Some(Box::new(Framer::new()));
+        let id = self.table.insert(link);
+        self.flows.insert(flow, id);
+        let how = Open::Connect {
+            from: self.source(to.ip()),
+            to,
+            class: Class::Signalling,
+        };
+        self.edge(Output::Open { link: id, how });
+        self.rearm(id);
+    }
+
+    /// Sends a message of the endpoint; if its link is gone, the endpoint hears or has heard of it by
+    /// `FlowDown`.
+    pub(crate) fn send(&mut self, flow: FlowId, to: SocketAddr, message: Bytes) {
+        let Some(&id) = self.flows.get(&flow) else {
+            return;
+        };
+        let Some(link) = self.table.get(id) else {
+            return;
+        };
+        let reliable = link.transport.is_reliable();
+        self.trace(id, true, to, &message);
+        if reliable {
+            self.write(id, message, self.limits.signalling_budget);
+        } else {
+            self.edge(Output::Transmit {
+                link: id,
+                from: None,
+                to,
+                payload: message,
+            });
+        }
+    }
+
+    /// Lets a flow go that the endpoint needs no more: what is written is still sent.
+    pub(crate) fn release(&mut self, now: Instant, flow: FlowId) {
+        let Some(&id) = self.flows.get(&flow) else {
+            return;
+        };
+        if matches!(self.table.get(id), Some(link) if matches!(link.owner, Owner::Connection(_))) {
+            self.finish(now, id);
+        }
+    }
+
+    /// Lets the system send what is written, then close.
+    pub(super) fn finish(&mut self, now: Instant, id: LinkId) {
+        let Some(link) = self.table.get_mut(id) else {
+            return;
+        };
+        if let Owner::Connection(Some(flow)) = link.owner {
+            self.flows.remove(&flow);
+        }
+        link.owner = Owner::Nobody;
+        link.framer = None;
+        if link.phase == Phase::Open {
+            link.phase = Phase::Finishing { since: now };
+            self.edge(Output::Finish { link: id });
+            self.rearm(id);
+        } else {
+            self.close(id);
+        }
+    }
+
+    pub(super) fn accept_signalling(
+        &mut self,
+        now: Instant,
+        connection: Connection,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) {
+        let of_peer = self.peers.get(&peer.ip()).copied().unwrap_or(0);
+        if self.accepted >= self.limits.connections || of_peer >= self.limits.connections_per_peer {
+            self.counters.refused += 1;
+            self.edge(Output::Refuse { connection });
+            return;
+        }
+        self.accepted += 1;
+        self.peers.insert(peer.ip(), of_peer + 1);
+        let mut link = Link::new(Owner::Connection(None), Transport::Tcp, local, now);
+        link.phase = Phase::Open;
+        link.peer = Some(peer);
+        link.framer = Some(Box::new(Framer::new()));
+        link.accepted = true;
+        // Who connects has something to say.
+        link.incomplete = Some(now);
+        let id = self.table.insert(link);
+        self.edge(Output::Adopt {
+            connection,
+            link: id,
+        });
+        self.out.push_back(LinkOutput::NewFlow {
+            link: id,
+            transport: Transport::Tcp,
+            local,
+            peer: Some(peer),
+        });
+        self.rearm(id);
+    }
+
+    pub(super) fn signalling_datagram(
+        &mut self,
+        link: LinkId,
+        flow: FlowId,
+        from: SocketAddr,
+        to: Option<IpAddr>,
+        message: Bytes,
+    ) {
+        if let Some(noise) = frame::noise(&message) {
+            self.counters.count(noise);
+            return;
+        }
+        self.trace(link, false, from, &message);
+        self.tell(sip::Input::Message {
+            flow,
+            from,
+            to,
+            message,
+        });
+    }
+
+    pub(super) fn signalling_bytes(
+        &mut self,
+        now: Instant,
+        id: LinkId,
+        flow: FlowId,
+        payload: &[u8],
+    ) {
+        let Some(link) = self.table.get_mut(id) else {
+            return;
+        };
+        let (Some(framer), Some(from)) = (link.framer.as_mut(), link.peer) else {
+            return;
+        };
+        framer.push(payload);
+        let mut frames = Vec::new();
+        let end = loop {
+            match framer.poll() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        link.incomplete = match framer.buffered() {
+            0 if end.is_none() => None,
+            // The clock of a message runs from its first byte; a slow sender does not wind it up.
+            _ if frames.is_empty() => link.incomplete.or(Some(now)),
+            _ => Some(now),
+        };
+        for frame in frames {
+            match frame {
+                Frame::Message(message) => {
+                    self.trace(id, false, from, &message);
+                    self.tell(sip::Input::Message {
+                        flow,
+                        from,
+                        to: None,
+                        message,
+                    });
+                }
+                // RFC 5626, 3.5.1: a double line end asks for a single one.
+                Frame::Ping => {
+                    self.counters.keep_alives += 1;
+                    let pong = Bytes::from_static(b"\r\n");
+                    self.write(id, pong, self.limits.signalling_budget);
+                }
+                Frame::Pong => {}
+            }
+        }
+        match end {
+            // Messages are handed on at once and a partial one is bounded by the framer: the peer may
+            // send as much again.
+            None => self.edge(Output::Receive {
+                link: id,
+                more: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+            }),
+            // The endpoint answers if it can, and lets the flow go; nothing more is read.
+            Some(FrameError::Message { error, head }) => {
+                self.trace(id, false, from, &head);
+                self.tell(sip::Input::Broken {
+                    flow,
+                    from,
+                    head,
+                    error,
+                });
+            }
+            Some(FrameError::Noise(noise)) => {
+                self.counters.count(noise);
+                self.edge(Output::Close { link: id });
+                self.closed(id, None);
+            }
+            Some(_) => self.fail(id, LinkError::Reset),
+        }
+        self.rearm(id);
+    }
+
+    /// The local address to connect from: one that we listen on, so that the peer sees the address
+    /// that our Contact names.
+    fn source(&self, to: IpAddr) -> Option<IpAddr> {
+        self.table.iter().find_map(|(_, link)| {
+            let ip = link.local.ip();
+            let fits = link.owner == Owner::Listener
+                && link.phase == Phase::Open
+                && !ip.is_unspecified()
+                && ip.is_ipv4() == to.is_ipv4()
+                && ip.is_loopback() == to.is_loopback();
+            fits.then_some(ip)
+        })
+    }
+}
