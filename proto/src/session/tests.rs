@@ -1,6 +1,9 @@
 //! The session machine by hand: a toy stream on one side, the events of an invitation on the other.
 
-#![expect(clippy::disallowed_types, reason = "a toy must be Send and tell what happened to it")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "a toy must be Send and tell what happened to it"
+)]
 
 use super::{
     Limits, Session, SessionError, SessionInput, SessionOutput, State, StreamNews,

@@ -1,6 +1,8 @@
 mod life;
 mod options;
 mod record;
+mod sessions;
+mod stream;
 mod worklist;
 mod world;
 
