@@ -1,6 +1,9 @@
-//! A SIP SIMPLE user agent as one pure state machine: bytes, commands and time in, bytes and events out.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "matches the open enums of its siblings everywhere"
+)]
 
 pub mod agent;
 pub mod event;

@@ -44,9 +44,11 @@ pub fn interfaces(text: &SystemText) -> Vec<Interface> {
             name: name.to_owned(),
             index: 0,
             address: IpAddr::V4(address),
-            prefix: route.map_or(if address.is_loopback() { 8 } else { 32 }, |route| {
-                route.mask.count_ones() as u8
-            }),
+            prefix: match route {
+                Some(route) => route.mask.count_ones() as u8,
+                None if address.is_loopback() => 8,
+                None => 32,
+            },
             kind: kind(name),
             default_route: default.is_some_and(|default| default == name),
         });

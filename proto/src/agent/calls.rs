@@ -1,6 +1,9 @@
 //! Sessions and requests: how they begin, and how they leave the tables.
 
-use super::{Account, Child, Connect, ConnectError, SessionId, StreamId, UserAgent};
+use super::{
+    Account, Child, Connect, ConnectError, SessionId, StreamId, UserAgent,
+    settle::session::warning_header,
+};
 use crate::{
     session::{DescriptionError, IncomingCall, Session, SessionError, parse_description},
     stream::{Direction, Offered, StreamEnv, Streams},
@@ -9,7 +12,7 @@ use base::{Host, scan::is_token};
 use sip::{
     InvitationId, Invite, Options, RequestId, SipUri, Status, Uri,
     header::Address,
-    usage::invitation::{Incoming, InviteError, reserved},
+    usage::invitation::{Incoming, reserved},
 };
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -98,7 +101,10 @@ impl UserAgent {
         self.insert_session(session, Some(invitation), None);
     }
 
-    pub(super) fn start_options(&mut self, to: Uri) -> Result<RequestId, InviteError> {
+    pub(super) fn start_options(
+        &mut self,
+        to: Uri,
+    ) -> Result<RequestId, sip::endpoint::OptionsError> {
         let local = self.local_address_for(self.address_of(&to));
         let mut options = Options::new(self.identity(local), Address::new(to));
         options.route = self.config.account.route();
@@ -166,7 +172,7 @@ impl UserAgent {
 
     fn refuse_call(&mut self, invitation: InvitationId, status: Status, warning: Option<String>) {
         if let Some(mut call) = self.endpoint.invitation(invitation)
-            && let Err(error) = call.reject(self.now, status, None, warning)
+            && let Err(error) = call.reject(self.now, status, None, &warning_header(warning))
         {
             tracing::debug!(%error, "the call is over already");
         }

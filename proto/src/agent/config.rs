@@ -23,8 +23,8 @@ pub struct Config {
     pub unix_time: Duration,
     /// Who we are.
     pub account: Account,
-    /// Local addresses to listen on; empty for those that lead somewhere, as the first
-    /// [`System::Interfaces`](super::System::Interfaces) tells (ENG-07).
+    /// Local addresses to listen on; empty for those that lead somewhere, an unspecified one for all of
+    /// its family, as the first [`System::Interfaces`](super::System::Interfaces) tells (ENG-07).
     pub addresses: Vec<IpAddr>,
     /// The UDP port; 0 lets the system choose, `None` switches UDP off both ways (ENG-08).
     pub udp_port: Option<u16>,

@@ -2,11 +2,13 @@
 
 use super::{FileDo, FileDone, FileId, Output, StreamId};
 use base::Table;
+use std::collections::BTreeMap;
 
 /// Which stream has which file open.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     table: Table<FileId, (StreamId, u16)>,
+    by_owner: BTreeMap<(StreamId, u16), FileId>,
 }
 
 impl Files {
@@ -17,14 +19,16 @@ impl Files {
         number: u16,
         what: FileDo,
     ) -> Option<Output> {
-        let known = self.find(stream, number);
-        let file = match (known, &what) {
-            (Some(file), _) => file,
+        let owner = (stream, number);
+        let file = match (self.by_owner.get(&owner), &what) {
+            (Some(file), _) => *file,
             (None, FileDo::Create { .. } | FileDo::Open { .. }) => {
-                if self.of(stream).count() >= MAX_FILES {
+                if self.of(stream).len() >= MAX_FILES {
                     return None;
                 }
-                self.table.insert((stream, number))
+                let file = self.table.insert(owner);
+                self.by_owner.insert(owner, file);
+                file
             }
             (None, _) => return None,
         };
@@ -39,15 +43,17 @@ impl Files {
             FileDone::Committed | FileDone::Discarded | FileDone::Failed(_)
         ) {
             self.table.remove(file);
+            self.by_owner.remove(&owner);
         }
         Some(owner)
     }
 
     /// Gives up all files of a stream that is gone.
     pub(super) fn close_stream(&mut self, stream: StreamId) -> Vec<Output> {
-        let files: Vec<FileId> = self.of(stream).collect();
-        let discard = |file| {
+        let files = self.of(stream);
+        let discard = |(owner, file)| {
             self.table.remove(file);
+            self.by_owner.remove(&owner);
             let what = FileDo::Discard;
             Output::File { file, what }
         };
@@ -55,21 +61,16 @@ impl Files {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.by_owner.len()
     }
 
-    fn find(&self, stream: StreamId, number: u16) -> Option<FileId> {
-        let mut files = self.table.iter();
-        files.find_map(|(id, owner)| (*owner == (stream, number)).then_some(id))
-    }
-
-    fn of(&self, stream: StreamId) -> impl Iterator<Item = FileId> {
-        let files = self.table.iter();
-        files.filter_map(move |(id, owner)| (owner.0 == stream).then_some(id))
+    fn of(&self, stream: StreamId) -> Vec<((StreamId, u16), FileId)> {
+        let files = self.by_owner.range((stream, 0)..=(stream, u16::MAX));
+        files.map(|(owner, file)| (*owner, *file)).collect()
     }
 }
 
-/// Files that one stream may have open: the tables are walked.
+/// Files that one stream may have open: each is a descriptor of the process.
 const MAX_FILES: usize = 4;
 
 #[cfg(test)]

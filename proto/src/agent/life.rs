@@ -12,13 +12,15 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Life {
     phase: Phase,
+    /// The configured addresses.
+    addresses: Vec<IpAddr>,
     /// What we listen on, in the order in which it was asked for.
     listeners: Vec<Listener>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
-    /// No address was configured: the interfaces will tell.
+    /// No address was configured, or all of them: the interfaces will tell.
     WaitingForInterfaces,
     /// So many sockets have not opened or failed.
     Opening {
@@ -44,15 +46,9 @@ struct Listener {
 
 impl Life {
     pub(super) fn new(config: &Config) -> Self {
-        let phase = match config.addresses.is_empty() {
-            true => Phase::WaitingForInterfaces,
-            false => Phase::Opening {
-                pending: 0,
-                error: LinkError::AddressGone,
-            },
-        };
         Self {
-            phase,
+            phase: Phase::WaitingForInterfaces,
+            addresses: config.addresses.clone(),
             listeners: Vec::new(),
         }
     }
@@ -83,17 +79,22 @@ impl Life {
 }
 
 impl UserAgent {
-    pub(super) fn start(&mut self, addresses: &[IpAddr]) {
+    pub(super) fn start(&mut self) {
         self.notify(Event::Agent(AgentEvent::WillStart));
-        if self.life.phase != Phase::WaitingForInterfaces {
-            self.open_listeners(addresses);
+        let addresses = &self.life.addresses;
+        if !addresses.is_empty() && !addresses.iter().any(IpAddr::is_unspecified) {
+            let addresses = addresses.clone();
+            self.open_listeners(&addresses);
         }
     }
 
     /// The system told its interfaces.
     pub(super) fn interfaces_known(&mut self) {
         if self.life.phase == Phase::WaitingForInterfaces {
-            let addresses = leading_somewhere(&self.interfaces);
+            let addresses = match self.life.addresses.is_empty() {
+                true => leading_somewhere(&self.interfaces),
+                false => every_one(&self.life.addresses, &self.interfaces),
+            };
             self.open_listeners(&addresses);
         }
     }
@@ -215,28 +216,18 @@ impl UserAgent {
         }));
     }
 
-    /// The local address from which `peer` is reached: one that we listen on, or what the interfaces
-    /// say if we listen on all of them.
+    /// The local address from which `peer` is most likely reached: one that we listen on, of its
+    /// family, on its side of the loopback border, with the longest prefix in common.
     pub(super) fn local_address_for(&self, peer: Option<IpAddr>) -> IpAddr {
         let listening = self.life.listening();
-        let own = listening
-            .iter()
-            .map(|at| at.address.ip())
-            .filter(|ip| !ip.is_unspecified());
-        let interfaces = self.interfaces.iter();
-        let others = interfaces.map(|interface| interface.address);
-        let nearness = |ip: &IpAddr| match peer {
-            Some(peer) => (
-                ip.is_ipv4() == peer.is_ipv4(),
-                ip.is_loopback() == peer.is_loopback(),
-            ),
-            None => (ip.is_ipv4(), !ip.is_loopback()),
-        };
+        let own = listening.iter().map(|at| at.address.ip());
         // The first of equals: what was configured first is preferred.
-        let better = |a: IpAddr, b: IpAddr| if nearness(&b) > nearness(&a) { b } else { a };
-        own.chain(others)
-            .reduce(better)
-            .unwrap_or(IpAddr::from([127, 0, 0, 1]))
+        let better = |a: IpAddr, b: IpAddr| match nearness(b, peer) > nearness(a, peer) {
+            true => b,
+            false => a,
+        };
+        own.reduce(better)
+            .unwrap_or_else(|| IpAddr::from([127, 0, 0, 1]))
     }
 
     fn open_listeners(&mut self, addresses: &[IpAddr]) {
@@ -287,6 +278,23 @@ impl UserAgent {
     }
 }
 
+/// How likely a packet to `peer` leaves from `local`; compared field by field.
+fn nearness(local: IpAddr, peer: Option<IpAddr>) -> (bool, bool, u32) {
+    match (local, peer) {
+        (IpAddr::V4(a), Some(IpAddr::V4(b))) => {
+            let common = (a.to_bits() ^ b.to_bits()).leading_zeros();
+            (true, a.is_loopback() == b.is_loopback(), common)
+        }
+        (IpAddr::V6(a), Some(IpAddr::V6(b))) => {
+            let common = (a.to_bits() ^ b.to_bits()).leading_zeros();
+            (true, a.is_loopback() == b.is_loopback(), common)
+        }
+        (_, Some(_)) => (false, false, 0),
+        // Nobody knows where a name leads: probably not to this machine.
+        (_, None) => (local.is_ipv4(), !local.is_loopback(), 0),
+    }
+}
+
 /// The addresses to listen on when none is configured: those of interfaces with a default route, else
 /// of any that is not the loopback, else the loopback.
 fn leading_somewhere(interfaces: &[Interface]) -> Vec<IpAddr> {
@@ -304,6 +312,28 @@ fn leading_somewhere(interfaces: &[Interface]) -> Vec<IpAddr> {
         .map(addresses)
         .find(|addresses| !addresses.is_empty())
         .unwrap_or_default()
+}
+
+/// What is configured, with all addresses of the interfaces in the place of an unspecified one: it
+/// is no address that a peer can answer to.
+fn every_one(wanted: &[IpAddr], interfaces: &[Interface]) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for wanted in wanted {
+        let of_family = interfaces
+            .iter()
+            .map(|interface| interface.address)
+            .filter(|ip| ip.is_ipv4() == wanted.is_ipv4() && !is_link_local(ip));
+        let meant: Vec<IpAddr> = match wanted.is_unspecified() {
+            true => of_family.collect(),
+            false => vec![*wanted],
+        };
+        for address in meant {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+    }
+    addresses
 }
 
 /// An IPv6 address that means nothing without a scope cannot stand in a Contact.

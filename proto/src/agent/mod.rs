@@ -29,6 +29,7 @@ use crate::{
     stream::{MediaSettings, MediaStream, Registry, StreamInput, Streams},
 };
 use base::{Clock, Deadline, Index, Rng, Table, Timers};
+use bytes::Bytes;
 use calls::SessionEntry;
 use files::Files;
 use life::Life;
@@ -152,7 +153,7 @@ impl UserAgent {
             },
             rng,
         };
-        agent.start(&config.addresses);
+        agent.start();
         agent.settle();
         agent
     }
@@ -217,8 +218,14 @@ impl UserAgent {
         let entry = self.sessions.get(id)?;
         let call = entry
             .invitation
-            .and_then(|invitation| self.endpoint.invitation_info(invitation));
+            .and_then(|invitation| self.endpoint.info(invitation));
         Some(entry.session.info(&self.streams, call))
+    }
+
+    /// Our description of a session and the peer's, as they were last agreed (INV-04).
+    pub fn descriptions(&self, id: SessionId) -> Option<(Bytes, Bytes)> {
+        let (local, remote) = self.sessions.get(id)?.session.descriptions()?;
+        Some((local.clone(), remote.clone()))
     }
 
     /// Looks at a stream of a known kind.

@@ -122,7 +122,7 @@ impl Resolver {
             let Some(&transport) = transports.iter().find(usable) else {
                 continue;
             };
-            let port = port.unwrap_or(transport.default_port());
+            let port = port.unwrap_or_else(|| transport.default_port());
             targets.push(Target {
                 transport,
                 address: SocketAddr::new(address, port),

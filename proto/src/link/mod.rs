@@ -39,6 +39,8 @@ pub(crate) struct Links {
     slots: Index<StreamId, Vec<(Slot, LinkId)>>,
     /// How many connections each address has to us.
     peers: Index<IpAddr, usize>,
+    /// The addresses where connections are accepted, in the order in which they came up.
+    sources: Vec<(LinkId, IpAddr)>,
     /// How many connections were accepted and are still there.
     accepted: usize,
     timers: Timers<LinkId>,
@@ -127,6 +129,7 @@ impl Links {
             flows: Index::new(rng),
             slots: Index::new(rng),
             peers: Index::new(rng),
+            sources: Vec::new(),
             accepted: 0,
             timers: Timers::new(),
             limits,
@@ -273,11 +276,16 @@ impl Links {
         link.peer = peer.or(link.peer);
         let (owner, transport, peer) = (link.owner, link.transport, link.peer);
         match owner {
-            Owner::Socket(_) | Owner::Listener => self.out.push_back(LinkOutput::Listening {
-                transport,
-                local,
-                link: id,
-            }),
+            Owner::Socket(_) | Owner::Listener => {
+                if owner == Owner::Listener {
+                    self.sources.push((id, local.ip()));
+                }
+                self.out.push_back(LinkOutput::Listening {
+                    transport,
+                    local,
+                    link: id,
+                });
+            }
             Owner::Connection(Some(flow)) => {
                 self.tell(sip::Input::FlowUp { flow, local, peer });
             }
@@ -381,7 +389,8 @@ impl Links {
             Owner::Slot(stream, slot) | Owner::SlotListener(stream, slot) => {
                 self.forget_slot(stream, slot);
             }
-            Owner::Socket(None) | Owner::Connection(None) | Owner::Listener | Owner::Nobody => {}
+            Owner::Listener => self.sources.retain(|(listener, _)| *listener != id),
+            Owner::Socket(None) | Owner::Connection(None) | Owner::Nobody => {}
         }
         if let (true, Some(peer)) = (link.accepted, link.peer) {
             self.accepted -= 1;

@@ -261,14 +261,7 @@ impl Links {
     /// The local address to connect from: one that we listen on, so that the peer sees the address
     /// that our Contact names.
     fn source(&self, to: IpAddr) -> Option<IpAddr> {
-        self.table.iter().find_map(|(_, link)| {
-            let ip = link.local.ip();
-            let fits = link.owner == Owner::Listener
-                && link.phase == Phase::Open
-                && !ip.is_unspecified()
-                && ip.is_ipv4() == to.is_ipv4()
-                && ip.is_loopback() == to.is_loopback();
-            fits.then_some(ip)
-        })
+        let mut sources = self.sources.iter().map(|(_, ip)| *ip);
+        sources.find(|ip| ip.is_ipv4() == to.is_ipv4() && ip.is_loopback() == to.is_loopback())
     }
 }

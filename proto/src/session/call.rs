@@ -5,6 +5,7 @@ use crate::{
     event::{Originator, SessionEvent},
     stream::{Direction, Streams},
 };
+use bytes::Bytes;
 use serde::Serialize;
 use sip::{Description, DialogId, InvitationEvent, Status, usage::invitation::Info};
 use std::time::Instant;
@@ -81,6 +82,11 @@ impl Session {
         }
     }
 
+    /// Our description and the peer's as they were last agreed (INV-04).
+    pub(crate) fn descriptions(&self) -> Option<(&Bytes, &Bytes)> {
+        self.descriptions.agreed()
+    }
+
     pub(super) fn handle_call(
         &mut self,
         now: Instant,
@@ -91,17 +97,15 @@ impl Session {
             self.seen.note(self.state, kind);
         }
         match event {
-            InvitationEvent::Provisional { code, reason, .. } => {
-                if self.state.is_live() {
-                    // SES-56: 180 only.
-                    if code == Status::RINGING && self.state == State::Outgoing {
-                        self.push(SessionEvent::GotRingIndication);
-                    }
-                    self.push(SessionEvent::GotProvisionalResponse {
-                        code: code.code(),
-                        reason,
-                    });
+            InvitationEvent::Provisional { code, reason, .. } if self.state.is_live() => {
+                // SES-56: 180 only.
+                if code == Status::RINGING && self.state == State::Outgoing {
+                    self.push(SessionEvent::GotRingIndication);
                 }
+                self.push(SessionEvent::GotProvisionalResponse {
+                    code: code.code(),
+                    reason,
+                });
             }
             InvitationEvent::Answered {
                 dialog,

@@ -309,6 +309,7 @@ impl Session {
     fn enter(&mut self, state: State) {
         if self.state != state {
             let prev_state = self.state.name();
+            tracing::debug!(session = %self.id, prev_state, state = state.name());
             self.state = state;
             self.push(SessionEvent::ChangedState {
                 prev_state,

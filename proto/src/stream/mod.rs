@@ -484,6 +484,10 @@ pub trait StreamFactory: Send {
     fn priority(&self) -> u8;
 
     /// Makes a stream for the m-line `index` of an offer, if it is of this kind (STR-02).
+    #[expect(
+        clippy::wrong_self_convention,
+        reason = "the name that the documents give it"
+    )]
     fn from_sdp(
         &self,
         now: Instant,

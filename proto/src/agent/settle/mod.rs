@@ -2,7 +2,7 @@
 
 mod endpoint;
 mod links;
-mod session;
+pub(super) mod session;
 mod stream;
 
 use super::{Child, SessionId, StreamId, UserAgent};

@@ -5,7 +5,7 @@ use crate::{
     event::Event,
     session::{CallCommand, SessionOutput},
 };
-use sip::{Description, InvitationId, Status};
+use sip::{Description, HeaderName, Headers, InvitationId, Status};
 
 impl UserAgent {
     pub(super) fn route_session(&mut self, id: SessionId, output: SessionOutput) {
@@ -68,26 +68,26 @@ impl UserAgent {
             CallCommand::Invite { .. } => Ok(()),
             CallCommand::Ring => call.ring(now).map_err(|error| error.to_string()),
             CallCommand::Accept { description } => call
-                .accept(now, description)
+                .accept(now, description, Headers::new())
                 .map_err(|error| error.to_string()),
             CallCommand::Reject {
                 code,
                 reason,
                 warning,
             } => call
-                .reject(now, status(code), reason, warning)
+                .reject(now, status(code), reason, &warning_header(warning))
                 .map_err(|error| error.to_string()),
             CallCommand::End { reason } => {
-                call.end(now, reason);
-                Ok(())
+                let mut headers = Headers::new();
+                if let Some(reason) = reason {
+                    headers.push(HeaderName::Reason, reason);
+                }
+                call.end(now, &headers).map_err(|error| error.to_string())
             }
             CallCommand::Offer { description } => call
-                .offer(now, description)
+                .offer(now, Some(description), &Headers::new())
                 .map_err(|error| error.to_string()),
-            CallCommand::CancelOffer => {
-                call.cancel_offer(now);
-                Ok(())
-            }
+            CallCommand::CancelOffer => call.cancel_offer(now).map_err(|error| error.to_string()),
             CallCommand::Answer {
                 dialog,
                 description,
@@ -99,10 +99,26 @@ impl UserAgent {
                 code,
                 warning,
             } => call
-                .refuse(now, dialog, status(code), warning)
+                .refuse(now, dialog, status(code), warning.as_deref())
                 .map_err(|error| error.to_string()),
         }
     }
+}
+
+/// A Warning of code 399, which a person may read (RFC 3261, 20.43; SES-38).
+pub(in crate::agent) fn warning_header(text: Option<String>) -> Headers {
+    let mut headers = Headers::new();
+    if let Some(text) = text {
+        let text: String = text
+            .chars()
+            .filter(|c| !c.is_control() && !matches!(c, '"' | '\\'))
+            .collect();
+        headers.push(
+            HeaderName::Warning,
+            format!("399 sipsimple \"{text}\"").as_str(),
+        );
+    }
+    headers
 }
 
 fn status(code: u16) -> Status {

@@ -62,6 +62,33 @@ fn without_addresses_the_interfaces_tell() {
 }
 
 #[test]
+fn an_unspecified_address_is_every_address_of_its_family() {
+    let mut config = config(1);
+    config.addresses = vec!["0.0.0.0".parse().unwrap()];
+    config.udp_port = None;
+    let mut agent = UserAgent::new(origin(), config);
+    let interface = |address: &str| Interface {
+        name: String::new(),
+        index: 1,
+        address: address.parse().unwrap(),
+        prefix: 24,
+        kind: InterfaceKind::Other,
+        default_route: false,
+    };
+    let interfaces = ["127.0.0.1", "10.0.0.5", "2001:db8::1", "10.0.0.5"].map(interface);
+    agent.handle_input(
+        origin(),
+        Input::System(System::Interfaces(interfaces.into())),
+    );
+    let outputs: Vec<String> = std::iter::from_fn(|| agent.poll_output())
+        .filter(|output| matches!(output, Output::Open { .. }))
+        .map(|output| format!("{output:?}"))
+        .collect();
+    assert_eq!(outputs.len(), 2);
+    assert!(outputs[0].contains("127.0.0.1:5060") && outputs[1].contains("10.0.0.5:5060"));
+}
+
+#[test]
 fn an_agent_that_cannot_open_a_socket_fails_once() {
     let mut agent = UserAgent::new(origin(), config(1));
     let mut links = Vec::new();

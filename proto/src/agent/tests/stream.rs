@@ -46,7 +46,7 @@ impl Probe {
     fn describe(&self) -> Media {
         let local = self
             .local
-            .unwrap_or(SocketAddr::new(self.env.local_address, 9));
+            .unwrap_or_else(|| SocketAddr::new(self.env.local_address, 9));
         let mut media = Media::new(KIND, local.port(), "UDP/PROBE");
         media.formats.push("0".into());
         media.connections.push(Connection::new(local.ip()));

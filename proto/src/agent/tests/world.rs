@@ -29,8 +29,10 @@ pub(super) struct World {
     count: u64,
     rng: Rng,
     /// Drops the datagrams for which it says so: from, to, content.
-    pub(super) drop: Box<dyn FnMut(usize, usize, &[u8]) -> bool>,
+    pub(super) drop: Box<Drop>,
 }
+
+type Drop = dyn FnMut(usize, usize, &[u8]) -> bool;
 
 pub(super) struct Host {
     pub(super) agent: UserAgent,
