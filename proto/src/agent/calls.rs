@@ -256,6 +256,9 @@ impl UserAgent {
         to.display.clone_from(&call.display_name);
         let mut invite = Invite::new(self.identity(local), to);
         invite.route = self.config.account.route();
+        invite
+            .credentials
+            .clone_from(&self.config.account.credentials);
         if let Some(subject) = &call.subject {
             invite
                 .headers

@@ -97,6 +97,8 @@ pub struct Account {
     pub uri: Option<sip::Uri>,
     /// The name that stands before it.
     pub display_name: Option<String>,
+    /// What answers challenges (CRD-01).
+    pub credentials: Vec<sip::auth::Credentials>,
     /// Where all requests outside of dialogs go first.
     pub outbound_proxy: Option<sip::Uri>,
 }

@@ -145,8 +145,8 @@ impl Links {
             Input::Datagram {
                 link,
                 from,
-                to,
                 payload,
+                ..
             } => match self.table.get(link).map(|link| link.owner) {
                 Some(Owner::Slot(stream, slot)) => {
                     let input = StreamInput::Datagram {
@@ -157,7 +157,7 @@ impl Links {
                     self.out.push_back(LinkOutput::Stream(stream, input));
                 }
                 Some(Owner::Socket(Some(flow))) => {
-                    self.signalling_datagram(link, flow, from, to, payload.freeze());
+                    self.signalling_datagram(link, flow, from, payload.freeze());
                 }
                 _ => {}
             },

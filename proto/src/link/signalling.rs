@@ -167,7 +167,6 @@ impl Links {
         link: LinkId,
         flow: FlowId,
         from: SocketAddr,
-        to: Option<IpAddr>,
         message: Bytes,
     ) {
         if let Some(noise) = frame::noise(&message) {
@@ -178,7 +177,6 @@ impl Links {
         self.tell(sip::Input::Message {
             flow,
             from,
-            to,
             message,
         });
     }
@@ -218,7 +216,6 @@ impl Links {
                     self.tell(sip::Input::Message {
                         flow,
                         from,
-                        to: None,
                         message,
                     });
                 }
@@ -238,22 +235,15 @@ impl Links {
                 link: id,
                 more: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             }),
-            // The endpoint answers if it can, and lets the flow go; nothing more is read.
-            Some(FrameError::Message { error, head }) => {
-                self.trace(id, false, from, &head);
-                self.tell(sip::Input::Broken {
-                    flow,
-                    from,
-                    head,
-                    error,
-                });
+            // The endpoint answers if it can, and lets the flow go; no more may come.
+            Some(error) => {
+                match &error {
+                    FrameError::Message { head, .. } => self.trace(id, false, from, head),
+                    FrameError::Noise(noise) => self.counters.count(*noise),
+                    _ => {}
+                }
+                self.tell(sip::Input::Broken { flow, from, error });
             }
-            Some(FrameError::Noise(noise)) => {
-                self.counters.count(noise);
-                self.edge(Output::Close { link: id });
-                self.closed(id, None);
-            }
-            Some(_) => self.fail(id, LinkError::Reset),
         }
         self.rearm(id);
     }

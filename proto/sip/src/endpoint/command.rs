@@ -139,6 +139,17 @@ impl Endpoint {
             .then_some(InvitationMut { endpoint: self, id })
     }
 
+    /// What a call knows of itself and its peer (INV-03); `None` once nothing of it is left.
+    pub fn info(&self, id: InvitationId) -> Option<Info> {
+        let invitation = self.invitations.get(id)?;
+        let mut info = invitation.info();
+        info.local_contact = invitation.path().and_then(|path| {
+            let here = self.flows.address_of(path.flow)?;
+            contact_uri(invitation.contact(), path.transport, &here)
+        });
+        Some(info)
+    }
+
     /// All calls that are alive, lingering ones included, in the order of their places.
     pub fn invitations(&self) -> impl Iterator<Item = InvitationId> + '_ {
         self.invitations.iter().map(|(id, _)| id)
@@ -258,13 +269,7 @@ pub struct InvitationMut<'a> {
 impl InvitationMut<'_> {
     /// What the call knows of itself and its peer (INV-03); `None` once nothing of it is left.
     pub fn info(&self) -> Option<Info> {
-        let invitation = self.endpoint.invitations.get(self.id)?;
-        let mut info = invitation.info();
-        info.local_contact = invitation.path().and_then(|path| {
-            let here = self.endpoint.flows.address_of(path.flow)?;
-            contact_uri(invitation.contact(), path.transport, &here)
-        });
-        Some(info)
+        self.endpoint.info(self.id)
     }
 
     /// The state (INV-13).

@@ -207,7 +207,10 @@ impl World {
             }
             Output::Close { link } => self.close(host, link),
             Output::Notify(notification) => self.hosts[host].events.push(notification.event),
-            Output::Receive { .. } | Output::Media { .. } | Output::Trace(_) => {}
+            Output::Receive { .. }
+            | Output::Media { .. }
+            | Output::File { .. }
+            | Output::Trace(_) => {}
             output => panic!("{output:?}"),
         }
     }
@@ -281,7 +284,10 @@ impl World {
 
     fn write(&mut self, host: usize, link: LinkId, payload: &Bytes) {
         self.hosts[host].sent.push(payload.clone());
-        let socket = self.hosts[host].links.get_mut(&link).expect("open");
+        // The peer may have closed it, and the news be on its way.
+        let Some(socket) = self.hosts[host].links.get_mut(&link) else {
+            return;
+        };
         socket.written += payload.len() as u64;
         let (total, peer) = (socket.written, socket.peer);
         self.schedule(LATENCY, host, Input::Sent { link, total });
