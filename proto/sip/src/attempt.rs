@@ -11,7 +11,7 @@ use crate::{
 };
 use base::{LinkError, Target};
 use bytes::Bytes;
-use std::{collections::VecDeque, net::SocketAddr, time::Instant};
+use std::{collections::VecDeque, net::SocketAddr};
 
 base::ids! {
     /// A request on its way.
@@ -58,8 +58,8 @@ pub(crate) struct Attempt {
     pub(crate) candidates: VecDeque<Candidate>,
     /// Transactions that have not ended, the current one included.
     pub(crate) live: Vec<TransactionId>,
-    /// When the current target counts as dead.
-    pub(crate) dead_at: Option<Instant>,
+    /// The transaction whose final response the owner got; a 2xx to INVITE may come again.
+    pub(crate) outcome: Option<TransactionId>,
     /// The owner wants the request cancelled.
     pub(crate) cancel: bool,
     /// Why the last target failed.
@@ -129,7 +129,7 @@ impl Attempt {
             stage,
             candidates: VecDeque::new(),
             live: Vec::new(),
-            dead_at: None,
+            outcome: None,
             cancel: false,
             failure: None,
             unavailable: None,

@@ -11,7 +11,7 @@ pub(crate) fn reply_address(via: &Via<'_>, transport: Transport, from: SocketAdd
         .maddr()
         .and_then(|maddr| maddr.parse::<IpAddr>().ok())
         .filter(IpAddr::is_multicast);
-    let sent_by_port = via.port.unwrap_or(transport.default_port());
+    let sent_by_port = via.port.unwrap_or_else(|| transport.default_port());
     match (group, via.rport()) {
         (Some(group), _) => SocketAddr::new(group, sent_by_port),
         // RFC 3581, 4
@@ -24,7 +24,7 @@ pub(crate) fn reply_address(via: &Via<'_>, transport: Transport, from: SocketAdd
 /// Returns where the responses to a request go to when the connection that brought it is gone:
 /// `received` and the port of sent-by (RFC 3261, 18.2.2).
 pub(crate) fn reply_target(via: &Via<'_>, transport: Transport, from: SocketAddr) -> Target {
-    let port = via.port.unwrap_or(transport.default_port());
+    let port = via.port.unwrap_or_else(|| transport.default_port());
     Target {
         transport,
         address: SocketAddr::new(from.ip(), port),

@@ -337,11 +337,9 @@ impl InvitationMut<'_> {
         reason: Option<String>,
         headers: &Headers,
     ) -> Result<(), RespondError> {
-        self.perform(now, |invitation, now| match invitation.state() {
-            State::Incoming | State::Early if invitation.is_refusable() => {
-                invitation.end(now, Some(code), reason, headers)
-            }
-            state => Err(RespondError::WrongState(state)),
+        self.perform(now, |invitation, now| match invitation.is_refusable() {
+            true => invitation.end(now, Some(code), reason, headers),
+            false => Err(RespondError::WrongState(invitation.state())),
         })
     }
 

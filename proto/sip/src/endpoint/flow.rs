@@ -130,7 +130,7 @@ impl Flows {
             same_family.max_by_key(|(_, local)| (local.ip() == ip, local.ip().is_unspecified()));
         let port = nearest
             .filter(|(_, local)| local.ip() == ip || local.ip().is_unspecified())
-            .map_or(flow.local.port(), |(_, local)| local.port());
+            .map_or_else(|| flow.local.port(), |(_, local)| local.port());
         Some(SocketAddr::new(ip, port).into())
     }
 

@@ -5,6 +5,7 @@ mod command;
 pub mod config;
 mod flow;
 pub mod input;
+mod outcome;
 pub mod output;
 mod response;
 mod route;
@@ -35,6 +36,7 @@ use base::{Deadline, Rng, Table};
 use settle::Server;
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Instant,
 };
 
@@ -51,7 +53,7 @@ use std::{
 pub struct Endpoint {
     /// The latest moment seen: readers of several sockets may step back a little.
     now: Instant,
-    config: Config,
+    config: Arc<Config>,
     rng: Rng,
     /// Keys the tags of answers without state, so that they need not be remembered.
     secret: [u8; 16],
@@ -123,7 +125,7 @@ impl Endpoint {
             coverage: Coverage::new(),
             counters: Counters::default(),
             out: VecDeque::new(),
-            config,
+            config: Arc::new(config),
             rng,
         }
     }

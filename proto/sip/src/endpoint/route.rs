@@ -1,16 +1,15 @@
 //! The way of a request: which target, which flow, which bytes.
 
-use super::{Child, Endpoint, flow, settle::Waiter};
+use super::{Endpoint, flow, settle::Waiter};
 use crate::{
-    FlowId, HeaderName, LookupError, LookupId, Method, Request, Response, SipUri, Status,
-    TransactionId, Uri,
+    FlowId, HeaderName, LookupError, LookupId, Method, Request, SipUri, Uri,
     attempt::{Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Stage},
     endpoint::Output,
     header::{Address, Via},
     transaction::{Outgoing, Path},
     usage::invitation::Progress,
 };
-use base::{Deadline, Host, HostPort, LinkError, Target, Transport};
+use base::{Host, HostPort, LinkError, Target, Transport};
 use bytes::Bytes;
 use std::time::Instant;
 
@@ -89,7 +88,6 @@ impl Endpoint {
             let Some(attempt) = self.attempts.get_mut(id) else {
                 return;
             };
-            attempt.dead_at = None;
             if attempt.cancel {
                 return self.fail(now, id, Failure::Cancelled);
             }
@@ -127,6 +125,7 @@ impl Endpoint {
                 if let Some(attempt) = self.attempts.get_mut(id) {
                     attempt.stage = Stage::Connecting(flow, candidate);
                 }
+                self.watch(now, id);
                 true
             }
             Connection::Impossible => self.note_failure(id, LinkError::TooMany),
@@ -208,10 +207,6 @@ impl Endpoint {
         {
             return self.try_by_tcp(now, id, candidate);
         }
-        let has_next = attempt
-            .candidates
-            .iter()
-            .any(|other| other.target.address != path.to);
         if method == Method::Ack {
             self.send(now, path, message.clone());
             if let Some(attempt) = self.attempts.get_mut(id) {
@@ -230,7 +225,6 @@ impl Endpoint {
             return self.note_failure(id, LinkError::TooMany);
         };
         self.clients.insert(transaction, id);
-        let dead_target = self.config.dead_target;
         if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.live.push(transaction);
             attempt.stage = Stage::Trying {
@@ -238,9 +232,8 @@ impl Endpoint {
                 path,
                 answered: false,
             };
-            attempt.dead_at = (has_next && !transport.is_reliable()).then(|| now + dead_target);
         }
-        self.arm_attempt(id);
+        self.watch(now, id);
         self.report(now, id, Progress::Sent { path });
         true
     }
@@ -292,246 +285,6 @@ impl Endpoint {
             identity,
         });
         Connection::Coming(id)
-    }
-
-    fn arm_attempt(&mut self, id: AttemptId) {
-        let dead_at = self.attempts.get(id).and_then(|attempt| attempt.dead_at);
-        self.timers.set(
-            Child::Attempt(id),
-            dead_at.map(|at| Deadline::new(at, "dead target")),
-        );
-    }
-
-    /// The current target has been silent too long.
-    pub(super) fn handle_attempt_timeout(&mut self, now: Instant, id: AttemptId) {
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return;
-        };
-        if attempt.dead_at.is_some_and(|at| at <= now) {
-            // The abandoned transaction stays: a late 1xx is cancelled, a late 2xx acknowledged.
-            attempt.failure = Some(Failure::Timeout);
-            self.try_next(now, id);
-        }
-    }
-
-    /// A response of a client transaction.
-    pub(super) fn handle_transaction_response(
-        &mut self,
-        now: Instant,
-        transaction: TransactionId,
-        response: Response,
-    ) {
-        let Some(&id) = self.clients.get(&transaction) else {
-            return;
-        };
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return;
-        };
-        if attempt.current() != Some(transaction) && attempt.stage != Stage::Done {
-            return self.handle_abandoned_response(now, id, transaction, &response);
-        }
-        if let Stage::Trying { answered, .. } = &mut attempt.stage {
-            *answered = true;
-        }
-        if attempt.dead_at.take().is_some() {
-            self.timers.set(Child::Attempt(id), None);
-        }
-        let Some(attempt) = self.attempts.get(id) else {
-            return;
-        };
-        let status = response.status;
-        if status.is_provisional() {
-            if attempt.cancel {
-                self.send_cancel(now, transaction);
-            }
-        } else if matches!(
-            status,
-            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
-        ) && !attempt.cancel
-            && self.try_again_authorized(now, id, &response)
-        {
-            return;
-        } else if status == Status::SERVICE_UNAVAILABLE && self.has_next(id) {
-            // RFC 3263, 4.3
-            if let Some(attempt) = self.attempts.get_mut(id) {
-                attempt.unavailable = Some(Box::new(response));
-            }
-            return self.try_next(now, id);
-        } else if let Some(attempt) = self.attempts.get_mut(id) {
-            attempt.stage = Stage::Done;
-        }
-        self.report(now, id, Progress::Response(&response));
-    }
-
-    fn has_next(&self, id: AttemptId) -> bool {
-        self.attempts
-            .get(id)
-            .is_some_and(|attempt| !attempt.candidates.is_empty() && !attempt.cancel)
-    }
-
-    /// Sends a request that was challenged once more, the same way (RFC 3261, 22.2). False if its
-    /// owner has nothing to show.
-    fn try_again_authorized(&mut self, now: Instant, id: AttemptId, response: &Response) -> bool {
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return false;
-        };
-        let (Owner::Invitation(owner, tag), Stage::Trying { path, .. }) =
-            (attempt.owner, &attempt.stage)
-        else {
-            return false;
-        };
-        let path = *path;
-        let Some(invitation) = self.invitations.get_mut(owner) else {
-            return false;
-        };
-        if !invitation.answer_challenge(tag, response, &mut attempt.draft.request) {
-            return false;
-        }
-        let again = Candidate {
-            target: Target {
-                transport: path.transport,
-                address: path.to,
-                name: Host::Ip(path.to.ip()),
-            },
-            flow: Some(path.flow),
-            any_size: true,
-        };
-        attempt.candidates.push_front(again);
-        self.try_next(now, id);
-        true
-    }
-
-    /// A target that was given up answers after all.
-    fn handle_abandoned_response(
-        &mut self,
-        now: Instant,
-        id: AttemptId,
-        transaction: TransactionId,
-        response: &Response,
-    ) {
-        if response.status.is_provisional() {
-            self.send_cancel(now, transaction);
-        } else if response.status.is_success() {
-            self.report(now, id, Progress::Late(response));
-        }
-    }
-
-    pub(super) fn handle_transaction_failure(
-        &mut self,
-        now: Instant,
-        transaction: TransactionId,
-        failure: Failure,
-    ) {
-        let Some(&id) = self.clients.get(&transaction) else {
-            return;
-        };
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return;
-        };
-        if attempt.current() == Some(transaction) {
-            attempt.failure = Some(failure);
-            self.try_next(now, id);
-        }
-    }
-
-    pub(super) fn handle_client_terminated(&mut self, now: Instant, transaction: TransactionId) {
-        let Some(id) = self.clients.remove(&transaction) else {
-            return;
-        };
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return;
-        };
-        attempt.live.retain(|live| *live != transaction);
-        self.finish_attempt(now, id);
-    }
-
-    /// Ends an attempt without response.
-    fn fail(&mut self, now: Instant, id: AttemptId, failure: Failure) {
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return;
-        };
-        let unavailable = attempt.unavailable.take();
-        attempt.stage = Stage::Done;
-        match unavailable {
-            Some(response) if failure != Failure::Cancelled => {
-                self.report(now, id, Progress::Response(&response))
-            }
-            _ => self.report(now, id, Progress::Failed(failure)),
-        }
-        self.finish_attempt(now, id);
-    }
-
-    /// Removes an attempt of which nothing can come any more.
-    fn finish_attempt(&mut self, now: Instant, id: AttemptId) {
-        if self.attempts.get(id).is_some_and(Attempt::is_over) {
-            self.report(now, id, Progress::Over);
-            self.drop_attempt(id);
-        }
-    }
-
-    /// Forgets an attempt.
-    pub(super) fn drop_attempt(&mut self, id: AttemptId) {
-        if let Some(attempt) = self.attempts.remove(id) {
-            if let Stage::Resolving(lookup) = attempt.stage {
-                self.lookups.remove(lookup);
-            }
-            for transaction in attempt.live {
-                self.clients.remove(&transaction);
-            }
-            self.timers.set(Child::Attempt(id), None);
-        }
-    }
-
-    /// Cancels a request: at once if a provisional response came, when it comes otherwise
-    /// (RFC 3261, 9.1), and without a trace if nothing was sent.
-    pub(super) fn cancel_attempt(&mut self, now: Instant, id: AttemptId) {
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return;
-        };
-        attempt.cancel = true;
-        match attempt.stage {
-            Stage::Resolving(lookup) => {
-                self.lookups.remove(lookup);
-                self.fail(now, id, Failure::Cancelled);
-            }
-            Stage::Connecting(..) => self.fail(now, id, Failure::Cancelled),
-            Stage::Trying {
-                transaction,
-                answered,
-                ..
-            } => {
-                attempt.dead_at = None;
-                if answered {
-                    self.send_cancel(now, transaction);
-                }
-            }
-            Stage::Sent { .. } | Stage::Done => {}
-        }
-    }
-
-    fn send_cancel(&mut self, now: Instant, invite: TransactionId) {
-        let Some(path) = self.transactions.path(invite) else {
-            return;
-        };
-        // Too late or too early: the final response decides, or the next provisional one.
-        let _ = self.transactions.cancel(now, invite, path);
-    }
-
-    /// Sends the bytes of an ACK again.
-    pub(super) fn resend(&mut self, now: Instant, id: AttemptId) {
-        let sent = self
-            .attempts
-            .get(id)
-            .and_then(|attempt| match &attempt.stage {
-                Stage::Sent { path, message } => Some((*path, message.clone())),
-                Stage::Resolving(_)
-                | Stage::Connecting(..)
-                | Stage::Trying { .. }
-                | Stage::Done => None,
-            });
-        if let Some((path, message)) = sent {
-            self.send(now, path, message);
-        }
     }
 
     fn branch(&mut self) -> String {

@@ -224,10 +224,12 @@ impl Endpoint {
 
     /// What a request must not be, in the order of RFC 3261, 8.2.
     fn inspect(&self, new: &NewRequest, request: &Request) -> Option<Answer> {
-        match request.method {
-            Method::Invite | Method::Bye | Method::Options => {}
-            // RFC 3261, 8.2.1
-            _ => return Some(Answer::new(Status::METHOD_NOT_ALLOWED)),
+        // RFC 3261, 8.2.1
+        if !matches!(
+            request.method,
+            Method::Invite | Method::Bye | Method::Options
+        ) {
+            return Some(Answer::new(Status::METHOD_NOT_ALLOWED));
         }
         // RFC 3261, 8.2.2.1
         if !matches!(request.uri.scheme(), Scheme::Sip | Scheme::Sips) {
@@ -308,9 +310,9 @@ impl Endpoint {
         let Some(server) = self.serve(now, &arrived, new, request.clone(), Some(id)) else {
             return;
         };
-        let description = match request.method {
-            Method::Invite => description_of(&request),
-            _ => Ok(None),
+        let description = match request.method == Method::Invite {
+            true => description_of(&request),
+            false => Ok(None),
         };
         if let Some(invitation) = self.invitations.get_mut(id) {
             let arrival = arrived.arrival(server, description);
@@ -329,12 +331,9 @@ impl Endpoint {
             }
             return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
         }
-        let description = match description_of(&request) {
-            Ok(description) => description,
-            Err(_) => {
-                let answer = refuse(Status::UNSUPPORTED_MEDIA_TYPE);
-                return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
-            }
+        let Ok(description) = description_of(&request) else {
+            let answer = refuse(Status::UNSUPPORTED_MEDIA_TYPE);
+            return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
         };
         let Some(server) = self.serve(now, &arrived, new, request.clone(), None) else {
             return;

@@ -114,7 +114,10 @@ fn a_cancelled_call() {
             .unwrap();
         world.run(ms(100));
         assert_eq!(world.names(0), ["Provisional", "Transaction", "Ended"]);
-        assert_eq!(world.names(1), ["Incoming", "Transaction", "Ended"]);
+        assert_eq!(
+            world.names(1),
+            ["Incoming", "Transaction", "Transaction", "Ended"]
+        );
         world.assert_quiet();
     }
 }

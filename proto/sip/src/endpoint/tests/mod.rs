@@ -1,6 +1,9 @@
 //! Endpoints against each other in virtual time, and one endpoint against bytes written by hand.
 
 mod call;
+mod edge;
+mod uac;
+mod uas;
 mod world;
 
 use super::*;
@@ -114,6 +117,7 @@ impl Wire {
 
     /// Lets time pass, timer by timer.
     fn wait(&mut self, time: Duration) {
+        self.drain();
         let until = self.now + time;
         while let Some(deadline) = self
             .endpoint
@@ -142,7 +146,9 @@ impl Wire {
     fn one(&mut self) -> Message {
         self.drain();
         assert_eq!(self.sent.len(), 1, "{:#?}", self.sent);
-        Message::parse(self.sent.remove(0).1.into_bytes().into()).unwrap()
+        let text = self.sent.remove(0).1;
+        Message::parse(text.clone().into_bytes().into())
+            .unwrap_or_else(|error| panic!("{error} in {text}"))
     }
 
     fn request(&mut self) -> Request {

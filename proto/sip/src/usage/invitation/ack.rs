@@ -111,14 +111,17 @@ impl Invitation {
             }),
             _ => {}
         }
-        self.tell(InvitationEvent::Acknowledged { dialog: id });
+        let is_void = missing && served.is_first;
+        if !is_void {
+            self.tell(InvitationEvent::Acknowledged { dialog: id });
+        }
         self.tell_served(served.status, Some(true));
         if self
             .leg(id)
             .is_some_and(|leg| leg.stage == leg::Stage::Closing)
         {
             self.send_bye(id);
-        } else if missing && served.is_first && self.ending.is_none() {
+        } else if is_void && self.ending.is_none() {
             self.end_by(now, Ending::remote(EndCause::MissingDescription));
         }
         self.retire_leg(id);
@@ -127,7 +130,7 @@ impl Invitation {
 
     /// Repeats 2xx that lack their ACK, from T1 to T2 apart, and gives up after 64·T1.
     pub(super) fn repeat_accepted(&mut self, now: Instant) {
-        let t2 = self.settings.timers.t2;
+        let t2 = self.config.transactions.timers.t2;
         let mut missing = Vec::new();
         for served in &mut self.served {
             let Stage::Accepted {
@@ -178,7 +181,7 @@ impl Invitation {
         match self.leg(id).map(|leg| leg.stage) {
             Some(leg::Stage::Closing) => self.send_bye(id),
             Some(leg::Stage::Early | leg::Stage::Confirmed) => self.finish(id),
-            Some(leg::Stage::Left | leg::Stage::Over) | None => {}
+            Some(leg::Stage::Lost | leg::Stage::Left | leg::Stage::Over) | None => {}
         }
         self.retire_leg(id);
         self.check_release();

@@ -116,7 +116,11 @@ impl Invitation {
             self.step(Signal::ByeReceived, why);
         } else {
             // One fork of ours went away; RFC 3261, 15 forbids it to a callee, but it has said so.
-            self.tell(InvitationEvent::DialogEnded { dialog: id });
+            if let Some(leg) = self.leg_mut(id).filter(|leg| leg.is_alive()) {
+                leg.stage = leg::Stage::Lost;
+                self.tell(InvitationEvent::DialogEnded { dialog: id });
+            }
+            return;
         }
         self.end_leg(id);
         self.check_release();

@@ -3,7 +3,7 @@
 use super::{
     Invitation, Signal, Stage, Why,
     end::Ending,
-    event::{EndCause, InvitationEvent},
+    event::{EndCause, InvitationEvent, Originator},
     uac::copied,
 };
 use crate::{Method, Request, Status, TransactionId};
@@ -19,8 +19,15 @@ impl Invitation {
             method: Some(&Method::Cancel),
             ..Why::default()
         };
-        let (is_first, dialog) = (served.is_first, served.dialog);
-        if served.stage != Stage::Pending {
+        let (is_first, dialog, stage) = (served.is_first, served.dialog, served.stage);
+        self.tell(InvitationEvent::Transaction {
+            originator: Originator::Remote,
+            method: Method::Cancel,
+            code: Status::OK,
+            reason: Status::OK.phrase().to_owned(),
+            ack_received: None,
+        });
+        if stage != Stage::Pending {
             // RFC 3261, 9.2: after a final response CANCEL has no effect (RFC 5407, 3.1.2).
             self.step(Signal::CancelReceived, why);
             return;

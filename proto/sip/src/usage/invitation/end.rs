@@ -145,7 +145,7 @@ impl Invitation {
     pub(super) fn begin_ending(&mut self, now: Instant, ending: Ending) {
         if self.ending.is_none() {
             self.ending = Some(ending);
-            self.give_up = now.checked_add(self.settings.end_timeout);
+            self.give_up = now.checked_add(self.config.end_timeout);
         }
     }
 

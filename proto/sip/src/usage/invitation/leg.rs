@@ -22,6 +22,8 @@ pub(super) enum Stage {
     Early,
     /// Confirmed by a 2xx, ours or the peer's.
     Confirmed,
+    /// Another fork won, or the peer left early: a 2xx is to be acknowledged and left.
+    Lost,
     /// A BYE of ours waits for the ACK (RFC 3261, 15).
     Closing,
     /// Our BYE is on its way.

@@ -24,11 +24,11 @@ use crate::{
     attempt::{AttemptId, Contact, Draft, Failure},
     auth::{Authentication, Keyring, Origin, Tries},
     dialog::DialogKey,
-    endpoint::Answer,
+    endpoint::{Answer, Config},
     header::Address,
     message::{Description, Unacceptable},
     offer_answer::OfferAnswer,
-    transaction::{Path, Timers},
+    transaction::Path,
 };
 use base::{Deadline, Rng, earliest};
 use end::Ending;
@@ -36,6 +36,7 @@ use leg::Leg;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -87,18 +88,8 @@ pub(crate) struct Invitation {
     remote_user_agent: Option<String>,
     /// Draws delays and client nonces.
     rng: Rng,
-    settings: Settings,
+    config: Arc<Config>,
     effects: VecDeque<Effect>,
-}
-
-/// What an invitation needs of the configuration.
-#[derive(Clone, Debug)]
-struct Settings {
-    timers: Timers,
-    end_timeout: Duration,
-    ring_interval: Duration,
-    user_agent: String,
-    forks: usize,
 }
 
 /// A request of ours that is not over.

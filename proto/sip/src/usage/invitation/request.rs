@@ -27,10 +27,10 @@ impl Invitation {
         if is_invite {
             request.headers.push(HeaderName::Allow, List(ALLOWED));
         }
-        if !self.settings.user_agent.is_empty() {
+        if !self.config.user_agent.is_empty() {
             request
                 .headers
-                .push(HeaderName::UserAgent, self.settings.user_agent.as_str());
+                .push(HeaderName::UserAgent, self.config.user_agent.as_str());
         }
         for field in further.iter() {
             request.headers.push(field.name, field.value);
@@ -126,7 +126,7 @@ impl Invitation {
             }
             Progress::Late(response) => {
                 if kind == Kind::Invite {
-                    self.handle_success(now, dialog, response);
+                    self.handle_success(now, dialog, response, true);
                 }
             }
             Progress::Failed(failure) => {
@@ -149,7 +149,9 @@ impl Invitation {
         let status = response.status;
         match kind {
             Kind::Invite if status.is_provisional() => self.handle_provisional(dialog, response),
-            Kind::Invite if status.is_success() => self.handle_success(now, dialog, response),
+            Kind::Invite if status.is_success() => {
+                self.handle_success(now, dialog, response, false)
+            }
             Kind::Invite => self.handle_refusal(response),
             Kind::Reinvite(id) if status.is_provisional() => {
                 self.handle_reinvite_provisional(id, response)
@@ -212,7 +214,7 @@ impl Invitation {
             let early: Vec<_> = self
                 .legs
                 .iter()
-                .filter(|leg| leg.stage == leg::Stage::Early)
+                .filter(|leg| matches!(leg.stage, leg::Stage::Early | leg::Stage::Lost))
                 .map(|leg| leg.id)
                 .collect();
             for id in early {

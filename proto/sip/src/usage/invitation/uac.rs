@@ -1,7 +1,7 @@
 //! Calling: our INVITE and its responses (RFC 3261, 13.2), forked ones included (INV-21).
 
 use super::{
-    Effect, Invitation, Invite, Kind, Settings, Signal, State, Why,
+    Effect, Invitation, Invite, Kind, Signal, State, Why,
     end::Ending,
     event::{EndCause, InvitationEvent, Originator},
     leg::{Leg, Stage},
@@ -18,11 +18,11 @@ use crate::{
 };
 use base::Rng;
 use bytes::Bytes;
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 impl Invitation {
     /// Sends INVITE (INV-06).
-    pub(crate) fn outgoing(invite: Invite, config: &Config, rng: &mut Rng) -> Self {
+    pub(crate) fn outgoing(invite: Invite, config: &Arc<Config>, rng: &mut Rng) -> Self {
         let local_tag = rng.token(TAG_LEN);
         let call_id = rng.token(CALL_ID_LEN);
         let (mut local, mut remote) = (invite.from, invite.to);
@@ -82,7 +82,7 @@ impl Invitation {
             direct: invite.way,
             remote_user_agent: None,
             rng: rng.fork(),
-            settings: Settings::new(config),
+            config: Arc::clone(config),
             effects: VecDeque::new(),
         };
         // Idle lets both forms of INVITE go.
@@ -103,6 +103,10 @@ impl Invitation {
         if self.ending.is_some() {
             // The endpoint cancels; nobody listens any more.
             self.step(Signal::Provisional, Why::default());
+            return;
+        }
+        if !matches!(self.state, State::Calling | State::Early) {
+            // Of a fork that has lost.
             return;
         }
         self.step_by(Signal::Provisional, response.status, &response.reason);
@@ -139,7 +143,7 @@ impl Invitation {
         if let Some(leg) = self.leg(id) {
             return leg.is_alive();
         }
-        if self.legs.len() >= self.settings.forks
+        if self.legs.len() >= self.config.limits.forks
             || !matches!(self.state, State::Calling | State::Early)
         {
             return false;
@@ -162,12 +166,14 @@ impl Invitation {
         true
     }
 
-    /// A 2xx (RFC 3261, 13.2.2.4): the first one carries the call, all others are acknowledged and left.
+    /// A 2xx (RFC 3261, 13.2.2.4): the first one carries the call, all others are acknowledged and left,
+    /// and so is one from a target that was given up (`is_late`).
     pub(super) fn handle_success(
         &mut self,
         now: Instant,
         dialog: Option<DialogId>,
         response: &Response,
+        is_late: bool,
     ) {
         let Some(id) = dialog else { return };
         let Ok(number) = response.headers.cseq().map(|cseq| cseq.number) else {
@@ -179,15 +185,17 @@ impl Invitation {
         if self.leg(id).is_none() && !self.make_leg(id, response) {
             return;
         }
-        let wanted = matches!(self.state, State::Calling | State::Early);
+        let wanted = !is_late && matches!(self.state, State::Calling | State::Early);
         let Some(leg) = self.leg_mut(id) else { return };
-        if leg.stage > Stage::Confirmed {
+        if leg.stage > Stage::Lost {
             return;
         }
         // Route set and target of the 2xx; a broken Record-Route leaves what the early dialog had.
         let _ = leg.dialog.confirm(response);
         leg.stage = Stage::Confirmed;
-        self.step_by(Signal::Success, response.status, &response.reason);
+        if wanted || !matches!(self.state, State::Calling | State::Early) {
+            self.step_by(Signal::Success, response.status, &response.reason);
+        }
         if !wanted {
             return self.leave_unwanted(id, number);
         }
@@ -204,6 +212,9 @@ impl Invitation {
             .collect();
         for other in others {
             // It stays known: its own 2xx is still to be acknowledged and left.
+            if let Some(leg) = self.leg_mut(other) {
+                leg.stage = Stage::Lost;
+            }
             self.tell(InvitationEvent::DialogEnded { dialog: other });
         }
         self.take_success(now, id, number, response);
@@ -247,7 +258,8 @@ impl Invitation {
             }
             (Ok(Meaning::PreviewStands) | Err(Breach::MissingAnswer | Breach::MissingOffer), _) => {
                 self.send_ack(id, number, None);
-                self.acknowledged(id, response.status, &response.reason);
+                self.step(Signal::AckSent, Why::default());
+                self.tell_transaction(Method::Invite, response.status, &response.reason);
                 return self.end_by(now, Ending::remote(EndCause::MissingDescription));
             }
             _ => {}
@@ -295,18 +307,6 @@ impl Invitation {
         self.ending = Some(ending);
         self.step_by(Signal::Failure, status, status.phrase());
         self.tell_ended();
-    }
-}
-
-impl Settings {
-    pub(super) fn new(config: &Config) -> Self {
-        Self {
-            timers: config.transactions.timers.clone(),
-            end_timeout: config.end_timeout,
-            ring_interval: config.ring_interval,
-            user_agent: config.user_agent.clone(),
-            forks: config.limits.forks,
-        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! Being called: the peer's INVITE and our answers (RFC 3261, 13.3).
 
 use super::{
-    Arrival, Effect, Invitation, RespondError, Ringing, Served, Settings, Signal, Stage, State,
-    Why,
+    Arrival, Effect, Invitation, RespondError, Ringing, Served, Signal, Stage, State, Why,
     command::reserved,
     end::Ending,
     event::{EndCause, Incoming, InvitationEvent, Originator},
@@ -22,6 +21,7 @@ use crate::{
 use base::Rng;
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -37,7 +37,7 @@ impl Invitation {
         request: &Request,
         tag: Box<str>,
         arrival: Arrival,
-        config: &Config,
+        config: &Arc<Config>,
         rng: &mut Rng,
     ) -> Result<Self, Status> {
         let headers = &request.headers;
@@ -101,7 +101,7 @@ impl Invitation {
                 .then_some((path.flow, path.to)),
             remote_user_agent: None,
             rng: rng.fork(),
-            settings: Settings::new(config),
+            config: Arc::clone(config),
             effects: VecDeque::new(),
         };
         invitation.note_user_agent(headers);
@@ -182,7 +182,7 @@ impl Invitation {
         };
         // RFC 3261, 13.3.1.1: proxies cancel what is silent for three minutes.
         self.ringing = Some(Ringing {
-            at: now + self.settings.ring_interval,
+            at: now + self.config.ring_interval,
             answer: answer.clone(),
         });
         let phrase = answer.reason.clone();
@@ -191,7 +191,7 @@ impl Invitation {
         self.step_by(
             Signal::Ring,
             status,
-            phrase.as_deref().unwrap_or(status.phrase()),
+            phrase.as_deref().unwrap_or_else(|| status.phrase()),
         );
         Ok(())
     }
@@ -229,7 +229,7 @@ impl Invitation {
         self.effects
             .push_back(Effect::Respond(server, Box::new(answer)));
         self.ringing = None;
-        let timers = self.settings.timers.clone();
+        let timers = self.config.transactions.timers.clone();
         let mut is_first = false;
         if let Some(served) = self
             .served
@@ -302,7 +302,7 @@ impl Invitation {
         let Some(ringing) = self.ringing.as_mut().filter(|ringing| ringing.at <= now) else {
             return;
         };
-        ringing.at = now + self.settings.ring_interval;
+        ringing.at = now + self.config.ring_interval;
         let answer = ringing.answer.clone();
         if let Some(server) = self.pending().map(|served| served.server) {
             let status = answer.status;
@@ -364,7 +364,8 @@ impl Invitation {
         match request.method {
             Method::Invite => self.handle_reinvite(id, request, arrival),
             Method::Bye => self.handle_bye(now, id, request, server),
-            _ => {
+            ref other => {
+                debug_assert_eq!(*other, Method::Options, "let in by the endpoint");
                 // OPTIONS in a call (RFC 3261, 11.2); the endpoint lets nothing else in.
                 let alive = self.leg(id).is_some_and(Leg::is_alive);
                 let status = if alive {

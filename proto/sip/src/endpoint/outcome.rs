@@ -1,0 +1,282 @@
+//! What becomes of a request: responses, challenges, silence, failure, and its end.
+
+use super::{Child, Endpoint};
+use crate::{
+    Response, Status, TransactionId,
+    attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage},
+    usage::invitation::Progress,
+};
+use base::{Deadline, Host, LinkError, Target, Transport};
+use std::time::Instant;
+
+impl Endpoint {
+    /// Sets the moment at which the current target counts as dead: only if another one is left.
+    pub(super) fn watch(&mut self, now: Instant, id: AttemptId) {
+        let dead_target = self.config.dead_target;
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        let silent = match &attempt.stage {
+            Stage::Connecting(..) => true,
+            // A connection that is up tells when it breaks.
+            Stage::Trying { path, answered, .. } => !answered && !path.transport.is_reliable(),
+            Stage::Resolving(_) | Stage::Sent { .. } | Stage::Done => false,
+        };
+        let deadline = (silent && !attempt.cancel && !attempt.candidates.is_empty())
+            .then(|| Deadline::new(now + dead_target, "dead target"));
+        self.timers.set(Child::Attempt(id), deadline);
+    }
+
+    /// The current target has been silent too long.
+    pub(super) fn handle_attempt_timeout(&mut self, now: Instant, id: AttemptId) {
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            // The abandoned transaction stays: a late 1xx is cancelled, a late 2xx acknowledged.
+            attempt.failure = Some(Failure::Timeout);
+            self.try_next(now, id);
+        }
+    }
+
+    /// A response of a client transaction.
+    pub(super) fn handle_transaction_response(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        response: Response,
+    ) {
+        let Some(&id) = self.clients.get(&transaction) else {
+            return;
+        };
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        if attempt.current() != Some(transaction) && attempt.outcome != Some(transaction) {
+            return self.handle_abandoned_response(now, id, transaction, &response);
+        }
+        if let Stage::Trying { answered, .. } = &mut attempt.stage {
+            *answered = true;
+        }
+        self.watch(now, id);
+        if self.is_taken_up(now, id, transaction, &response) {
+            return;
+        }
+        self.report(now, id, Progress::Response(&response));
+    }
+
+    /// True if a response of the current target is not for the owner: another try follows.
+    fn is_taken_up(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        transaction: TransactionId,
+        response: &Response,
+    ) -> bool {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return true;
+        };
+        let status = response.status;
+        if status.is_provisional() {
+            if attempt.cancel {
+                self.send_cancel(now, transaction);
+            }
+            return false;
+        }
+        if !attempt.cancel && attempt.stage != Stage::Done {
+            let challenged = matches!(
+                status,
+                Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+            );
+            if challenged && self.try_again_authorized(now, id, response) {
+                return true;
+            }
+            let Some(attempt) = self.attempts.get_mut(id) else {
+                return true;
+            };
+            if status == Status::SERVICE_UNAVAILABLE && !attempt.candidates.is_empty() {
+                // RFC 3263, 4.3
+                attempt.unavailable = Some(Box::new(response.clone()));
+                self.try_next(now, id);
+                return true;
+            }
+        }
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            attempt.stage = Stage::Done;
+            attempt.outcome = Some(transaction);
+        }
+        false
+    }
+
+    /// Sends a request that was challenged once more, the same way (RFC 3261, 22.2). False if its
+    /// owner has nothing to show.
+    fn try_again_authorized(&mut self, now: Instant, id: AttemptId, response: &Response) -> bool {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return false;
+        };
+        let (Owner::Invitation(owner, tag), Stage::Trying { path, .. }) =
+            (attempt.owner, &attempt.stage)
+        else {
+            return false;
+        };
+        let path = *path;
+        let Some(invitation) = self.invitations.get_mut(owner) else {
+            return false;
+        };
+        if !invitation.answer_challenge(tag, response, &mut attempt.draft.request) {
+            return false;
+        }
+        attempt.candidates.push_front(Candidate {
+            target: Target {
+                transport: path.transport,
+                address: path.to,
+                name: Host::Ip(path.to.ip()),
+            },
+            flow: Some(path.flow),
+            any_size: true,
+        });
+        self.try_next(now, id);
+        true
+    }
+
+    /// A target that was given up answers after all.
+    fn handle_abandoned_response(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        transaction: TransactionId,
+        response: &Response,
+    ) {
+        if response.status.is_provisional() {
+            self.send_cancel(now, transaction);
+        } else if response.status.is_success() {
+            self.report(now, id, Progress::Late(response));
+        }
+    }
+
+    pub(super) fn handle_transaction_failure(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        failure: Failure,
+    ) {
+        let Some(&id) = self.clients.get(&transaction) else {
+            return;
+        };
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        if attempt.current() != Some(transaction) {
+            return;
+        }
+        if failure == Failure::Transport(Some(LinkError::TooLarge))
+            && let Stage::Trying { path, .. } = &attempt.stage
+        {
+            // RFC 3261, 18.1.1: what does not fit into a datagram goes by TCP.
+            attempt.candidates.push_front(Candidate::new(Target {
+                transport: Transport::Tcp,
+                address: path.to,
+                name: Host::Ip(path.to.ip()),
+            }));
+        }
+        attempt.failure = Some(failure);
+        self.try_next(now, id);
+    }
+
+    pub(super) fn handle_client_terminated(&mut self, now: Instant, transaction: TransactionId) {
+        let Some(id) = self.clients.remove(&transaction) else {
+            return;
+        };
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            attempt.live.retain(|live| *live != transaction);
+            self.finish_attempt(now, id);
+        }
+    }
+
+    /// Ends an attempt without a response of its last target.
+    pub(super) fn fail(&mut self, now: Instant, id: AttemptId, failure: Failure) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        let unavailable = attempt.unavailable.take();
+        attempt.stage = Stage::Done;
+        self.watch(now, id);
+        match unavailable {
+            Some(response) if failure != Failure::Cancelled => {
+                self.report(now, id, Progress::Response(&response))
+            }
+            _ => self.report(now, id, Progress::Failed(failure)),
+        }
+        self.finish_attempt(now, id);
+    }
+
+    /// Removes an attempt of which nothing can come any more.
+    fn finish_attempt(&mut self, now: Instant, id: AttemptId) {
+        if self.attempts.get(id).is_some_and(Attempt::is_over) {
+            self.report(now, id, Progress::Over);
+            self.drop_attempt(id);
+        }
+    }
+
+    /// Forgets an attempt.
+    pub(super) fn drop_attempt(&mut self, id: AttemptId) {
+        if let Some(attempt) = self.attempts.remove(id) {
+            if let Stage::Resolving(lookup) = attempt.stage {
+                self.lookups.remove(lookup);
+            }
+            for transaction in attempt.live {
+                self.clients.remove(&transaction);
+            }
+            self.timers.set(Child::Attempt(id), None);
+        }
+    }
+
+    /// Cancels a request: at once if a provisional response came, when it comes otherwise
+    /// (RFC 3261, 9.1), and without a trace if nothing was sent.
+    pub(super) fn cancel_attempt(&mut self, now: Instant, id: AttemptId) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        attempt.cancel = true;
+        match attempt.stage {
+            Stage::Resolving(lookup) => {
+                self.lookups.remove(lookup);
+                self.fail(now, id, Failure::Cancelled);
+            }
+            Stage::Connecting(..) => self.fail(now, id, Failure::Cancelled),
+            Stage::Trying {
+                transaction,
+                answered,
+                ..
+            } => {
+                self.watch(now, id);
+                if answered {
+                    self.send_cancel(now, transaction);
+                }
+            }
+            Stage::Sent { .. } | Stage::Done => {}
+        }
+    }
+
+    fn send_cancel(&mut self, now: Instant, invite: TransactionId) {
+        let Some(path) = self.transactions.path(invite) else {
+            return;
+        };
+        // Too late or too early: the final response decides, or the next provisional one.
+        let _ = self.transactions.cancel(now, invite, path);
+    }
+
+    /// Sends the bytes of an ACK again.
+    pub(super) fn resend(&mut self, now: Instant, id: AttemptId) {
+        let sent = self
+            .attempts
+            .get(id)
+            .and_then(|attempt| match &attempt.stage {
+                Stage::Sent { path, message } => Some((*path, message.clone())),
+                Stage::Resolving(_)
+                | Stage::Connecting(..)
+                | Stage::Trying { .. }
+                | Stage::Done => None,
+            });
+        if let Some((path, message)) = sent {
+            self.send(now, path, message);
+        }
+    }
+}
