@@ -35,7 +35,7 @@ use files::Files;
 use life::Life;
 use record::Recorder;
 use resolve::Resolver;
-use std::{any::Any, collections::VecDeque, sync::Arc, time::Instant};
+use std::{any::Any, collections::VecDeque, fmt, sync::Arc, time::Instant};
 
 base::ids! {
     /// A socket of the operating system.
@@ -56,7 +56,6 @@ base::ids! {
 /// [`Input`] of the runtime, with its moment, and the application's commands. *What it says*:
 /// [`Output`]s in the order of their causes, to be taken until there are none after every call.
 /// *When to wake it*: hand in [`Input::Timeout`] at [`poll_timeout`](Self::poll_timeout).
-#[derive(Debug)]
 pub struct UserAgent {
     /// The latest moment that was seen.
     now: Instant,
@@ -298,6 +297,16 @@ impl UserAgent {
             recorder.output(self.now, &output);
         }
         self.out.push_back(output);
+    }
+}
+
+impl fmt::Debug for UserAgent {
+    /// Shows what is alive: the parts hold passwords and a recording of everything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserAgent")
+            .field("life", &self.life)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }
 

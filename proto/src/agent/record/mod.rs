@@ -14,7 +14,6 @@ use std::time::Instant;
 pub(super) const VERSION: u32 = 1;
 
 /// Writes lines until its owner fetches them.
-#[derive(Debug)]
 pub(super) struct Recorder {
     origin: Instant,
     buffer: Vec<u8>,

@@ -33,6 +33,28 @@ fn an_agent_says_where_it_listens_and_ends_with_nothing_open() {
 }
 
 #[test]
+fn debug_shows_no_secret() {
+    let mut config = config(1);
+    let secret = base::digest::Secret::Password("hunter2".to_owned());
+    let credentials = sip::auth::Credentials::new("*", "alice", secret);
+    config.account.credentials.push(credentials);
+    config.seed = [0x5a; 32];
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("90, 90"),
+        "{shown}"
+    );
+    let mut agent = UserAgent::new(origin(), config);
+    let shown = format!("{agent:?}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("104, 117, 110"),
+        "{shown}"
+    );
+    let record = String::from_utf8(agent.take_record()).unwrap();
+    assert!(record.contains("hunter2"), "a recording can be replayed");
+}
+
+#[test]
 fn without_addresses_the_interfaces_tell() {
     let mut config = config(1);
     config.addresses = Vec::new();

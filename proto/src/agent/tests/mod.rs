@@ -1,3 +1,4 @@
+mod hostile;
 mod life;
 mod options;
 mod record;

@@ -59,8 +59,11 @@ impl Probe {
 
     fn agree(&mut self, agreed: Agreement<'_>) {
         let media = &agreed.remote.media[agreed.index];
-        let address = media.connections[0].address.to_string();
-        self.remote = Some(SocketAddr::new(address.parse().unwrap(), media.port));
+        // Of what strangers write, little is an address.
+        let address = media.connections.first().map(|at| at.address.to_string());
+        self.remote = address
+            .and_then(|address| address.parse().ok())
+            .map(|ip| SocketAddr::new(ip, media.port));
         self.hold.by_local = self.hold.local_intent;
     }
 }
