@@ -1,7 +1,13 @@
 //! Recording and replay.
 
-use super::{World, config, origin};
-use crate::agent::{ReplayError, replay};
+use super::{
+    World, config, origin,
+    stream::{Knock, ProbeFactory},
+};
+use crate::{
+    agent::{Connect, Input, ReplayError, UserAgent, replay},
+    stream::StreamSpec,
+};
 use std::time::Duration;
 
 fn recording() -> Vec<u8> {
@@ -84,4 +90,37 @@ fn what_is_no_recording_is_refused() {
     assert_eq!(run(&other), ReplayError::Version(2));
     let first = text.lines().next().unwrap();
     assert_eq!(run(&format!("{first}\nx")), ReplayError::BadLine(2));
+}
+
+#[test]
+fn a_command_that_its_stream_does_not_know_is_said() {
+    let mut configs = vec![config(1), config(2)];
+    configs[0].factories.push(Box::new(ProbeFactory));
+    let mut world = World::new(configs);
+    world.run(Duration::from_secs(1));
+    let to = "sip:bob@10.0.0.2".parse().unwrap();
+    let call = Connect::new(to, vec![StreamSpec::new("probe")]);
+    let session = world.command(0, |agent, now| agent.connect(now, call)).unwrap();
+    let stream = world.hosts[0].agent.session(session).unwrap().streams[0];
+    world.command(0, |agent, now| agent.command(now, stream, Knock(41))).unwrap();
+    let text = String::from_utf8(world.hosts[0].record.clone()).unwrap();
+    let line = 1 + text.lines().position(|line| line.contains(r#""command":41"#)).unwrap();
+    let changed = text.replace(r#""command":41"#, r#""command":"dance""#);
+    let run = |text: &str| replay(origin(), text.as_bytes(), vec![Box::new(ProbeFactory)]);
+    assert_eq!(run(&text).unwrap().difference, None);
+    assert_eq!(run(&changed).unwrap_err(), ReplayError::UnknownCommand(line));
+}
+
+#[test]
+fn a_recording_that_nobody_fetches_stops_at_its_limit() {
+    let mut config = config(1);
+    config.limits.record = 4_000;
+    let mut agent = UserAgent::new(origin(), config);
+    for _ in 0..1_000 {
+        agent.handle_input(origin(), Input::Timeout);
+    }
+    let record = agent.take_record();
+    assert!((4_000..4_100).contains(&record.len()), "{}", record.len());
+    agent.handle_input(origin(), Input::Timeout);
+    assert!(agent.take_record().is_empty(), "a recording with a hole is none");
 }
