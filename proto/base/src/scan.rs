@@ -144,19 +144,59 @@ pub enum NumberError {
 /// # Errors
 ///
 /// [`NumberError`].
+#[inline]
 pub fn number(text: &[u8], max: u64) -> Result<u64, NumberError> {
     if text.is_empty() {
         return Err(NumberError::NotANumber);
     }
-    let mut value = Some(0u64);
+    let mut value = 0u64;
+    let mut fits = true;
     for &byte in text {
-        if !byte.is_ascii_digit() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
             return Err(NumberError::NotANumber);
         }
         // Read on after an overflow: `99…9x` is no number at all.
-        value = value.and_then(|v| v.checked_mul(10)?.checked_add(u64::from(byte - b'0')));
+        fits &= value <= u64::MAX / 10;
+        let tens = value.wrapping_mul(10);
+        value = tens.wrapping_add(u64::from(digit));
+        fits &= value >= tens;
     }
-    value.filter(|&v| v <= max).ok_or(NumberError::OutOfRange)
+    match fits && value <= max {
+        true => Ok(value),
+        false => Err(NumberError::OutOfRange),
+    }
+}
+
+/// Returns where the bytes from `at` on that satisfy `accept` end.
+///
+/// Most of the work of a parser is done here, so it looks at four bytes a turn.
+#[inline]
+pub fn run(text: &[u8], mut at: usize, accept: impl Fn(u8) -> bool) -> usize {
+    let mut rest = text.get(at..).unwrap_or_default();
+    while let Some((&[a, b, c, d], tail)) = rest.split_first_chunk() {
+        if !accept(a) {
+            return at;
+        }
+        if !accept(b) {
+            return at + 1;
+        }
+        if !accept(c) {
+            return at + 2;
+        }
+        if !accept(d) {
+            return at + 3;
+        }
+        at += 4;
+        rest = tail;
+    }
+    for &byte in rest {
+        if !accept(byte) {
+            return at;
+        }
+        at += 1;
+    }
+    at
 }
 
 /// True for the bytes of a token (RFC 3261, 25.1).

@@ -105,8 +105,16 @@ impl Headers {
 
     /// Parses the first element of a header whose shape several headers share (addresses, tokens).
     pub fn typed_as<'a, T: Parse<'a>>(&'a self, name: HeaderName) -> Option<Result<T, ParseError>> {
-        let value = self.get(name)?;
-        Elements::new(value, name.is_list()).next().map(T::parse)
+        let value = self.value(
+            self.entries
+                .iter()
+                .find(|entry| entry.known == Some(name))?,
+        );
+        match name.is_list() {
+            true if value.is_empty() => None,
+            true => Some(T::parse_first(value).0),
+            false => Some(T::parse(value)),
+        }
     }
 
     /// Parses all elements of all headers of that name.
@@ -117,8 +125,21 @@ impl Headers {
         self.entries
             .iter()
             .filter(move |entry| entry.known == Some(name))
-            .flat_map(move |entry| Elements::new(self.value(entry), name.is_list()))
-            .map(T::parse)
+            .flat_map(move |entry| {
+                let value = self.value(entry);
+                let empty = name.is_list() && value.is_empty();
+                let mut rest = (!empty).then_some(value);
+                std::iter::from_fn(move || {
+                    let value = rest?;
+                    if !name.is_list() {
+                        rest = None;
+                        return Some(T::parse(value));
+                    }
+                    let (parsed, end) = T::parse_first(value);
+                    rest = value.get(end + 1..);
+                    Some(parsed)
+                })
+            })
     }
 
     /// Parses a header that must be there.
@@ -353,26 +374,28 @@ impl Headers {
         });
     }
 
-    /// Where the line of the nth header begins in what was received.
-    pub(crate) fn line_start(&self, nth: usize) -> usize {
-        self.entries[nth].start as usize
-    }
-
-    /// Name and value of the nth header.
+    /// Name and value of the last header.
     #[inline]
-    pub(crate) fn nth(&self, nth: usize) -> (Option<HeaderName>, &[u8]) {
-        let entry = &self.entries[nth];
-        (entry.known, self.value(entry))
+    pub(crate) fn last(&self) -> Option<(Option<HeaderName>, &[u8])> {
+        let entry = self.entries.last()?;
+        Some((entry.known, self.value(entry)))
     }
 
-    /// An upper bound for what [`Headers::write_to`] writes.
-    pub(crate) fn printed_len(&self) -> usize {
-        let lines: usize = self
-            .entries
-            .iter()
-            .map(|entry| usize::from(entry.name_len) + entry.value_len as usize + ": \r\n".len())
-            .sum();
-        lines + "Content-Length: 18446744073709551615\r\n".len()
+    /// How many bytes [`Headers::write_to`] writes.
+    pub(crate) fn printed_len(&self, body: usize) -> usize {
+        let line = |name: usize, value: usize| name + ": ".len() + value + "\r\n".len();
+        let mut length = None;
+        let mut total = 0;
+        for entry in &self.entries {
+            let name_len = usize::from(entry.name_len);
+            match entry.known {
+                Some(HeaderName::ContentLength) => length = length.or(Some(name_len)),
+                _ => total += line(name_len, entry.value_len as usize),
+            }
+        }
+        let name_len = length.unwrap_or(HeaderName::ContentLength.as_str().len());
+        let digits = body.checked_ilog10().unwrap_or_default() as usize + 1;
+        total + line(name_len, digits)
     }
 
     /// Prints all lines; the length of the body stands where the first Content-Length does, or at the end.
@@ -503,7 +526,7 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 /// How far the first comma is that separates anything.
-fn element_len(value: &[u8]) -> usize {
+pub(crate) fn element_len(value: &[u8]) -> usize {
     let mut at = 0;
     let mut bracket = false;
     while let Some(&byte) = value.get(at) {

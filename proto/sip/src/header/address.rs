@@ -1,9 +1,13 @@
 //! Addresses with parameters: From, To, Contact, Route, Record-Route, Refer-To, P-Asserted-Identity …
 //! (RFC 3261, 20.10, 20.20, 20.30, 20.34, 20.39).
 
-use super::{Params, Parse, Value, params};
-use crate::{ParseError, Uri, UriRef};
-use base::scan::{Cursor, is_token, trim};
+use super::{
+    Params, Parse, Value, first,
+    params::{self, skip_space},
+    whole,
+};
+use crate::{ParseError, Uri, UriRef, uri::Form};
+use base::scan::{is_token, quoted_len, run, trim};
 use std::borrow::Cow;
 
 /// A display name, a URI and the parameters of the header.
@@ -42,66 +46,63 @@ impl<'a> NameAddr<'a> {
     }
 }
 
-impl<'a> Parse<'a> for NameAddr<'a> {
-    fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
-        let display = read_display(&mut cursor)?;
-        let uri_at;
-        let uri;
-        if cursor.eat(b'<') {
-            uri_at = cursor.at();
-            uri = cursor.take_while(|b| b != b'>');
-            if !cursor.eat(b'>') {
-                return Err(ParseError::syntax(
-                    "closing bracket of an address",
-                    cursor.at(),
-                ));
+impl<'a> NameAddr<'a> {
+    /// Reads the address at the beginning of `value`, and returns where it ends: at the end or at a comma.
+    fn read(value: &'a [u8]) -> Result<(Self, usize), ParseError> {
+        let start = skip_space(value, 0);
+        let (display, uri_at, form) = match value.get(start) {
+            Some(b'<') => (&value[..0], start + 1, Form::Whole),
+            Some(b'"') => {
+                let error = ParseError::syntax("closing quote", value.len());
+                let end = start + quoted_len(&value[start + 1..]).ok_or(error)? + 2;
+                let bracket = skip_space(value, end);
+                if value.get(bracket) != Some(&b'<') {
+                    return Err(ParseError::syntax("bracket of an address", bracket));
+                }
+                (&value[start..end], bracket + 1, Form::Whole)
             }
-        } else {
-            uri_at = cursor.at();
-            // RFC 3261, 20: without brackets all parameters are the header's, and a comma, a question
-            // mark or a semicolon cannot be in the URI.
-            uri = cursor.take_while(|b| !matches!(b, b';' | b' ' | b'\t'));
-            if let Some(at) = uri.iter().position(|b| matches!(b, b'?' | b',')) {
-                return Err(ParseError::syntax("brackets around the URI", at + uri_at));
+            _ => {
+                // Tokens with white space between them, or a URI without brackets: what ends them decides.
+                let end = run(value, start, is_name);
+                match value.get(end) {
+                    Some(b'<') => (trim(&value[start..end]), end + 1, Form::Whole),
+                    _ => (&value[..0], start, Form::Bare),
+                }
             }
+        };
+        let (uri, mut end) = UriRef::read(value, uri_at, form)?;
+        if form == Form::Whole {
+            if value.get(end) != Some(&b'>') {
+                return Err(ParseError::syntax("closing bracket of an address", end));
+            }
+            end += 1;
         }
-        let uri = UriRef::parse(uri).map_err(|error| error.shifted(uri_at))?;
-        let params = Params::parse(cursor.rest()).map_err(|error| error.shifted(cursor.at()))?;
-        Ok(Self {
-            display,
-            uri,
-            params,
-        })
+        let (params, end) = Params::read(value, end)?;
+        Ok((
+            Self {
+                display,
+                uri,
+                params,
+            },
+            end,
+        ))
     }
 }
 
-/// Reads what stands before `<`; nothing if there is none.
-fn read_display<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
-    match cursor.peek() {
-        Some(b'<') => Ok(&[]),
-        Some(b'"') => {
-            let rest = cursor.rest();
-            let inner = cursor
-                .quoted()
-                .ok_or_else(|| ParseError::syntax("closing quote", rest.len()))?;
-            cursor.skip_space();
-            match cursor.peek() {
-                Some(b'<') => Ok(&rest[..inner.len() + 2]),
-                _ => Err(ParseError::syntax("bracket of an address", cursor.at())),
-            }
-        }
-        _ => {
-            // Tokens with white space between them, or a URI without brackets: what comes first decides.
-            let mut ahead = *cursor;
-            let name = ahead.take_while(|b| is_token(b) || matches!(b, b' ' | b'\t') || b >= 0x80);
-            if ahead.peek() != Some(b'<') {
-                return Ok(&[]);
-            }
-            *cursor = ahead;
-            Ok(trim(name))
-        }
+impl<'a> Parse<'a> for NameAddr<'a> {
+    fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
+        whole(value, Self::read)
     }
+
+    fn parse_first(list: &'a [u8]) -> (Result<Self, ParseError>, usize) {
+        first(list, Self::read)
+    }
+}
+
+/// True for what may stand in a display name without quotes.
+#[inline]
+const fn is_name(byte: u8) -> bool {
+    is_token(byte) || matches!(byte, b' ' | b'\t') || byte >= 0x80
 }
 
 impl Value for NameAddr<'_> {
@@ -131,6 +132,16 @@ impl<'a> Parse<'a> for ContactValue<'a> {
         match value {
             b"*" => Ok(Self::All),
             _ => NameAddr::parse(value).map(Self::Address),
+        }
+    }
+
+    fn parse_first(list: &'a [u8]) -> (Result<Self, ParseError>, usize) {
+        match list {
+            b"*" => (Ok(Self::All), 1),
+            _ => {
+                let (address, end) = NameAddr::parse_first(list);
+                (address.map(Self::Address), end)
+            }
         }
     }
 }

@@ -264,38 +264,47 @@ impl Header<'_> for Date {
     const NAME: HeaderName = HeaderName::Date;
 }
 
-/// RFC 2616, 3.3.1: rfc1123-date. The weekday is not compared with the date.
+/// RFC 2616, 3.3.1: rfc1123-date, 29 bytes. The weekday is not compared with the date.
 fn read_date(value: &[u8]) -> Option<Date> {
-    let mut cursor = Cursor::new(value);
-    let weekday = cursor.take(3);
-    WEEKDAYS
-        .iter()
-        .find(|day| day.eq_ignore_ascii_case(weekday))?;
-    if !cursor.eat(b',') {
-        return None;
-    }
-    cursor.skip_space();
-    let day = cursor.number(31).ok()?;
-    cursor.skip_space();
-    let name = cursor.take(3);
-    let month = MONTHS
-        .iter()
-        .position(|month| month.eq_ignore_ascii_case(name))?;
-    cursor.skip_space();
-    let year = cursor.number(9_999).ok()?;
-    cursor.skip_space();
-    let hour = cursor.number(23).ok()?;
-    let minute = cursor.eat(b':').then(|| cursor.number(59).ok())??;
-    // 60 is a leap second.
-    let second = cursor.eat(b':').then(|| cursor.number(60).ok())??;
-    cursor.skip_space();
+    let value: &[u8; 29] = value.try_into().ok()?;
+    let word =
+        |at: usize| [value[at], value[at + 1], value[at + 2]].map(|b| b.to_ascii_lowercase());
+    let punctuation = [
+        (3, b','),
+        (4, b' '),
+        (7, b' '),
+        (11, b' '),
+        (16, b' '),
+        (19, b':'),
+        (22, b':'),
+        (25, b' '),
+    ];
     // RFC 3261, 20.17: GMT only.
-    if !cursor.eat_text(b"GMT") || !cursor.is_end() || day == 0 {
+    if !WEEKDAYS.contains(&&word(0))
+        || &word(26) != b"gmt"
+        || punctuation.iter().any(|&(at, b)| value[at] != b)
+    {
         return None;
     }
-    let days = days_since_1970(year as i64, month as i64 + 1, day as i64);
+    let day = digits(&value[5..7]).filter(|day| (1..=31).contains(day))?;
+    let month = MONTHS.iter().position(|month| **month == word(8))?;
+    let year = digits(&value[12..16])?;
+    let hour = digits(&value[17..19]).filter(|hour| *hour < 24)?;
+    let minute = digits(&value[20..22]).filter(|minute| *minute < 60)?;
+    // 60 is a leap second.
+    let second = digits(&value[23..25]).filter(|second| *second <= 60)?;
     Some(Date {
-        unix: days * 86_400 + (hour * 3_600 + minute * 60 + second) as i64,
+        unix: days_since_1970(year, month as i64 + 1, day) * 86_400
+            + hour * 3_600
+            + minute * 60
+            + second,
+    })
+}
+
+/// Reads a number of which every byte is a digit.
+fn digits(text: &[u8]) -> Option<i64> {
+    text.iter().try_fold(0, |value, b| {
+        b.is_ascii_digit().then(|| value * 10 + i64::from(b - b'0'))
     })
 }
 
@@ -307,9 +316,9 @@ const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-const WEEKDAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-const MONTHS: [&[u8]; 12] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+const WEEKDAYS: [&[u8; 3]; 7] = [b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
 ];
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub use params::{Param, Params};
 pub use replaces::Replaces;
 pub use via::Via;
 
-use crate::ParseError;
+use crate::{ParseError, headers::element_len};
+use base::scan::trim;
 
 /// Reads the value of a header, or one element of a list.
 pub trait Parse<'a>: Sized {
@@ -35,6 +36,35 @@ pub trait Parse<'a>: Sized {
     ///
     /// What is wrong, and where in `value`.
     fn parse(value: &'a [u8]) -> Result<Self, ParseError>;
+
+    /// Reads the first element of a list, and returns where it ends: at a comma or at the end of `list`.
+    fn parse_first(list: &'a [u8]) -> (Result<Self, ParseError>, usize) {
+        let len = element_len(list);
+        (Self::parse(trim(&list[..len])), len)
+    }
+}
+
+/// Reads `value`, all of it, with a function that reads an element and says where it ends.
+fn whole<'a, T>(
+    value: &'a [u8],
+    read: impl FnOnce(&'a [u8]) -> Result<(T, usize), ParseError>,
+) -> Result<T, ParseError> {
+    let (parsed, end) = read(value)?;
+    match end == value.len() {
+        true => Ok(parsed),
+        false => Err(ParseError::syntax("end of the value", end)),
+    }
+}
+
+/// The same for the first element of a list; behind a broken one, the next comma is looked for.
+fn first<'a, T>(
+    list: &'a [u8],
+    read: impl FnOnce(&'a [u8]) -> Result<(T, usize), ParseError>,
+) -> (Result<T, ParseError>, usize) {
+    match read(list) {
+        Ok((parsed, end)) => (Ok(parsed), end),
+        Err(error) => (Err(error), element_len(list)),
+    }
 }
 
 /// A value that belongs to one header only.

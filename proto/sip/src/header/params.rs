@@ -2,7 +2,7 @@
 
 use super::Value;
 use crate::ParseError;
-use base::scan::{Cursor, is_token, quoted_len};
+use base::scan::{Cursor, is_token, quoted_len, run};
 use std::{borrow::Cow, str};
 
 /// The parameters of a header value, checked and still one text.
@@ -38,18 +38,36 @@ impl<'a> Params<'a> {
     ///
     /// An empty parameter (RFC 4475, 3.1.2.1), an open quote, a byte that may not stand there.
     pub fn parse(text: &'a [u8]) -> Result<Self, ParseError> {
-        let mut at = 0;
+        let (params, end) = Self::read(text, 0)?;
+        match end == text.len() {
+            true => Ok(params),
+            false => Err(ParseError::syntax("parameter", end)),
+        }
+    }
+
+    /// Reads the parameters that begin at `start`, if any, and returns where they end: at the end or at a comma.
+    pub(super) fn read(text: &'a [u8], start: usize) -> Result<(Self, usize), ParseError> {
+        let start = skip_space(text, start);
+        let mut at = start;
         loop {
-            at = skip_space(text, at);
             match text.get(at) {
-                None => return Ok(Self { text }),
                 Some(b';') => at = skip_space(text, at + 1),
+                None | Some(b',') => {
+                    return Ok((
+                        Self {
+                            text: &text[start..at],
+                        },
+                        at,
+                    ));
+                }
+                Some(b' ' | b'\t') => {
+                    at += 1;
+                    continue;
+                }
                 Some(_) => return Err(ParseError::syntax("parameter", at)),
             }
             let name = at;
-            while text.get(at).is_some_and(|&b| is_token(b)) {
-                at += 1;
-            }
+            at = run(text, at, is_token);
             if at == name {
                 return Err(ParseError::syntax("name of a parameter", at));
             }
@@ -61,13 +79,10 @@ impl<'a> Params<'a> {
             let value = at;
             if text.get(at) == Some(&b'"') {
                 let tail = &text[at + 1..];
-                let len = quoted_len(tail)
-                    .ok_or_else(|| ParseError::syntax("closing quote", text.len()))?;
-                at += len + 2;
+                let error = ParseError::syntax("closing quote", text.len());
+                at += quoted_len(tail).ok_or(error)? + 2;
             } else {
-                while text.get(at).is_some_and(|&b| is_plain(b)) {
-                    at += 1;
-                }
+                at = run(text, at, is_plain);
                 if at == value {
                     return Err(ParseError::syntax("value of a parameter", at));
                 }
@@ -205,7 +220,7 @@ const fn is_plain(byte: u8) -> bool {
 }
 
 #[inline]
-fn skip_space(text: &[u8], mut at: usize) -> usize {
+pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\t') = text.get(at) {
         at += 1;
     }

@@ -1,17 +1,30 @@
 //! Via (RFC 3261, 20.42) with rport (RFC 3581).
 
-use super::{Header, HeaderName, Params, Parse, Value, params::write_param};
-use crate::{ParseError, uri::read_host};
-use base::{Host, HostPort, Transport, scan::Cursor};
-use std::net::{IpAddr, SocketAddr};
+use super::{
+    Header, HeaderName, Params, Parse, Value, first,
+    params::{skip_space, write_param},
+    whole,
+};
+use crate::{
+    ParseError,
+    uri::{read_host, read_port},
+};
+use base::{
+    Host, HostPort, Transport,
+    scan::{is_token, run},
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str,
+};
 
 /// One hop that a request took, and the way its responses take back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Via<'a> {
-    /// The transport, as written: `UDP`, or a name that this stack does not know.
-    pub transport: &'a str,
-    /// The host of sent-by, as written; an IPv6 address in its brackets.
-    pub host: &'a str,
+    /// ASCII.
+    transport: &'a [u8],
+    /// ASCII.
+    host: &'a [u8],
     /// The port of sent-by, if it is written.
     pub port: Option<u16>,
     /// branch, received, rport and others.
@@ -19,17 +32,25 @@ pub struct Via<'a> {
 }
 
 impl<'a> Via<'a> {
+    /// The transport, as written: `UDP`, or a name that this stack does not know.
+    pub fn transport(&self) -> &'a str {
+        str::from_utf8(self.transport).unwrap_or_default()
+    }
+
     /// The transport, if this stack knows it.
     pub fn known_transport(&self) -> Option<Transport> {
-        Transport::from_name(self.transport.as_bytes())
+        Transport::from_name(self.transport)
+    }
+
+    /// The host of sent-by, as written; an IPv6 address in its brackets.
+    pub fn host(&self) -> &'a str {
+        str::from_utf8(self.host).unwrap_or_default()
     }
 
     /// Host and port that the sender wrote of itself.
     pub fn sent_by(&self) -> HostPort {
-        let host = self
-            .host
-            .parse()
-            .unwrap_or_else(|_| Host::Name(self.host.to_owned()));
+        let host = self.host();
+        let host = host.parse().unwrap_or_else(|_| Host::Name(host.to_owned()));
         HostPort::new(host, self.port)
     }
 
@@ -111,67 +132,50 @@ impl<'a> Via<'a> {
 
     /// Reads as much of a broken value as says where an answer goes: transport and sent-by.
     pub(crate) fn salvage(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(value);
-        Self::read_sent_by(&mut cursor, true).ok()
+        Self::read_sent_by(value, true).ok().map(|(via, _)| via)
     }
 
-    fn read_sent_by(cursor: &mut Cursor<'a>, any_version: bool) -> Result<Self, ParseError> {
+    /// Reads the value at the beginning of `value`, and returns where it ends: at the end or at a comma.
+    fn read(value: &'a [u8]) -> Result<(Self, usize), ParseError> {
+        let (mut via, at) = Self::read_sent_by(value, false)?;
+        let (params, end) = Params::read(value, at)?;
+        via.params = params;
+        Ok((via, end))
+    }
+
+    fn read_sent_by(value: &'a [u8], any_version: bool) -> Result<(Self, usize), ParseError> {
+        let at = skip_space(value, 0);
         // Nearly every Via begins with these very bytes.
-        if cursor.rest().starts_with(b"SIP/2.0/") {
-            cursor.take_while(|b| b != b'/');
-            cursor.bump();
-            cursor.take_while(|b| b != b'/');
-            cursor.bump();
-        } else {
-            for part in [&b"SIP"[..], b"2.0"] {
-                let at = cursor.at();
-                let token = cursor.token().unwrap_or_default();
-                let skip = any_version && part == b"2.0";
-                if !skip && !token.eq_ignore_ascii_case(part) {
-                    return Err(ParseError::syntax("protocol of Via", at));
-                }
-                cursor.skip_space();
-                if !cursor.eat(b'/') {
-                    return Err(ParseError::syntax("protocol of Via", cursor.at()));
-                }
-                cursor.skip_space();
-            }
+        let transport = match value[at..].starts_with(b"SIP/2.0/") {
+            true => at + b"SIP/2.0/".len(),
+            false => read_protocol(value, at, any_version)?,
+        };
+        let transport_end = run(value, transport, is_token);
+        let host = skip_space(value, transport_end);
+        if transport_end == transport || host == transport_end {
+            return Err(ParseError::syntax("transport of Via", transport));
         }
-        let syntax = |what, cursor: &Cursor<'_>| ParseError::syntax(what, cursor.at());
-        let transport = cursor
-            .token()
-            .ok_or_else(|| syntax("transport of Via", cursor))?;
-        if !matches!(cursor.peek(), Some(b' ' | b'\t')) {
-            return Err(syntax("sent-by of Via", cursor));
+        let host_end = read_host(value, host)?;
+        let colon = skip_space(value, host_end);
+        let (mut end, mut port) = (host_end, None);
+        if value.get(colon) == Some(&b':') {
+            let (digits, number) = read_port(value, skip_space(value, colon + 1), "port of Via")?;
+            (end, port) = (digits, Some(number));
         }
-        cursor.skip_space();
-        let host = read_host(cursor)?;
-        let end_of_host = *cursor;
-        cursor.skip_space();
-        let mut port = None;
-        if cursor.eat(b':') {
-            cursor.skip_space();
-            let at = cursor.at();
-            let number = cursor.number(u64::from(u16::MAX));
-            port =
-                Some(number.map_err(|error| ParseError::number(error, "port of Via", at))? as u16);
-        } else {
-            *cursor = end_of_host;
-        }
-        Ok(Self {
-            // A token is ASCII.
-            transport: std::str::from_utf8(transport).unwrap_or_default(),
-            host,
+        let via = Self {
+            transport: &value[transport..transport_end],
+            host: &value[host..host_end],
             port,
             params: Params::default(),
-        })
+        };
+        Ok((via, end))
     }
 
     fn write_sent_by(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"SIP/2.0/");
-        out.extend_from_slice(self.transport.as_bytes());
+        out.extend_from_slice(self.transport);
         out.push(b' ');
-        out.extend_from_slice(self.host.as_bytes());
+        out.extend_from_slice(self.host);
         if let Some(port) = self.port {
             out.push(b':');
             u32::from(port).write_to(out);
@@ -181,11 +185,29 @@ impl<'a> Via<'a> {
 
 impl<'a> Parse<'a> for Via<'a> {
     fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
-        let mut via = Self::read_sent_by(&mut cursor, false)?;
-        via.params = Params::parse(cursor.rest()).map_err(|error| error.shifted(cursor.at()))?;
-        Ok(via)
+        whole(value, Self::read)
     }
+
+    fn parse_first(list: &'a [u8]) -> (Result<Self, ParseError>, usize) {
+        first(list, Self::read)
+    }
+}
+
+/// Reads `SIP / 2.0 /` with white space and in any case, and returns where the transport begins.
+fn read_protocol(value: &[u8], mut at: usize, any_version: bool) -> Result<usize, ParseError> {
+    for part in [&b"SIP"[..], b"2.0"] {
+        let end = run(value, at, is_token);
+        let skip = any_version && part == b"2.0";
+        if !skip && !value[at..end].eq_ignore_ascii_case(part) {
+            return Err(ParseError::syntax("protocol of Via", at));
+        }
+        let slash = skip_space(value, end);
+        if value.get(slash) != Some(&b'/') {
+            return Err(ParseError::syntax("protocol of Via", slash));
+        }
+        at = skip_space(value, slash + 1);
+    }
+    Ok(at)
 }
 
 impl<'a> Header<'a> for Via<'a> {
@@ -222,7 +244,7 @@ mod tests {
         let text = "SIP/2.0/UDP pc33.atlanta.com:5066;branch=z9hG4bK776asdhds;received=192.0.2.1;rport=9988;maddr=239.0.0.1";
         let full = via(text);
         assert_eq!(
-            (full.transport, full.known_transport()),
+            (full.transport(), full.known_transport()),
             ("UDP", Some(Transport::Udp))
         );
         assert_eq!(full.sent_by().to_string(), "pc33.atlanta.com:5066");
@@ -295,7 +317,7 @@ mod tests {
         }
         let salvaged = Via::salvage(b"SIP/7.0/UDP 192.0.2.15:5070;;,;,,").unwrap();
         assert_eq!(
-            (salvaged.transport, salvaged.sent_by().to_string()),
+            (salvaged.transport(), salvaged.sent_by().to_string()),
             ("UDP", "192.0.2.15:5070".into())
         );
         assert_eq!(Via::salvage(b"nonsense"), None);
@@ -329,7 +351,7 @@ mod tests {
         );
         let v6 = via("SIP/2.0/TCP a;rport").stamped("[2001:db8::1]:5060".parse().unwrap());
         assert_eq!(
-            via(std::str::from_utf8(&v6).unwrap()).received(),
+            via(str::from_utf8(&v6).unwrap()).received(),
             "2001:db8::1".parse().ok()
         );
     }

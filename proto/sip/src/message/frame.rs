@@ -1,6 +1,9 @@
 //! Cutting messages out of streams, and telling them from the noise of everyday.
 
-use super::{MAX_BODY, MAX_HEAD, parse};
+use super::{
+    MAX_BODY, MAX_HEAD,
+    line::{find_line_end, next_line},
+};
 use crate::{ErrorKind, HeaderName, ParseError};
 use base::scan::{is_token, number};
 use bytes::{Buf, Bytes, BytesMut};
@@ -284,11 +287,11 @@ fn noise_by_line(line: &[u8]) -> Option<Noise> {
 /// Finds Content-Length among the headers, which end with an empty line.
 fn content_length(head: &[u8]) -> Result<usize, ParseError> {
     let mut found = None;
-    let mut at = parse::find_line_end(head, 0)?.next;
+    let mut at = find_line_end(head, 0)?.next;
     while at < head.len() {
-        let Ok(line) = parse::next_line(head, at) else {
+        let Ok(line) = next_line(head, at) else {
             // Not a header. The message can still be framed, and is answered when it is parsed.
-            at = parse::find_line_end(head, at)?.next;
+            at = find_line_end(head, at)?.next;
             continue;
         };
         let Some(line) = line else { break };

@@ -2,11 +2,13 @@
 
 pub mod body;
 pub mod frame;
+mod line;
 mod parse;
 mod print;
+mod salvage;
 
 pub use body::{Description, Unacceptable};
-pub use parse::{Salvaged, salvage};
+pub use salvage::{Salvaged, salvage};
 
 use crate::{
     Headers, Method, ParseError, Status, Uri,

@@ -1,12 +1,14 @@
 //! Reading messages (RFC 3261, 7 and 25.1).
 
-use super::{MAX_BODY, MAX_HEAD, MAX_HEADERS, Message, Request, Response};
+use super::{
+    MAX_BODY, MAX_HEADERS, Message, Request, Response,
+    line::{find_line_end, read_line, skip_line_ends},
+};
 use crate::{
     ErrorKind, Headers, Method, ParseError, Status, Uri,
     header::{CSeq, ContactValue, HeaderName, MaxForwards, NameAddr, Parse, Via, misc},
-    headers::{Elements, ReceivedLine},
 };
-use base::scan::{is_token, number};
+use base::scan::{number, run};
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -25,129 +27,34 @@ impl Message {
     /// What is wrong; [`ParseError::status`] says what to answer, [`salvage`] to whom.
     pub fn parse(bytes: Bytes) -> Result<Self, ParseError> {
         let start = skip_line_ends(&bytes);
-        let line_end = find_line_end(&bytes, start)?;
-        let start_line = StartLine::read(&bytes, start, line_end.text)?;
+        let (start_line, head) = StartLine::read(&bytes, start)?;
         let mut headers = Headers::received(bytes.clone());
-        let body = read_lines(&bytes, line_end.next, &mut headers)?;
-        let length = check(&headers, start_line.method())?;
+        let (body, length) = read_head(&bytes, head, &mut headers, start_line.method())?;
         let rest = bytes.len() - body;
-        if length.unwrap_or(rest) > MAX_BODY {
+        let length = length.unwrap_or(rest);
+        if length > MAX_BODY {
             return Err(ParseError::new(ErrorKind::BodyTooLarge, "body", body));
         }
         // RFC 3261, 18.3
-        if length.is_some_and(|length| length > rest) {
+        if length > rest {
             return Err(ParseError::new(ErrorKind::Truncated, "body", bytes.len()));
         }
-        let body = bytes.slice(body..body + length.unwrap_or(rest));
+        let body = bytes.slice(body..body + length);
         Ok(match start_line {
-            StartLine::Request {
+            StartLine::Request { method, uri } => Self::Request(Request {
                 method,
-                uri: (from, to),
-            } => Self::Request(Request {
-                method,
-                uri: request_uri(&bytes, from, to)?,
+                uri,
                 headers,
                 body,
             }),
-            StartLine::Response {
+            StartLine::Response { status, reason } => Self::Response(Response {
                 status,
-                reason: (from, to),
-            } => Self::Response(Response {
-                status,
-                reason: phrase(&bytes, from, to),
+                reason,
                 headers,
                 body,
             }),
         })
     }
-}
-
-/// RFC 3261, 19.1.1: no headers in a Request-URI (RFC 4475, 3.1.2.11).
-fn request_uri(bytes: &Bytes, from: usize, to: usize) -> Result<Uri, ParseError> {
-    let uri = Uri::from_bytes(bytes.slice(from..to)).map_err(|error| error.shifted(from))?;
-    match uri.headers().is_empty() {
-        true => Ok(uri),
-        false => Err(ParseError::syntax("Request-URI without headers", from)),
-    }
-}
-
-/// What could be read of a message that [`Message::parse`] refused.
-#[derive(Clone, Debug)]
-pub struct Salvaged {
-    /// The method; `None` if it is a response or unreadable.
-    pub method: Option<Method>,
-    /// True for a response, which is never answered.
-    pub is_response: bool,
-    /// Every line that looks like a header, wrong values and doubled ones included.
-    pub headers: Headers,
-}
-
-impl Salvaged {
-    /// Transport and sent-by of the topmost Via, if these can be read; its parameters only if all are right.
-    pub fn via(&self) -> Option<Via<'_>> {
-        let value = self.headers.get(HeaderName::Via)?;
-        self.headers.via().ok().or_else(|| Via::salvage(value))
-    }
-
-    /// Answers the message, if one may be given: it is a request other than ACK, and has a Via to go by.
-    ///
-    /// From, To, Call-ID and CSeq are returned as they came, if they came at all.
-    pub fn response(&self, status: Status, to_tag: &str) -> Option<Response> {
-        // RFC 3261, 17.1.1.3: nothing answers ACK.
-        if self.is_response
-            || self
-                .method
-                .as_ref()
-                .is_none_or(|method| *method == Method::Ack)
-        {
-            return None;
-        }
-        self.via()?;
-        Some(Response::echo(&self.headers, status, Some(to_tag)))
-    }
-}
-
-/// Reads what can be read of a message that [`Message::parse`] refused.
-///
-/// `None` if it does not look like SIP at all: no answer is due, and none would be understood.
-pub fn salvage(bytes: &Bytes) -> Option<Salvaged> {
-    let start = skip_line_ends(bytes);
-    let line = find_line_end(bytes, start).ok()?;
-    let text = &bytes[start..line.text];
-    let is_response = text
-        .get(..4)
-        .is_some_and(|text| text.eq_ignore_ascii_case(b"SIP/"));
-    if !is_response
-        && !text
-            .windows(4)
-            .any(|window| window.eq_ignore_ascii_case(b"SIP/"))
-    {
-        return None;
-    }
-    let name = text.split(|&b| b == b' ').next().unwrap_or_default();
-    let method = if is_response {
-        None
-    } else {
-        Method::from_bytes(name)
-    };
-    let mut headers = Headers::received(bytes.clone());
-    let mut at = line.next;
-    while headers.len() < MAX_HEADERS {
-        match read_line(bytes, at, &mut headers) {
-            Ok(Some(next)) => at = next,
-            Ok(None) => break,
-            // A line that is none is left out.
-            Err(_) => match find_line_end(bytes, at) {
-                Ok(line) => at = line.next,
-                Err(_) => break,
-            },
-        }
-    }
-    Some(Salvaged {
-        method,
-        is_response,
-        headers,
-    })
 }
 
 /// Reads the headers of a part of a multipart body, and says where its content begins.
@@ -163,79 +70,62 @@ pub(super) fn call_id(value: &[u8]) -> Result<&str, ParseError> {
     if value.is_empty() {
         return Err(ParseError::new(ErrorKind::Missing, "Call-ID", 0));
     }
-    if !value.iter().all(|&b| b > b' ' && b != 0x7f) {
+    if run(value, 0, |b| b > b' ' && b != 0x7f) != value.len() {
         return Err(syntax);
     }
     std::str::from_utf8(value).map_err(|_| syntax)
 }
 
 enum StartLine {
-    Request {
-        method: Method,
-        uri: (usize, usize),
-    },
-    Response {
-        status: Status,
-        reason: (usize, usize),
-    },
+    Request { method: Method, uri: Uri },
+    Response { status: Status, reason: ByteString },
 }
 
 impl StartLine {
-    fn read(bytes: &[u8], start: usize, end: usize) -> Result<Self, ParseError> {
-        let line = &bytes[start..end];
-        if let Some(rest) = line.strip_prefix(b"SIP/2.0 ") {
-            return Self::status(rest, end);
-        }
-        let space = |from: usize| {
-            line[from..]
-                .iter()
-                .position(|&b| b == b' ')
-                .map(|len| from + len)
-        };
-        let first = space(0).ok_or_else(|| ParseError::syntax("start line", start))?;
-        if line
+    /// Reads the line that begins at `start`, and returns where the next one does.
+    fn read(bytes: &Bytes, start: usize) -> Result<(Self, usize), ParseError> {
+        let line = find_line_end(bytes, start)?;
+        let text = &bytes[start..line.text];
+        let first = text
+            .iter()
+            .position(|&b| b == b' ')
+            .ok_or_else(|| ParseError::syntax("start line", start))?;
+        let rest = start + first + 1;
+        let start_line = match text
             .get(..4)
             .is_some_and(|text| text.eq_ignore_ascii_case(b"SIP/"))
         {
-            version(&line[..first], start)?;
-            return Self::status(&line[first + 1..], end);
-        }
-        let method = Method::from_bytes(&line[..first])
-            .ok_or_else(|| ParseError::syntax("method", start))?;
-        // RFC 3261, 7.1: single spaces, and none in the URI (RFC 4475, 3.1.2.8 to 3.1.2.10).
-        let last = line.iter().rposition(|&b| b == b' ').unwrap_or(first);
-        if last == first {
-            return Err(ParseError::syntax("SIP version", end));
-        }
-        version(&line[last + 1..], start + last + 1)?;
-        let uri = &line[first + 1..last];
-        if let Some(at) = uri.iter().position(|&b| matches!(b, b' ' | b'\t')) {
-            return Err(ParseError::syntax(
-                "single space in the start line",
-                start + first + 1 + at,
-            ));
-        }
-        Ok(Self::Request {
-            method,
-            uri: (start + first + 1, start + last),
-        })
+            true => {
+                version(&text[..first], start)?;
+                Self::status(bytes, rest, line.text)?
+            }
+            false => {
+                let method = Method::from_bytes(&text[..first]);
+                let method = method.ok_or_else(|| ParseError::syntax("method", start))?;
+                Self::Request {
+                    method,
+                    uri: request_uri(bytes, rest, line.text)?,
+                }
+            }
+        };
+        Ok((start_line, line.next))
     }
 
-    /// `rest` is the line behind the version and ends at `end`.
-    fn status(rest: &[u8], end: usize) -> Result<Self, ParseError> {
-        let at = end - rest.len();
+    fn status(bytes: &Bytes, at: usize, end: usize) -> Result<Self, ParseError> {
+        let rest = &bytes[at..end];
         let digits = rest.iter().position(|&b| b == b' ').unwrap_or(rest.len());
         let code = number(&rest[..digits], 699)
             .map_err(|error| ParseError::number(error, "status code", at))?;
-        let status = match digits {
-            3 => Status::new(code as u16),
-            _ => None,
+        let status = if digits == 3 {
+            Status::new(code as u16)
+        } else {
+            None
         };
         Ok(Self::Response {
             status: status
                 .ok_or_else(|| ParseError::new(ErrorKind::OutOfRange, "status code", at))?,
             // Without a phrase some leave out the space, too.
-            reason: ((at + digits + 1).min(end), end),
+            reason: phrase(bytes, (at + digits + 1).min(end), end),
         })
     }
 
@@ -244,6 +134,30 @@ impl StartLine {
             Self::Request { method, .. } => Some(method),
             Self::Response { .. } => None,
         }
+    }
+}
+
+/// Reads the Request-URI and the version behind it, which end at `end`.
+fn request_uri(bytes: &Bytes, at: usize, end: usize) -> Result<Uri, ParseError> {
+    // A version that is not ours comes before everything else: we know no grammar of it.
+    let line = &bytes[at..end];
+    let last = line
+        .iter()
+        .rposition(|&b| b == b' ')
+        .ok_or_else(|| ParseError::syntax("SIP version", end))?;
+    version(&line[last + 1..], at + last + 1)?;
+    let (uri, uri_end) = Uri::read(bytes, at)?;
+    // RFC 3261, 7.1: single spaces, and none in the URI (RFC 4475, 3.1.2.8 to 3.1.2.10).
+    if uri_end != at + last {
+        return Err(ParseError::syntax(
+            "single space in the start line",
+            uri_end,
+        ));
+    }
+    // RFC 3261, 19.1.1: no headers in a Request-URI (RFC 4475, 3.1.2.11).
+    match uri.headers().is_empty() {
+        true => Ok(uri),
+        false => Err(ParseError::syntax("Request-URI without headers", at)),
     }
 }
 
@@ -300,181 +214,34 @@ fn read_lines(bytes: &[u8], mut at: usize, headers: &mut Headers) -> Result<usiz
     find_line_end(bytes, at).map(|line| line.next)
 }
 
-/// Reads one header line with its continuations into `headers`; `None` at the empty line.
-fn read_line(
+/// Reads all header lines of a message, checks those that every message must have, and returns where the body
+/// begins and what Content-Length says.
+fn read_head(
     bytes: &[u8],
-    start: usize,
+    mut at: usize,
     headers: &mut Headers,
-) -> Result<Option<usize>, ParseError> {
-    let Some(line) = next_line(bytes, start)? else {
-        return Ok(None);
-    };
-    match line.form {
-        Form::Folded => headers.push_unfolded(line.received),
-        Form::Clean => headers.push_received(line.received, true),
-        Form::Other => headers.push_received(line.received, false),
-    }
-    Ok(Some(line.next))
-}
-
-/// One header line with its continuations.
-pub(super) struct Line {
-    pub(super) received: ReceivedLine,
-    form: Form,
-    /// Where the next line begins.
-    pub(super) next: usize,
-}
-
-enum Form {
-    /// `Name: value CRLF`, as it is printed.
-    Clean,
-    /// With other white space.
-    Other,
-    /// Over several lines.
-    Folded,
-}
-
-/// Finds name and value of the line that begins at `start`; `None` at the empty line.
-#[inline]
-pub(super) fn next_line(bytes: &[u8], start: usize) -> Result<Option<Line>, ParseError> {
-    let mut at = start;
-    while bytes.get(at).is_some_and(|&b| is_token(b)) {
-        at += 1;
-    }
-    let name = &bytes[start..at];
-    if name.is_empty() && matches!(bytes.get(at), Some(b'\r' | b'\n') | None) {
-        return find_line_end(bytes, start).map(|_| None);
-    }
-    let tight = bytes.get(at) == Some(&b':');
-    at = skip_space(bytes, at);
-    if name.is_empty() || name.len() > usize::from(u16::MAX) || bytes.get(at) != Some(&b':') {
-        return Err(ParseError::syntax("header", at));
-    }
-    let value = skip_space(bytes, at + 1);
-    let mut line = find_line_end(bytes, value)?;
-    // RFC 3261, 7.3.1: a line that begins with white space continues the one before.
-    let folded = matches!(bytes.get(line.next), Some(b' ' | b'\t'));
-    while matches!(bytes.get(line.next), Some(b' ' | b'\t')) {
-        line = find_line_end(bytes, line.next)?;
-    }
-    let mut value_end = line.text;
-    while value_end > value && matches!(bytes[value_end - 1], b' ' | b'\t') {
-        value_end -= 1;
-    }
-    let clean = tight && value == at + 2 && bytes[at + 1] == b' ' && value_end + 2 == line.next;
-    Ok(Some(Line {
-        received: ReceivedLine {
-            start,
-            name_len: name.len(),
-            known: HeaderName::from_bytes(name),
-            value,
-            value_end,
-        },
-        form: match (folded, clean) {
-            (true, _) => Form::Folded,
-            (false, true) => Form::Clean,
-            (false, false) => Form::Other,
-        },
-        next: line.next,
-    }))
-}
-
-/// Where a line ends.
-#[derive(Clone, Copy)]
-pub(super) struct LineEnd {
-    /// Behind the last byte of its text.
-    pub(super) text: usize,
-    /// At the first byte of the next line.
-    pub(super) next: usize,
-}
-
-/// Finds the end of the line; a bare LF is one, a bare CR is an error.
-#[inline]
-pub(super) fn find_line_end(bytes: &[u8], from: usize) -> Result<LineEnd, ParseError> {
-    let limit = bytes.len().min(MAX_HEAD);
-    let head = &bytes[..limit];
-    let missing = || match limit < bytes.len() {
-        true => ParseError::new(ErrorKind::HeadTooLarge, "length of the headers", limit),
-        false => ParseError::syntax("end of line", limit),
-    };
-    let at = find_cr_or_lf(head, from).ok_or_else(missing)?;
-    match (head[at], head.get(at + 1)) {
-        (b'\n', _) => Ok(LineEnd {
-            text: at,
-            next: at + 1,
-        }),
-        (_, Some(b'\n')) => Ok(LineEnd {
-            text: at,
-            next: at + 2,
-        }),
-        (_, None) => Err(missing()),
-        _ => Err(ParseError::syntax("LF behind CR", at + 1)),
-    }
-}
-
-/// Finds the first CR or LF, eight bytes at a time.
-#[inline]
-fn find_cr_or_lf(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        // Makes 0x0a and 0x0d (and 0x08, 0x09, 0x0b, 0x0c) less than 6, which a subtraction finds; only
-        // bytes above a hit can be wrong hits.
-        let moved = word ^ (ONES * 0x08);
-        let hits = moved.wrapping_sub(ONES * 0x06) & !moved & (ONES * 0x80);
-        if hits == 0 {
-            at += 8;
-            continue;
-        }
-        at += hits.trailing_zeros() as usize / 8;
-        match bytes[at] {
-            b'\r' | b'\n' => return Some(at),
-            _ => at += 1,
-        }
-    }
-    let tail = bytes.get(at..)?;
-    tail.iter()
-        .position(|&b| matches!(b, b'\r' | b'\n'))
-        .map(|len| at + len)
-}
-
-fn skip_line_ends(bytes: &[u8]) -> usize {
-    // RFC 3261, 7.5
-    bytes
-        .iter()
-        .position(|&b| !matches!(b, b'\r' | b'\n'))
-        .unwrap_or(bytes.len())
-}
-
-#[inline]
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\t') = bytes.get(at) {
-        at += 1;
-    }
-    at
-}
-
-/// Checks what every message must have, and returns its Content-Length.
-fn check(headers: &Headers, method: Option<&Method>) -> Result<Option<usize>, ParseError> {
+    method: Option<&Method>,
+) -> Result<(usize, Option<usize>), ParseError> {
     let mut seen = 0u128;
     let mut length = None;
-    for nth in 0..headers.len() {
-        let (Some(name), value) = headers.nth(nth) else {
-            continue;
-        };
-        let bit = 1u128 << (name as u8);
-        if seen & bit != 0 && is_single(name) {
+    while let Some(next) = read_line(bytes, at, headers)? {
+        if headers.len() > MAX_HEADERS {
             return Err(ParseError::new(
-                ErrorKind::Repeated,
-                name.as_str(),
-                headers.line_start(nth),
+                ErrorKind::HeadTooLarge,
+                "number of headers",
+                at,
             ));
         }
-        seen |= bit;
-        check_value(name, value, method, &mut length).map_err(|error| ParseError {
-            at: headers.line_start(nth),
-            ..error
-        })?;
+        if let Some((Some(name), value)) = headers.last() {
+            let bit = 1u128 << (name as u8);
+            if seen & bit != 0 && is_single(name) {
+                return Err(ParseError::new(ErrorKind::Repeated, name.as_str(), at));
+            }
+            seen |= bit;
+            check_value(name, value, method, &mut length)
+                .map_err(|error| ParseError { at, ..error })?;
+        }
+        at = next;
     }
     // RFC 3261, 8.1.1; a missing Max-Forwards is RFC 2543's.
     for name in [
@@ -488,7 +255,7 @@ fn check(headers: &Headers, method: Option<&Method>) -> Result<Option<usize>, Pa
             return Err(ParseError::new(ErrorKind::Missing, name.as_str(), 0));
         }
     }
-    Ok(length)
+    Ok((find_line_end(bytes, at)?.next, length))
 }
 
 #[expect(
@@ -536,12 +303,16 @@ fn check_value(
     }
 }
 
-fn each<'a, T: Parse<'a>>(value: &'a [u8]) -> Result<(), ParseError> {
-    let mut elements = Elements::new(value, true).peekable();
-    if elements.peek().is_none() {
-        return Err(ParseError::syntax("value", 0));
+/// Checks all elements of a list; there is at least one.
+fn each<'a, T: Parse<'a>>(mut list: &'a [u8]) -> Result<(), ParseError> {
+    loop {
+        let (element, end) = T::parse_first(list);
+        element?;
+        match list.get(end + 1..) {
+            Some(rest) => list = rest,
+            None => return Ok(()),
+        }
     }
-    elements.try_for_each(|element| T::parse(element).map(drop))
 }
 
 /// True for headers that a second line makes ambiguous (RFC 4475, 3.3.8; RFC 3891, 3; RFC 3515, 2.1).
@@ -561,5 +332,3 @@ const fn is_single(name: HeaderName) -> bool {
             | HeaderName::SessionExpires
     )
 }
-
-const ONES: u64 = 0x0101_0101_0101_0101;

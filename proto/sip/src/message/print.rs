@@ -8,7 +8,8 @@ impl Request {
     /// Prints the request in one allocation, with the Content-Length of its body.
     pub fn to_bytes(&self) -> Bytes {
         let line = self.method.as_str().len() + self.uri.as_str().len() + "  SIP/2.0\r\n\r\n".len();
-        let mut out = Vec::with_capacity(line + self.headers.printed_len() + self.body.len());
+        let mut out =
+            Vec::with_capacity(line + self.headers.printed_len(self.body.len()) + self.body.len());
         out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
         out.extend_from_slice(self.uri.as_str().as_bytes());
@@ -24,7 +25,8 @@ impl Response {
     /// Prints the response in one allocation, with the Content-Length of its body.
     pub fn to_bytes(&self) -> Bytes {
         let line = self.reason.len() + "SIP/2.0 xxx \r\n\r\n".len();
-        let mut out = Vec::with_capacity(line + self.headers.printed_len() + self.body.len());
+        let mut out =
+            Vec::with_capacity(line + self.headers.printed_len(self.body.len()) + self.body.len());
         out.extend_from_slice(b"SIP/2.0 ");
         u32::from(self.status.code()).write_to(&mut out);
         out.push(b' ');

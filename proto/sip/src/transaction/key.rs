@@ -92,7 +92,7 @@ impl Key {
         key.push(headers.call_id().unwrap_or_default().as_bytes());
         key.push_number(headers.cseq().map_or(0, |cseq| cseq.number));
         if let Ok(via) = headers.via() {
-            key.push_folded(via.transport.as_bytes());
+            key.push_folded(via.transport().as_bytes());
             key.push_sent_by(&via);
             key.push_folded(via.branch().unwrap_or_default().as_bytes());
         }
@@ -126,7 +126,7 @@ impl Key {
     /// Host and port as written: a port that is missing is not the port by default, as all copies of
     /// a request, its ACK and its CANCEL carry the very same Via.
     fn push_sent_by(&mut self, via: &Via<'_>) {
-        self.push_folded(via.host.as_bytes());
+        self.push_folded(via.host().as_bytes());
         if let Some(port) = via.port {
             self.0.push(b':');
             self.0.extend_from_slice(&port.to_be_bytes());

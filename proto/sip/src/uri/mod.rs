@@ -9,7 +9,7 @@ mod parse;
 mod sip_uri;
 
 pub use params::{UriHeaders, UriParam, UriParams};
-pub(crate) use parse::read_host;
+pub(crate) use parse::{Form, read_host, read_port};
 pub use sip_uri::SipUri;
 
 use crate::{ParseError, header::Value};
@@ -33,7 +33,8 @@ pub struct Uri {
 /// A URI inside another text.
 #[derive(Clone, Copy)]
 pub struct UriRef<'a> {
-    text: &'a str,
+    /// UTF-8, as the parser has seen.
+    text: &'a [u8],
     spans: Spans,
 }
 
@@ -77,16 +78,26 @@ impl Uri {
     /// See [`UriRef::parse`].
     pub fn from_bytes(bytes: Bytes) -> Result<Self, ParseError> {
         let spans = UriRef::parse(&bytes)?.spans;
-        // `parse` has seen that it is UTF-8.
-        let text = ByteString::try_from(bytes).map_err(|_| ParseError::syntax("URI", 0))?;
+        Self::with_spans(bytes, spans)
+    }
+
+    /// `bytes` is the text that the spans are of.
+    fn with_spans(bytes: Bytes, spans: Spans) -> Result<Self, ParseError> {
+        let text = ByteString::try_from(bytes).map_err(|_| ParseError::syntax("UTF-8", 0))?;
         Ok(Self { text, spans })
+    }
+
+    /// Reads the URI that begins at `start` of a message, and returns where it ends.
+    pub(crate) fn read(message: &Bytes, start: usize) -> Result<(Self, usize), ParseError> {
+        let (uri, end) = UriRef::read(message, start, Form::Whole)?;
+        Ok((Self::with_spans(message.slice(start..end), uri.spans)?, end))
     }
 
     /// Borrows it.
     #[inline]
     pub fn as_ref(&self) -> UriRef<'_> {
         UriRef {
-            text: &self.text,
+            text: self.text.as_bytes(),
             spans: self.spans,
         }
     }
@@ -164,8 +175,13 @@ impl Uri {
 
 impl<'a> UriRef<'a> {
     /// The text.
-    pub const fn as_str(&self) -> &'a str {
-        self.text
+    pub fn as_str(&self) -> &'a str {
+        self.part(0, self.text.len())
+    }
+
+    fn part(&self, from: usize, to: usize) -> &'a str {
+        // Parts are cut at ASCII characters.
+        str::from_utf8(&self.text[from..to]).unwrap_or_default()
     }
 
     /// What sort of URI it is.
@@ -175,7 +191,7 @@ impl<'a> UriRef<'a> {
 
     /// The scheme as written.
     pub fn scheme_str(&self) -> &'a str {
-        &self.text[..usize::from(self.spans.colon)]
+        self.part(0, self.spans.colon.into())
     }
 
     /// True for `sips`.
@@ -186,7 +202,7 @@ impl<'a> UriRef<'a> {
     /// The user part with its escapes; for `tel` the number; `None` for other schemes.
     pub fn user(&self) -> Option<&'a str> {
         let end = self.spans.user_end?;
-        Some(&self.text[usize::from(self.spans.colon) + 1..usize::from(end)])
+        Some(self.part(usize::from(self.spans.colon) + 1, end.into()))
     }
 
     /// The user part without escapes; bytes that are no UTF-8 are replaced.
@@ -197,12 +213,12 @@ impl<'a> UriRef<'a> {
     /// The password with its escapes.
     pub fn password(&self) -> Option<&'a str> {
         let start = usize::from(self.spans.user_end?) + 1;
-        Some(&self.text[start..usize::from(self.spans.password_end?)])
+        Some(self.part(start, self.spans.password_end?.into()))
     }
 
     /// The host as written, an IPv6 address in its brackets; empty for `tel` and other schemes.
     pub fn host_str(&self) -> &'a str {
-        &self.text[usize::from(self.spans.host)..usize::from(self.spans.host_end)]
+        self.part(self.spans.host.into(), self.spans.host_end.into())
     }
 
     /// The host, for `sip` and `sips`.
@@ -222,12 +238,12 @@ impl<'a> UriRef<'a> {
 
     /// The parameters (`;transport=tcp`).
     pub fn params(&self) -> UriParams<'a> {
-        UriParams::new(&self.text[usize::from(self.spans.params)..usize::from(self.spans.headers)])
+        UriParams::new(self.part(self.spans.params.into(), self.spans.headers.into()))
     }
 
     /// The headers (`?Replaces=…`).
     pub fn headers(&self) -> UriHeaders<'a> {
-        UriHeaders::new(&self.text[usize::from(self.spans.headers)..])
+        UriHeaders::new(self.part(self.spans.headers.into(), self.text.len()))
     }
 
     /// The `transport` parameter, if it names a transport that this stack knows.
@@ -237,7 +253,7 @@ impl<'a> UriRef<'a> {
 
     /// Everything after the scheme and its colon.
     pub fn opaque(&self) -> &'a str {
-        &self.text[usize::from(self.spans.colon) + 1..]
+        self.part(usize::from(self.spans.colon) + 1, self.text.len())
     }
 
     /// Takes a `sip` or `sips` URI apart so that it can be changed.
@@ -248,7 +264,7 @@ impl<'a> UriRef<'a> {
     /// Copies it.
     pub fn to_uri(&self) -> Uri {
         Uri {
-            text: ByteString::from(self.text),
+            text: ByteString::from(self.as_str()),
             spans: self.spans,
         }
     }
@@ -268,7 +284,7 @@ impl fmt::Debug for Uri {
 
 impl fmt::Display for UriRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
+        f.write_str(self.as_str())
     }
 }
 
@@ -277,13 +293,11 @@ impl fmt::Debug for UriRef<'_> {
         // A password never reaches a log.
         match (self.spans.user_end, self.spans.password_end) {
             (Some(user), Some(password)) => {
-                let (user, rest) = (
-                    &self.text[..usize::from(user)],
-                    &self.text[usize::from(password)..],
-                );
+                let user = self.part(0, user.into());
+                let rest = self.part(password.into(), self.text.len());
                 write!(f, "<{user}:…{rest}>")
             }
-            _ => write!(f, "<{}>", self.text),
+            _ => write!(f, "<{}>", self.as_str()),
         }
     }
 }
@@ -358,7 +372,7 @@ impl Value for Uri {
 
 impl Value for UriRef<'_> {
     fn write_to(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.text.as_bytes());
+        out.extend_from_slice(self.text);
     }
 }
 

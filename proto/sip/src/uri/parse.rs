@@ -4,7 +4,7 @@ use super::{Scheme, Spans, UriRef};
 use crate::ParseError;
 use base::{
     Host,
-    scan::{Cursor, number},
+    scan::{number, run},
 };
 use std::{net::Ipv6Addr, str};
 
@@ -20,27 +20,58 @@ impl<'a> UriRef<'a> {
     ///
     /// What is not a URI.
     pub fn parse(text: &'a [u8]) -> Result<Self, ParseError> {
-        if text.len() > usize::from(u16::MAX) {
-            return Err(ParseError::syntax("URI below 64 KiB", 0));
+        let (uri, end) = Self::read(text, 0, Form::Whole)?;
+        match end == text.len() {
+            true => Ok(uri),
+            false => Err(ParseError::syntax("end of URI", end)),
         }
-        let colon = scheme_len(text).ok_or_else(|| ParseError::syntax("scheme of a URI", 0))?;
-        let scheme = scheme(&text[..colon]);
-        let spans = match scheme {
-            Scheme::Sip | Scheme::Sips => sip(text, scheme, colon)?,
-            Scheme::Tel => tel(text, colon)?,
-            Scheme::Other => other(text, colon)?,
+    }
+
+    /// Reads the URI that begins at `start`, and returns where it ends: at the first byte that cannot be part of it.
+    pub(crate) fn read(
+        text: &'a [u8],
+        start: usize,
+        form: Form,
+    ) -> Result<(Self, usize), ParseError> {
+        let reader = Reader { text, start };
+        let (mut spans, end) = match &text[start..] {
+            [b's', b'i', b'p', b':', ..] => reader.sip(Scheme::Sip, start + 3, form)?,
+            _ => {
+                let colon = reader
+                    .colon()
+                    .ok_or_else(|| ParseError::syntax("scheme of a URI", start))?;
+                match scheme(&text[start..colon]) {
+                    scheme @ (Scheme::Sip | Scheme::Sips) => reader.sip(scheme, colon, form)?,
+                    Scheme::Tel => reader.tel(colon, form)?,
+                    Scheme::Other => reader.other(colon, form)?,
+                }
+            }
         };
-        let text = str::from_utf8(text)
-            .map_err(|error| ParseError::syntax("UTF-8", error.valid_up_to()))?;
-        Ok(Self { text, spans })
+        let uri = &text[start..end];
+        // The spans are `u16`, and wrong if this is not so.
+        if uri.len() > usize::from(u16::MAX) {
+            return Err(ParseError::syntax("URI below 64 KiB", start));
+        }
+        if !uri.is_ascii() {
+            let valid = str::from_utf8(uri);
+            valid.map_err(|error| ParseError::syntax("UTF-8", start + error.valid_up_to()))?;
+        }
+        if form == Form::Bare {
+            // Parameters behind a URI without brackets are the header's.
+            spans.params = uri.len() as u16;
+            spans.headers = uri.len() as u16;
+        }
+        Ok((Self { text: uri, spans }, end))
     }
 }
 
-fn scheme_len(text: &[u8]) -> Option<usize> {
-    let first = text.first()?;
-    let rest = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-    let len = text.iter().position(|b| !rest(b))?;
-    (first.is_ascii_alphabetic() && text[len] == b':').then_some(len)
+/// How a URI stands in its surroundings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Alone, or in angle brackets.
+    Whole,
+    /// In a header without angle brackets: it ends before `;` and `,`, and must not have `?` (RFC 3261, 20).
+    Bare,
 }
 
 fn scheme(text: &[u8]) -> Scheme {
@@ -55,129 +86,173 @@ fn scheme(text: &[u8]) -> Scheme {
     }
 }
 
-fn sip(text: &[u8], scheme: Scheme, colon: usize) -> Result<Spans, ParseError> {
-    let mut at = colon + 1;
-    let (mut user_end, mut password_end) = (None, None);
-    // A user part may have `;` and `?`, so the `@` is looked for before anything else.
-    if let Some(len) = text[at..].iter().position(|&b| b == b'@') {
-        let at_sign = at + len;
-        let end = check(text, at, USER, "user part")?;
-        if end == at {
-            return Err(ParseError::syntax("user part", at));
+/// Reads one URI out of a text; positions are of the text, spans of the URI.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    text: &'a [u8],
+    start: usize,
+}
+
+impl Reader<'_> {
+    /// Finds the colon behind the scheme.
+    fn colon(self) -> Option<usize> {
+        let rest = &self.text[self.start..];
+        let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        let len = rest.iter().position(|b| !inner(b))?;
+        (rest[0].is_ascii_alphabetic() && rest[len] == b':').then_some(self.start + len)
+    }
+
+    /// A position as a span has it.
+    const fn span(self, at: usize) -> u16 {
+        (at - self.start) as u16
+    }
+
+    fn sip(self, scheme: Scheme, colon: usize, form: Form) -> Result<(Spans, usize), ParseError> {
+        let text = self.text;
+        let mut host = colon + 1;
+        let (mut user_end, mut password_end) = (None, None);
+        let user_class = if form == Form::Bare { BARE_USER } else { USER };
+        // What may be a user part may be host and parameters as well: the `@` decides.
+        let end = check(text, host, user_class, "user part")?;
+        match text.get(end) {
+            Some(b'@') if end > host => {
+                user_end = Some(self.span(end));
+                host = end + 1;
+            }
+            Some(b'@') => return Err(ParseError::syntax("user part", end)),
+            Some(b':') if end > host => {
+                let password = check(text, end + 1, user_class, "password").unwrap_or(end);
+                if text.get(password) == Some(&b'@') {
+                    user_end = Some(self.span(end));
+                    password_end = Some(self.span(password));
+                    host = password + 1;
+                }
+            }
+            _ => {}
         }
-        user_end = Some(end as u16);
-        if text[end] == b':' {
-            let end = check(text, end + 1, USER, "password")?;
-            password_end = Some(end as u16);
+        let host_end = read_host(text, host)?;
+        let mut params = host_end;
+        let mut port = None;
+        if text.get(host_end) == Some(&b':') {
+            let (digits, value) = read_port(text, host_end + 1, "port")?;
+            params = digits;
+            port = Some(value);
         }
-        if usize::from(password_end.or(user_end).unwrap_or_default()) != at_sign {
-            return Err(ParseError::syntax("user part", end));
+        let (headers, end) = match form {
+            Form::Whole => {
+                let headers = uri_params(text, params)?;
+                (headers, uri_headers(text, headers)?)
+            }
+            Form::Bare => (params, no_question(text, params)?),
+        };
+        let spans = Spans {
+            scheme,
+            colon: self.span(colon),
+            user_end,
+            password_end,
+            host: self.span(host),
+            host_end: self.span(host_end),
+            port,
+            params: self.span(params),
+            headers: self.span(headers),
+        };
+        Ok((spans, end))
+    }
+
+    /// RFC 3966, 3: digits with visual separators, then parameters.
+    fn tel(self, colon: usize, form: Form) -> Result<(Spans, usize), ParseError> {
+        let rest = &self.text[colon + 1..];
+        let separator = |b: &u8| matches!(b, b'+' | b'-' | b'.' | b'(' | b')');
+        let digit = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b'*' | b'#');
+        let len = rest
+            .iter()
+            .position(|b| !digit(b) && !separator(b))
+            .unwrap_or(rest.len());
+        if !rest[..len].iter().any(digit) {
+            return Err(ParseError::syntax("telephone number", colon + 1));
         }
-        at = at_sign + 1;
+        let number_end = colon + 1 + len;
+        let end = match form {
+            Form::Whole => uri_params(self.text, number_end)?,
+            Form::Bare => no_question(self.text, number_end)?,
+        };
+        let spans = Spans {
+            user_end: Some(self.span(number_end)),
+            params: self.span(number_end),
+            ..self.opaque(Scheme::Tel, colon, end)
+        };
+        Ok((spans, end))
     }
-    let mut cursor = Cursor::new(text);
-    cursor.take(at);
-    read_host(&mut cursor)?;
-    let host_end = cursor.at();
-    let mut port = None;
-    if cursor.eat(b':') {
-        let start = cursor.at();
-        let digits = cursor.take_while(|b| b.is_ascii_digit());
-        let value = number(digits, u64::from(u16::MAX))
-            .map_err(|error| ParseError::number(error, "port", start))?;
-        port = Some(value as u16);
-    }
-    let params = cursor.at();
-    let headers = uri_params(text, params)?;
-    let end = uri_headers(text, headers)?;
-    if end != text.len() {
-        return Err(ParseError::syntax("end of URI", end));
-    }
-    Ok(Spans {
-        scheme,
-        colon: colon as u16,
-        user_end,
-        password_end,
-        host: at as u16,
-        host_end: host_end as u16,
-        port,
-        params: params as u16,
-        headers: headers as u16,
-    })
-}
 
-/// RFC 3966, 3: digits with visual separators, then parameters.
-fn tel(text: &[u8], colon: usize) -> Result<Spans, ParseError> {
-    let number = &text[colon + 1..];
-    let digit = |b: &u8| {
-        b.is_ascii_hexdigit() || matches!(b, b'+' | b'*' | b'#' | b'-' | b'.' | b'(' | b')')
-    };
-    let len = number
-        .iter()
-        .position(|b| !digit(b))
-        .unwrap_or(number.len());
-    let end = colon + 1 + len;
-    if !number[..len]
-        .iter()
-        .any(|b| b.is_ascii_hexdigit() || matches!(b, b'*' | b'#'))
-    {
-        return Err(ParseError::syntax("telephone number", colon + 1));
+    fn other(self, colon: usize, form: Form) -> Result<(Spans, usize), ParseError> {
+        let rest = &self.text[colon + 1..];
+        let bare = form == Form::Bare;
+        let inner = |b: u8| {
+            b > b' '
+                && b != 0x7f
+                && !matches!(b, b'<' | b'>' | b'"')
+                && !(bare && matches!(b, b';' | b',' | b'?'))
+        };
+        let len = rest.iter().position(|&b| !inner(b)).unwrap_or(rest.len());
+        if len == 0 {
+            return Err(ParseError::syntax("URI", colon + 1));
+        }
+        let mut end = colon + 1 + len;
+        if bare {
+            end = no_question(self.text, end)?;
+        }
+        Ok((self.opaque(Scheme::Other, colon, end), end))
     }
-    let headers = uri_params(text, end)?;
-    if headers != text.len() {
-        return Err(ParseError::syntax("end of URI", headers));
-    }
-    Ok(Spans {
-        user_end: Some(end as u16),
-        params: end as u16,
-        ..opaque(text, Scheme::Tel, colon)
-    })
-}
 
-fn other(text: &[u8], colon: usize) -> Result<Spans, ParseError> {
-    let visible = |b: &u8| *b > b' ' && *b != 0x7f && !matches!(b, b'<' | b'>' | b'"');
-    match text[colon + 1..].iter().position(|b| !visible(b)) {
-        Some(len) => Err(ParseError::syntax("URI", colon + 1 + len)),
-        None if colon + 1 == text.len() => Err(ParseError::syntax("URI", text.len())),
-        None => Ok(opaque(text, Scheme::Other, colon)),
+    const fn opaque(self, scheme: Scheme, colon: usize, end: usize) -> Spans {
+        let end = self.span(end);
+        Spans {
+            scheme,
+            colon: self.span(colon),
+            user_end: None,
+            password_end: None,
+            host: end,
+            host_end: end,
+            port: None,
+            params: end,
+            headers: end,
+        }
     }
 }
 
-const fn opaque(text: &[u8], scheme: Scheme, colon: usize) -> Spans {
-    let end = text.len() as u16;
-    Spans {
-        scheme,
-        colon: colon as u16,
-        user_end: None,
-        password_end: None,
-        host: end,
-        host_end: end,
-        port: None,
-        params: end,
-        headers: end,
+/// RFC 3261, 20: a URI with a question mark must be in brackets (RFC 4475, 3.1.2.13).
+fn no_question(text: &[u8], end: usize) -> Result<usize, ParseError> {
+    match text.get(end) {
+        Some(b'?') => Err(ParseError::syntax("brackets around the URI", end)),
+        _ => Ok(end),
     }
 }
 
-/// Reads a host: a name, an IPv4 address, or an IPv6 address in brackets.
-pub(crate) fn read_host<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, ParseError> {
-    let (at, rest) = (cursor.at(), cursor.rest());
+/// Reads a host that begins at `at`, a name, an IPv4 address or an IPv6 address in brackets, and returns where it ends.
+#[inline]
+pub(crate) fn read_host(text: &[u8], at: usize) -> Result<usize, ParseError> {
     let error = ParseError::syntax("host", at);
-    let len = if rest.first() == Some(&b'[') {
-        let len = rest.iter().position(|&b| b == b']').ok_or(error)? + 1;
-        let inner = str::from_utf8(&rest[1..len - 1]).map_err(|_| error)?;
-        ipv6(inner).ok_or(error)?;
-        len
-    } else {
-        rest.iter()
-            .position(|&b| CLASS[b as usize] & HOST == 0)
-            .unwrap_or(rest.len())
-    };
-    if len == 0 {
-        return Err(error);
+    if text.get(at) == Some(&b'[') {
+        let rest = &text[at + 1..];
+        let len = rest.iter().position(|&b| b == b']').ok_or(error)?;
+        let inner = str::from_utf8(&rest[..len]).map_err(|_| error)?;
+        return ipv6(inner).map(|_| at + len + 2).ok_or(error);
     }
-    cursor.take(len);
-    // Both kinds are ASCII.
-    str::from_utf8(&rest[..len]).map_err(|_| error)
+    let end = run(text, at, |b| CLASS[b as usize] & HOST != 0);
+    if end == at { Err(error) } else { Ok(end) }
+}
+
+/// Reads a port that begins at `at`, and returns where it ends, and its value.
+#[inline]
+pub(crate) fn read_port(
+    text: &[u8],
+    at: usize,
+    what: &'static str,
+) -> Result<(usize, u16), ParseError> {
+    let end = run(text, at, |b| b.is_ascii_digit());
+    let value = number(&text[at..end], u64::from(u16::MAX));
+    let value = value.map_err(|error| ParseError::number(error, what, at))?;
+    Ok((end, value as u16))
 }
 
 /// The host that `text`, accepted by [`read_host`], stands for.
@@ -233,20 +308,18 @@ fn uri_headers(text: &[u8], mut at: usize) -> Result<usize, ParseError> {
 }
 
 /// Walks over characters of a class and whole escapes, and returns where they end.
+#[inline]
 fn check(text: &[u8], mut at: usize, class: u8, what: &'static str) -> Result<usize, ParseError> {
-    while let Some(&byte) = text.get(at) {
-        if CLASS[byte as usize] & class != 0 {
-            at += 1;
-        } else if byte == b'%' {
-            match text.get(at + 1..at + 3) {
-                Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => at += 3,
-                _ => return Err(ParseError::syntax(what, at)),
+    loop {
+        at = run(text, at, |b| CLASS[b as usize] & class != 0);
+        match text.get(at..) {
+            Some([b'%', high, low, ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                at += 3
             }
-        } else {
-            break;
+            Some([b'%', ..]) => return Err(ParseError::syntax(what, at)),
+            _ => return Ok(at),
         }
     }
-    Ok(at)
 }
 
 /// True for what the grammar lets stand in a user part: nothing merely tolerated is written.
@@ -281,6 +354,8 @@ const HOST: u8 = 1;
 const USER: u8 = 2;
 const PARAM: u8 = 4;
 const HEADER: u8 = 8;
+/// A user part in a URI without brackets.
+const BARE_USER: u8 = 16;
 
 const CLASS: [u8; 256] = {
     let mut table = [0; 256];
@@ -295,6 +370,9 @@ const CLASS: [u8; 256] = {
         }
         if is_user(b) || tolerated || matches!(b, b'[' | b']') {
             class |= USER;
+            if !matches!(b, b';' | b',' | b'?') {
+                class |= BARE_USER;
+            }
         }
         if is_param(b) || tolerated || matches!(b, b',' | b'@') {
             class |= PARAM;

@@ -39,7 +39,7 @@ fn folded_compact_and_quoted() {
         .unwrap();
     assert_eq!(
         vias.iter()
-            .map(|via| (via.transport, via.host, via.branch()))
+            .map(|via| (via.transport(), via.host(), via.branch()))
             .collect::<Vec<_>>(),
         [
             ("UDP", "192.0.2.2", Some("390skdjuw")),
@@ -251,5 +251,8 @@ fn ipv6_everywhere() {
     );
     let mapped = request(with("pc33.example.com", "[::ffff:192.0.2.10]:19823"));
     let via = mapped.headers.via().unwrap();
-    assert_eq!((via.host, via.port), ("[::ffff:192.0.2.10]", Some(19_823)));
+    assert_eq!(
+        (via.host(), via.port),
+        ("[::ffff:192.0.2.10]", Some(19_823))
+    );
 }
