@@ -196,7 +196,7 @@ fn branch(request: &Request, hop: &Hop) -> String {
     let mut hasher = DefaultHasher::new();
     if let Ok(via) = request.headers.via() {
         via.branch().unwrap_or_default().hash(&mut hasher);
-        via.host.hash(&mut hasher);
+        via.host().hash(&mut hasher);
         via.port.hash(&mut hasher);
     }
     hop.uri.as_str().hash(&mut hasher);
