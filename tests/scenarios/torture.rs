@@ -117,7 +117,7 @@ fn transports(request: &Request) -> Vec<&str> {
     request
         .headers
         .list::<Via<'_>>(HeaderName::Via)
-        .map(|via| via.unwrap().transport)
+        .map(|via| via.unwrap().transport())
         .collect()
 }
 
@@ -367,7 +367,7 @@ const RFC_5118: &[(&str, Expect)] = &[
         "ipv6-good",
         Expect::Request(|request| {
             uri_is(request, "sip:[2001:db8::10]")
-                && request.headers.via().unwrap().host == "[2001:db8::9:1]"
+                && request.headers.via().unwrap().host() == "[2001:db8::9:1]"
         }),
     ),
     ("ipv6-bad", Answered(ErrorKind::Syntax, 400)),
