@@ -486,7 +486,7 @@ fn a_large_request_goes_by_tcp_and_back() {
     let (_, invite) = bare.request();
     let via = invite.headers.via().unwrap();
     // Where we listen, not where the connection begins.
-    assert_eq!((via.transport, via.port), ("TCP", Some(5060)));
+    assert_eq!((via.transport(), via.port), ("TCP", Some(5060)));
     let contact = invite.headers.get(HeaderName::Contact).unwrap();
     assert_eq!(
         String::from_utf8_lossy(contact),
@@ -504,13 +504,13 @@ fn a_large_request_goes_by_tcp_and_back() {
         flow,
         error: Some(LinkError::Refused),
     });
-    assert_eq!(bare.request().1.headers.via().unwrap().transport, "UDP");
+    assert_eq!(bare.request().1.headers.via().unwrap().transport(), "UDP");
 
     // A black hole, too.
     let mut bare = Bare::new(Config::default());
     bare.dial_with(&[(Transport::Udp, "192.0.2.9:5060")], large());
     bare.wait(ms(1_500));
-    assert_eq!(bare.request().1.headers.via().unwrap().transport, "UDP");
+    assert_eq!(bare.request().1.headers.via().unwrap().transport(), "UDP");
 
     // By choice never (ENG-49).
     let mut bare = Bare::new(Config {
@@ -518,7 +518,7 @@ fn a_large_request_goes_by_tcp_and_back() {
         ..Config::default()
     });
     bare.dial_with(&[(Transport::Udp, "192.0.2.9:5060")], large());
-    assert_eq!(bare.request().1.headers.via().unwrap().transport, "UDP");
+    assert_eq!(bare.request().1.headers.via().unwrap().transport(), "UDP");
 }
 
 #[test]
