@@ -120,7 +120,7 @@ fn an_invite_has_what_it_must() {
     assert_eq!(invite.uri.as_str(), "sip:bob@192.0.2.9:5062");
     let via = invite.headers.via().unwrap();
     assert_eq!(
-        (via.transport, via.host, via.port),
+        (via.transport(), via.host(), via.port),
         ("UDP", "192.0.2.1", Some(5060))
     );
     assert!(via.has_cookie() && via.rport() == Some(None));
