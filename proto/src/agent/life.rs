@@ -1,6 +1,6 @@
 //! The start and the end of an agent.
 
-use super::{Child, Config, Interface, InterfaceKind, LinkId, UserAgent};
+use super::{Child, Config, Interface, InterfaceKind, LinkId, Retired, UserAgent, coverage_of};
 use crate::event::{AgentEvent, Event, Listening};
 use base::{Deadline, LinkError, Transport};
 use std::{
@@ -200,6 +200,10 @@ impl UserAgent {
         }
         self.resolver.set_listening(Vec::new());
         self.links.close_all(self.now);
+        self.retired = Some(Retired {
+            counters: self.endpoint.counters(),
+            coverage: coverage_of(&self.endpoint),
+        });
         // Transactions that were only waiting for late retransmissions end here: nothing can come.
         self.endpoint = sip::Endpoint::new(self.now, self.config.sip.clone(), self.rng.fork());
         self.touch(Child::Endpoint);

@@ -80,6 +80,14 @@ pub struct UserAgent {
     recorder: Option<Recorder>,
     /// Which pairs of the session's table its sessions have seen, the living ones apart.
     coverage: Coverage,
+    retired: Option<Retired>,
+}
+
+/// What is kept of the endpoint when the agent has ended.
+#[derive(Debug)]
+struct Retired {
+    counters: sip::endpoint::Counters,
+    coverage: Vec<(String, bool)>,
 }
 
 /// What of the configuration is needed after the start.
@@ -141,6 +149,7 @@ impl UserAgent {
             interfaces: Arc::new([]),
             recorder,
             coverage: Coverage::default(),
+            retired: None,
             config: Settings {
                 sip: config.sip,
                 account: config.account,
@@ -253,17 +262,26 @@ impl UserAgent {
     pub fn counters(&self) -> Counters {
         Counters {
             links: self.links.counters(),
-            sip: self.endpoint.counters(),
+            sip: match &self.retired {
+                Some(retired) => retired.counters,
+                None => self.endpoint.counters(),
+            },
         }
     }
 
-    /// Which (state, input) pairs of a session's table were reached since the start.
-    pub fn session_coverage(&self) -> Vec<(String, bool)> {
+    /// Which (state, input) pairs of the tables of sessions, invitations and transactions were reached
+    /// since the start: all pairs by name.
+    pub fn coverage(&self) -> Vec<(String, bool)> {
         let mut seen = self.coverage;
         for (_, entry) in self.sessions.iter() {
             seen.merge(entry.session.coverage());
         }
-        seen.pairs().collect()
+        let mut pairs: Vec<_> = seen.pairs().collect();
+        pairs.extend(match &self.retired {
+            Some(retired) => retired.coverage.clone(),
+            None => coverage_of(&self.endpoint),
+        });
+        pairs
     }
 
     /// The wall clock of the agent.
@@ -298,6 +316,15 @@ impl UserAgent {
         }
         self.out.push_back(output);
     }
+}
+
+fn coverage_of(endpoint: &sip::Endpoint) -> Vec<(String, bool)> {
+    let calls = endpoint.coverage().pairs();
+    let calls =
+        calls.map(|(state, signal, count)| (format!("invitation {state:?} {signal:?}"), count > 0));
+    let transactions = endpoint.transaction_coverage().into_iter();
+    let transactions = transactions.map(|(pair, count)| (format!("transaction {pair}"), count > 0));
+    calls.chain(transactions).collect()
 }
 
 impl fmt::Debug for UserAgent {

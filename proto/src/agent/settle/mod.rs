@@ -8,7 +8,7 @@ mod stream;
 use super::{Child, SessionId, StreamId, UserAgent};
 use crate::{
     session::SessionInput,
-    stream::{StreamError, StreamInput},
+    stream::{MediaStream, StreamError, StreamInput},
 };
 use base::Deadline;
 use std::{collections::BTreeMap, time::Instant};
@@ -101,55 +101,35 @@ impl UserAgent {
         match child {
             Child::Life => {
                 self.life_settled();
-                false
+                None
             }
-            Child::Links => match self.links.poll_output() {
-                Some(output) => {
-                    self.route_links(output);
-                    true
+            Child::Links => {
+                let output = self.links.poll_output();
+                if output.is_none() && self.life.is_ending() {
+                    self.touch(Child::Life);
                 }
-                None => {
-                    if self.life.is_ending() {
-                        self.touch(Child::Life);
-                    }
-                    false
-                }
-            },
-            Child::Endpoint => match self.endpoint.poll_output() {
-                Some(output) => {
-                    self.route_endpoint(output);
-                    true
-                }
-                None => false,
-            },
-            Child::Resolver => match self.resolver.poll_output() {
-                Some(answer) => {
-                    self.route_resolver(answer);
-                    true
-                }
-                None => false,
-            },
+                output.map(|output| self.route_links(output))
+            }
+            Child::Endpoint => {
+                let output = self.endpoint.poll_output();
+                output.map(|output| self.route_endpoint(output))
+            }
+            Child::Resolver => {
+                let answer = self.resolver.poll_output();
+                answer.map(|answer| self.route_resolver(answer))
+            }
             Child::Session(id) => {
-                let session = self.sessions.get_mut(id);
-                match session.and_then(|entry| entry.session.poll_output()) {
-                    Some(output) => {
-                        self.route_session(id, output);
-                        true
-                    }
-                    None => false,
-                }
+                let entry = self.sessions.get_mut(id);
+                let output = entry.and_then(|entry| entry.session.poll_output());
+                output.map(|output| self.route_session(id, output))
             }
             Child::Stream(id) => {
                 let stream = self.streams.drain(id);
-                match stream.and_then(|stream| stream.poll_output()) {
-                    Some(output) => {
-                        self.route_stream(id, output);
-                        true
-                    }
-                    None => false,
-                }
+                let output = stream.and_then(MediaStream::poll_output);
+                output.map(|output| self.route_stream(id, output))
             }
         }
+        .is_some()
     }
 
     fn deadline(&self, child: Child) -> Option<Deadline> {

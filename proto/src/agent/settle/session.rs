@@ -3,9 +3,10 @@
 use crate::{
     agent::{Child, SessionId, UserAgent},
     event::Event,
-    session::{CallCommand, SessionOutput},
+    session::{CallCommand, SessionInput, SessionOutput},
 };
-use sip::{Description, HeaderName, Headers, InvitationId, Status};
+use sip::{Description, HeaderName, Headers, InvitationEvent, InvitationId, Status};
+use std::{fmt::Display, time::Duration};
 
 impl UserAgent {
     pub(super) fn route_session(&mut self, id: SessionId, output: SessionOutput) {
@@ -52,11 +53,35 @@ impl UserAgent {
         let Some(invitation) = invitation else {
             return;
         };
-        if let Err(refused) = self.apply_call_command(invitation, command) {
-            // The call moved on before the session heard of it; its event is on the way.
-            tracing::debug!(session = %id, refused, "the invitation refuses");
-        }
+        let is_offer = matches!(command, CallCommand::Offer { .. });
+        let result = self.apply_call_command(invitation, command);
         self.touch(Child::Endpoint);
+        if let Err(refused) = result {
+            // The call moved on before the session heard of it; what happened is on the way.
+            tracing::debug!(session = %id, refused, "the invitation refuses");
+            if is_offer {
+                self.offer_refused(id, invitation);
+            }
+        }
+    }
+
+    /// An offer did not leave: for its session it has failed as by a glare (RFC 3261, 14.1).
+    fn offer_refused(&mut self, id: SessionId, invitation: InvitationId) {
+        let Some(dialog) = self
+            .endpoint
+            .info(invitation)
+            .and_then(|call| call.confirmed)
+        else {
+            return;
+        };
+        let code = Status::REQUEST_PENDING;
+        let failed = InvitationEvent::OfferFailed {
+            dialog,
+            code,
+            reason: code.phrase().to_owned(),
+            retry: self.now.checked_add(RETRY_OFFER),
+        };
+        self.session_input(id, SessionInput::Call(failed));
     }
 
     fn apply_call_command(&mut self, id: InvitationId, command: CallCommand) -> Result<(), String> {
@@ -64,45 +89,41 @@ impl UserAgent {
         let Some(mut call) = self.endpoint.invitation(id) else {
             return Err("it is gone".to_owned());
         };
+        let none = Headers::new();
         match command {
             CallCommand::Invite { .. } => Ok(()),
-            CallCommand::Ring => call.ring(now).map_err(|error| error.to_string()),
-            CallCommand::Accept { description } => call
-                .accept(now, description, Headers::new())
-                .map_err(|error| error.to_string()),
+            CallCommand::Ring => said(call.ring(now)),
+            CallCommand::Accept { description } => said(call.accept(now, description, none)),
             CallCommand::Reject {
                 code,
                 reason,
                 warning,
-            } => call
-                .reject(now, status(code), reason, &warning_header(warning))
-                .map_err(|error| error.to_string()),
+            } => said(call.reject(now, status(code), reason, &warning_header(warning))),
             CallCommand::End { reason } => {
-                let mut headers = Headers::new();
+                let mut headers = none;
                 if let Some(reason) = reason {
                     headers.push(HeaderName::Reason, reason);
                 }
-                call.end(now, &headers).map_err(|error| error.to_string())
+                said(call.end(now, &headers))
             }
-            CallCommand::Offer { description } => call
-                .offer(now, Some(description), &Headers::new())
-                .map_err(|error| error.to_string()),
-            CallCommand::CancelOffer => call.cancel_offer(now).map_err(|error| error.to_string()),
+            CallCommand::Offer { description } => said(call.offer(now, Some(description), &none)),
+            CallCommand::CancelOffer => said(call.cancel_offer(now)),
             CallCommand::Answer {
                 dialog,
                 description,
-            } => call
-                .answer(now, dialog, description)
-                .map_err(|error| error.to_string()),
+            } => said(call.answer(now, dialog, description)),
             CallCommand::Refuse {
                 dialog,
                 code,
                 warning,
-            } => call
-                .refuse(now, dialog, status(code), warning.as_deref())
-                .map_err(|error| error.to_string()),
+            } => said(call.refuse(now, dialog, status(code), warning.as_deref())),
         }
     }
+}
+
+/// The reason of a refusal in words: commands of a call refuse for reasons of many types.
+fn said<E: Display>(result: Result<(), E>) -> Result<(), String> {
+    result.map_err(|error| error.to_string())
 }
 
 /// A Warning of code 399, which a person may read (RFC 3261, 20.43; SES-38).
@@ -124,3 +145,7 @@ pub(in crate::agent) fn warning_header(text: Option<String>) -> Headers {
 fn status(code: u16) -> Status {
     Status::new(code).unwrap_or(Status::NOT_ACCEPTABLE_HERE)
 }
+
+/// Until an offer is tried again that another one stood in the way of: within the times of RFC 3261,
+/// 14.1 for either side.
+const RETRY_OFFER: Duration = Duration::from_secs(2);

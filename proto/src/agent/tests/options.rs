@@ -123,18 +123,28 @@ fn the_trace_shows_every_message_with_both_ends() {
         for host in 0..2 {
             world.command(host, |agent, now| agent.set_trace(now, true));
         }
-        let to = format!("sip:bob@10.0.0.2;transport={transport}").parse().unwrap();
-        world.command(0, |agent, now| agent.options(now, to)).unwrap();
+        let to = format!("sip:bob@10.0.0.2;transport={transport}")
+            .parse()
+            .unwrap();
+        world
+            .command(0, |agent, now| agent.options(now, to))
+            .unwrap();
         world.run(Duration::from_secs(1));
         for host in 0..2 {
             let outputs = world.hosts[host].outputs.iter();
-            let traces: Vec<_> = outputs.filter(|output| output.starts_with("Trace")).collect();
+            let traces: Vec<_> = outputs
+                .filter(|output| output.starts_with("Trace"))
+                .collect();
             assert_eq!(traces.len(), messages, "{traces:?}");
             let sent = traces.iter().filter(|trace| trace.contains("sent: true"));
             assert_eq!(sent.count(), 1);
             let own = format!("local: 10.0.0.{}", host + 1);
             let other = format!("peer: 10.0.0.{}", 2 - host);
-            assert!(traces.iter().all(|trace| trace.contains(&own) && trace.contains(&other)));
+            assert!(
+                traces
+                    .iter()
+                    .all(|trace| trace.contains(&own) && trace.contains(&other))
+            );
         }
     }
 }

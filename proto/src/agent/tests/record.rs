@@ -100,15 +100,25 @@ fn a_command_that_its_stream_does_not_know_is_said() {
     world.run(Duration::from_secs(1));
     let to = "sip:bob@10.0.0.2".parse().unwrap();
     let call = Connect::new(to, vec![StreamSpec::new("probe")]);
-    let session = world.command(0, |agent, now| agent.connect(now, call)).unwrap();
+    let session = world
+        .command(0, |agent, now| agent.connect(now, call))
+        .unwrap();
     let stream = world.hosts[0].agent.session(session).unwrap().streams[0];
-    world.command(0, |agent, now| agent.command(now, stream, Knock(41))).unwrap();
+    world
+        .command(0, |agent, now| agent.command(now, stream, Knock(41)))
+        .unwrap();
     let text = String::from_utf8(world.hosts[0].record.clone()).unwrap();
-    let line = 1 + text.lines().position(|line| line.contains(r#""command":41"#)).unwrap();
+    let line = 1 + text
+        .lines()
+        .position(|line| line.contains(r#""command":41"#))
+        .unwrap();
     let changed = text.replace(r#""command":41"#, r#""command":"dance""#);
     let run = |text: &str| replay(origin(), text.as_bytes(), vec![Box::new(ProbeFactory)]);
     assert_eq!(run(&text).unwrap().difference, None);
-    assert_eq!(run(&changed).unwrap_err(), ReplayError::UnknownCommand(line));
+    assert_eq!(
+        run(&changed).unwrap_err(),
+        ReplayError::UnknownCommand(line)
+    );
 }
 
 #[test]
@@ -122,5 +132,8 @@ fn a_recording_that_nobody_fetches_stops_at_its_limit() {
     let record = agent.take_record();
     assert!((4_000..4_100).contains(&record.len()), "{}", record.len());
     agent.handle_input(origin(), Input::Timeout);
-    assert!(agent.take_record().is_empty(), "a recording with a hole is none");
+    assert!(
+        agent.take_record().is_empty(),
+        "a recording with a hole is none"
+    );
 }

@@ -137,6 +137,16 @@ fn a_call_with_media_both_ways() {
         });
         assert!(late.is_err());
         rest(&mut world);
+        let agent = &world.hosts[0].agent;
+        // INVITE, ACK, and 200 to BYE.
+        assert_eq!(agent.counters().sip.sent, 3);
+        let coverage = agent.coverage();
+        let reached = |pair: &str| coverage.iter().any(|(name, seen)| name == pair && *seen);
+        assert!(reached("session outgoing Confirmed"), "{coverage:?}");
+        assert!(
+            reached("transaction client INVITE: Calling Provisional"),
+            "{coverage:?}"
+        );
         replays(&mut world);
     }
 }
