@@ -10,10 +10,16 @@
 mod offer_answer;
 mod rtp_rtcp;
 mod sdp;
+mod sip_message;
+mod sip_stream;
+mod uri;
 
 pub use self::offer_answer::offer_answer;
 pub use self::rtp_rtcp::rtp_rtcp;
 pub use self::sdp::sdp;
+pub use self::sip_message::sip_message;
+pub use self::sip_stream::sip_stream;
+pub use self::uri::uri;
 
 /// A fuzz body: panics when a promise does not hold.
 pub type Body = fn(&[u8]);
@@ -23,6 +29,9 @@ pub const BODIES: &[(&str, Body)] = &[
     ("offer_answer", offer_answer),
     ("rtp_rtcp", rtp_rtcp),
     ("sdp", sdp),
+    ("sip_message", sip_message),
+    ("sip_stream", sip_stream),
+    ("uri", uri),
 ];
 
 /// Runs a body over the files named on the command line.

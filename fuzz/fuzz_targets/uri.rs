@@ -1,0 +1,3 @@
+//! Drives `fuzz::uri`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(uri);
