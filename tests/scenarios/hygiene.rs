@@ -23,8 +23,9 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sipsimple-audio", &["sipsimple-rtp"]),
-    ("sipsimple-runtime-smol", &["sipsimple"]),
-    ("sipsimple-runtime-std", &["sipsimple"]),
+    ("sipsimple-system", &["sipsimple"]),
+    ("sipsimple-runtime-smol", &["sipsimple", "sipsimple-system"]),
+    ("sipsimple-runtime-std", &["sipsimple", "sipsimple-system"]),
     (
         "sipsimple-cli",
         &[
@@ -258,6 +259,7 @@ fn libraries_forbid_unsafe_code() {
         ("runtime-smol/src/lib.rs", "forbid"),
         ("runtime-smol/cli/src/main.rs", "forbid"),
         ("runtime-std/src/lib.rs", "forbid"),
+        ("runtime-std/system/src/lib.rs", "forbid"),
         ("tests/src/lib.rs", "forbid"),
         ("audio/src/lib.rs", "deny"),
     ] {
