@@ -6,7 +6,7 @@ use crate::{
 };
 use async_channel::{Receiver, Sender, TryRecvError, bounded};
 use sipsimple::{
-    agent::{Config, Frame, StreamId, UserAgent},
+    agent::{Config, Frame, MediaFrame, Output, StreamId, UserAgent},
     event::Filter,
 };
 use std::{
@@ -24,13 +24,26 @@ use system::{CallError, SendError, Storage};
 ///
 /// None here; the result is the one of every runtime.
 pub fn start(config: Config, storage: Storage) -> io::Result<(Handle, Events)> {
+    start_tapped(config, storage, Box::new(|_, _| true))
+}
+
+/// Starts an agent, and shows everything that it says to `tap`.
+///
+/// # Errors
+///
+/// As [`start`].
+pub fn start_tapped(config: Config, storage: Storage, tap: Tap) -> io::Result<(Handle, Events)> {
     let (sender, happenings) = bounded(HAPPENINGS);
     let (requests, asked) = async_channel::unbounded();
     let (observer, events) = observer::channel(Filter::default());
-    let driver = Driver::new(config, storage, sender, happenings, asked, observer);
+    let driver = Driver::new(config, storage, tap, sender, happenings, asked, observer);
     smol::spawn(driver.run()).detach();
     Ok((Handle { requests }, events))
 }
+
+/// Sees everything that an agent says before it is done, with the moment; false: it is not done.
+/// Runs on the driver and must not block: for traces and captures, and for tests that lose packets.
+pub type Tap = Box<dyn FnMut(Instant, &Output) -> bool + Send>;
 
 /// Commands an agent; cheap to clone, usable from any thread (GEN-04).
 #[derive(Clone, Debug)]
@@ -43,7 +56,7 @@ pub(crate) enum Request {
     /// Run a closure on the agent; true: it panicked.
     Run(Box<dyn FnOnce(&mut UserAgent, Instant) -> bool + Send>),
     /// Send a frame.
-    Frame(StreamId, Frame),
+    Frame(StreamId, MediaFrame),
     /// Hand a stream's frames over.
     Frames(StreamId, Sender<Frame>),
     /// Add an observer.
@@ -151,7 +164,7 @@ impl FrameSender {
     /// # Errors
     ///
     /// The agent has ended.
-    pub fn send(&self, frame: Frame) -> Result<(), SendError> {
+    pub fn send(&self, frame: MediaFrame) -> Result<(), SendError> {
         self.handle.request(Request::Frame(self.stream, frame))
     }
 }

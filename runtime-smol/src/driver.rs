@@ -1,7 +1,7 @@
 //! The loop around the agent.
 
 use crate::{
-    agent::{Happenings, Request},
+    agent::{Happenings, Request, Tap},
     observer::Observer,
     tcp::{self, Tcp, UNSUPPORTED},
     udp::Udp,
@@ -24,6 +24,7 @@ use system::{Disk, Drift, Job, Jump, Storage, facts, link_error, unix_time};
 /// Owns the agent and its sockets.
 pub(crate) struct Driver {
     agent: UserAgent,
+    tap: Tap,
     happenings: Happenings,
     happened: Receiver<Happening>,
     requests: Receiver<Request>,
@@ -72,6 +73,7 @@ impl Driver {
     pub(crate) fn new(
         config: Config,
         storage: Storage,
+        tap: Tap,
         happenings: Happenings,
         happened: Receiver<Happening>,
         requests: Receiver<Request>,
@@ -80,6 +82,7 @@ impl Driver {
         let now = Instant::now();
         Self {
             agent: UserAgent::new(now, config),
+            tap,
             happenings,
             happened,
             requests,
@@ -159,7 +162,9 @@ impl Driver {
     fn turn(&mut self) {
         loop {
             while let Some(output) = self.agent.poll_output() {
-                self.perform(output);
+                if (self.tap)(Instant::now(), &output) {
+                    self.perform(output);
+                }
             }
             let now = Instant::now();
             let Some(input) = self.inputs.pop_front() else {
@@ -207,7 +212,10 @@ impl Driver {
     fn asked(&mut self, request: Request) {
         match request {
             Request::Run(run) => self.is_over |= run(&mut self.agent, Instant::now()),
-            Request::Frame(stream, frame) => self.agent.write_media(Instant::now(), stream, frame),
+            Request::Frame(stream, frame) => {
+                    // A stream that is gone needs no frames.
+                    let _ = self.agent.write_media(Instant::now(), stream, frame);
+                }
             Request::Frames(stream, sender) => {
                 self.frames.insert(stream, sender);
             }

@@ -6,7 +6,7 @@ use crate::{
 };
 use mio::{Poll, Token, Waker};
 use sipsimple::{
-    agent::{Config, Frame, StreamId, UserAgent},
+    agent::{Config, Frame, MediaFrame, Output, StreamId, UserAgent},
     event::Filter,
 };
 use std::{
@@ -28,6 +28,15 @@ use system::{CallError, SendError, Storage};
 ///
 /// The system gives no thread, or no event queue.
 pub fn start(config: Config, storage: Storage) -> io::Result<(Handle, Events)> {
+    start_tapped(config, storage, Box::new(|_, _| true))
+}
+
+/// Starts an agent, and shows everything that it says to `tap`.
+///
+/// # Errors
+///
+/// As [`start`].
+pub fn start_tapped(config: Config, storage: Storage, tap: Tap) -> io::Result<(Handle, Events)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let (sender, requests) = channel();
@@ -39,7 +48,7 @@ pub fn start(config: Config, storage: Storage) -> io::Result<(Handle, Events)> {
         .spawn(move || {
             // The receiver is gone only if `start` itself is.
             let _ = started.send(thread::current().id());
-            Driver::new(config, storage, poll, driver_waker, requests, observer).run();
+            Driver::new(config, storage, tap, poll, driver_waker, requests, observer).run();
         })?;
     let thread = driver_thread.recv().map_err(io::Error::other)?;
     let handle = Handle {
@@ -49,6 +58,10 @@ pub fn start(config: Config, storage: Storage) -> io::Result<(Handle, Events)> {
     };
     Ok((handle, events))
 }
+
+/// Sees everything that an agent says before it is done, with the moment; false: it is not done.
+/// Runs on the driver and must not block: for traces and captures, and for tests that lose packets.
+pub type Tap = Box<dyn FnMut(Instant, &Output) -> bool + Send>;
 
 /// Commands an agent; cheap to clone, usable from any thread (GEN-04).
 #[derive(Clone, Debug)]
@@ -63,7 +76,7 @@ pub(crate) enum Request {
     /// Run a closure on the agent; true: it panicked.
     Run(Box<dyn FnOnce(&mut UserAgent, Instant) -> bool + Send>),
     /// Send a frame.
-    Frame(StreamId, Frame),
+    Frame(StreamId, MediaFrame),
     /// Hand a stream's frames over.
     Frames(StreamId, SyncSender<Frame>),
     /// Add an observer.
@@ -160,7 +173,7 @@ impl FrameSender {
     /// # Errors
     ///
     /// The agent has ended.
-    pub fn send(&self, frame: Frame) -> Result<(), SendError> {
+    pub fn send(&self, frame: MediaFrame) -> Result<(), SendError> {
         self.handle.request(Request::Frame(self.stream, frame))
     }
 }

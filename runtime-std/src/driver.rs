@@ -1,7 +1,7 @@
 //! The loop around the agent.
 
 use crate::{
-    agent::{Request, WAKE},
+    agent::{Request, Tap, WAKE},
     observer::Observer,
     tcp::{self, Tcp},
     udp::{UNSUPPORTED, Udp},
@@ -26,6 +26,7 @@ use system::{Disk, Drift, Job, Jump, Storage, facts, link_error, unix_time};
 /// Owns the agent and its sockets.
 pub(crate) struct Driver {
     agent: UserAgent,
+    tap: Tap,
     poll: Poll,
     waker: Arc<Waker>,
     requests: Receiver<Request>,
@@ -58,6 +59,7 @@ impl Driver {
     pub(crate) fn new(
         config: Config,
         storage: Storage,
+        tap: Tap,
         poll: Poll,
         waker: Arc<Waker>,
         requests: Receiver<Request>,
@@ -66,6 +68,7 @@ impl Driver {
         let now = Instant::now();
         Self {
             agent: UserAgent::new(now, config),
+            tap,
             poll,
             waker,
             requests,
@@ -113,7 +116,9 @@ impl Driver {
     fn turn(&mut self) {
         loop {
             while let Some(output) = self.agent.poll_output() {
-                self.perform(output);
+                if (self.tap)(Instant::now(), &output) {
+                    self.perform(output);
+                }
             }
             let now = Instant::now();
             let Some(input) = self.inputs.pop_front() else {

@@ -13,6 +13,6 @@ mod observer;
 mod tcp;
 mod udp;
 
-pub use agent::{FrameReceiver, FrameSender, Handle, start};
+pub use agent::{FrameReceiver, FrameSender, Handle, Tap, start, start_tapped};
 pub use observer::Events;
 pub use system::{CallError, SendError, Storage, seed};
