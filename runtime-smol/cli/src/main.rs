@@ -1,5 +1,46 @@
-//! The `sipsimple` command.
+//! The `sipsimple` command: one verb a job. It holds no protocol logic: whatever it needs is a public
+//! interface of the library, of `audio` or of the runtimes.
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod agent;
+mod ladder;
+mod media;
+mod options;
+mod outcome;
+mod print;
+mod runtime;
+mod secret;
+mod verb;
+
+use clap::Parser as _;
+use options::{Cli, Verb};
+use outcome::{Exit, Failure};
+use print::Printer;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A message that cannot be printed changes nothing about the exit code.
+            let _ = error.print();
+            let is_help = !error.use_stderr();
+            return if is_help { Exit::Done.into() } else { Exit::Usage.into() };
+        }
+    };
+    let mut printer = Printer::new(&cli.common);
+    let result = match &cli.verb {
+        Verb::Demo(options) => verb::demo::run(&cli.common, options, &mut printer),
+        Verb::Call(options) => verb::call::run(&cli.common, options, &mut printer),
+        Verb::Answer(options) => verb::answer::run(&cli.common, options, &mut printer),
+        Verb::Options(options) => verb::options::run(&cli.common, options, &mut printer),
+        Verb::Replay(options) => verb::replay::run(options, &mut printer),
+    };
+    let exit = match &result {
+        Ok(_) => Exit::Done,
+        Err(Failure { exit, .. }) => *exit,
+    };
+    printer.result(&result);
+    exit.into()
+}

@@ -1,0 +1,239 @@
+//! An agent as the command line wants it, and what every verb does with it.
+
+use crate::{
+    options::{Common, MediaOptions},
+    outcome::{Exit, Failure},
+    print::{self, Printer},
+    runtime::{Runtime, Tap},
+    secret,
+};
+use serde_json::json;
+use sipsimple::{
+    agent::{Config, Output, Trace},
+    event::{AgentEvent, Event, Listening, Notification},
+    stream::{audio::AudioFactory, Codec},
+};
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+/// A running agent.
+pub(crate) struct Agent {
+    pub(crate) runtime: Runtime,
+    pub(crate) listening: Vec<Listening>,
+    recording: Option<File>,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Reads the options into a configuration.
+pub(crate) fn config(common: &Common, media: Option<&MediaOptions>) -> Result<Config, Failure> {
+    let usage = |what: &str, text: &str| Failure::new(Exit::Usage, format!("{what}: {text:?} is no SIP URI"));
+    let seed = runtime_smol::seed().map_err(|error| Failure::new(Exit::Internal, format!("no randomness: {error}")))?;
+    let unix_time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let mut config = Config::new(seed, unix_time);
+    config.addresses.extend(common.bind);
+    config.udp_port = (!common.no_udp).then_some(common.udp_port);
+    config.tcp_port = (!common.no_tcp).then_some(common.tcp_port);
+    config.trace = common.trace;
+    config.record = common.record_run.is_some();
+    if let Some(account) = &common.account {
+        config.account.uri = Some(uri(account).ok_or_else(|| usage("--account", account))?);
+    }
+    config.account.display_name.clone_from(&common.display_name);
+    if let Some(proxy) = &common.proxy {
+        config.account.outbound_proxy = Some(uri(proxy).ok_or_else(|| usage("--proxy", proxy))?);
+    }
+    if let Some(timers) = common.timers {
+        let known = &mut config.sip.timers;
+        known.t1 = timers.t1.unwrap_or(known.t1);
+        known.t2 = timers.t2.unwrap_or(known.t2);
+        known.t4 = timers.t4.unwrap_or(known.t4);
+    }
+    if let Some(media) = media
+        && !media.codecs.is_empty()
+    {
+        config.media.codecs = codecs(&media.codecs)?;
+    }
+    config.factories.push(Box::new(AudioFactory::new()));
+    Ok(config)
+}
+
+/// Reads a SIP URI; a bare `user@host` is one.
+pub(crate) fn uri(text: &str) -> Option<sipsimple::sip::Uri> {
+    let has_scheme = ["sip:", "sips:", "tel:"].iter().any(|scheme| {
+        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    match has_scheme {
+        true => text.parse().ok(),
+        false => format!("sip:{text}").parse().ok(),
+    }
+}
+
+fn codecs(names: &[String]) -> Result<Vec<Codec>, Failure> {
+    let find = |name: &String| {
+        let known = audio::codec::supported().iter().find(|known| known.name.eq_ignore_ascii_case(name));
+        let known = known.ok_or_else(|| Failure::new(Exit::Usage, format!("--codecs: no codec {name:?}")))?;
+        Ok(Codec {
+            name: known.name.to_owned(),
+            clock_rate: known.clock_rate,
+            channels: u8::try_from(known.channels).unwrap_or(1),
+            payload_type: known.payload_type,
+            fmtp: None,
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+impl Agent {
+    /// Starts an agent and waits until it listens.
+    pub(crate) fn start(common: &Common, config: Config, printer: &Printer) -> Result<Self, Failure> {
+        Self::start_tapped(common, config, printer, Box::new(|_, _| true))
+    }
+
+    /// Starts an agent whose outputs are shown to `tap` first.
+    pub(crate) fn start_tapped(
+        common: &Common,
+        config: Config,
+        printer: &Printer,
+        mut tap: Tap,
+    ) -> Result<Self, Failure> {
+        let recording = common.record_run.as_deref().map(create_secret).transpose()?;
+        let begun = Instant::now();
+        let show: Tap = Box::new(move |now, output| {
+            if let Output::Trace(trace) = output {
+                print::complain(&shown(trace, now.saturating_duration_since(begun)));
+            }
+            tap(now, output)
+        });
+        let runtime = Runtime::start(common.runtime, config, show)
+            .map_err(|error| Failure::new(Exit::Internal, format!("cannot start: {error}")))?;
+        let mut agent = Self {
+            runtime,
+            listening: Vec::new(),
+            recording,
+            interrupted: interrupted(),
+        };
+        let deadline = Instant::now() + START;
+        loop {
+            let Some(notification) = agent.runtime.next_before(deadline) else {
+                return Err(Failure::new(Exit::Internal, "the agent does not start"));
+            };
+            match &notification.event {
+                Event::Agent(AgentEvent::DidStart { listening }) => {
+                    agent.listening.clone_from(listening);
+                    return Ok(agent);
+                }
+                Event::Agent(AgentEvent::DidFail { error }) => {
+                    printer.notification(&notification);
+                    return Err(Failure::new(Exit::Transport, format!("cannot listen: {error}")));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Says where the agent listens.
+    pub(crate) fn print_listening(&self, printer: &Printer) {
+        let mut data = json!({});
+        for listening in &self.listening {
+            data[listening.transport.param_name()] = listening.address.to_string().into();
+        }
+        printer.event("listening", data);
+    }
+
+    /// Waits for the next event until `deadline`, and keeps the recording up to date.
+    pub(crate) fn next_before(&mut self, deadline: Instant) -> Wait {
+        let slice = deadline.min(Instant::now() + SLICE);
+        let notification = self.runtime.next_before(slice);
+        self.save_recording();
+        match notification {
+            Some(notification) => Wait::Event(notification),
+            None if self.interrupted.load(Ordering::Relaxed) => Wait::Interrupted,
+            None if Instant::now() >= deadline => Wait::Late,
+            None => Wait::Nothing,
+        }
+    }
+
+    /// Ends the agent properly: calls are hung up, sockets closed.
+    pub(crate) fn stop(&mut self) {
+        self.runtime.call(|agent, now| agent.shutdown(now));
+        let deadline = Instant::now() + STOP;
+        loop {
+            match self.next_before(deadline) {
+                Wait::Event(Notification {
+                    event: Event::Agent(AgentEvent::DidEnd),
+                    ..
+                })
+                | Wait::Late => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn save_recording(&mut self) {
+        let Some(file) = &mut self.recording else { return };
+        let Some(bytes) = self.runtime.call(|agent, _| agent.take_record()) else { return };
+        if file.write_all(&bytes).is_err() {
+            print::complain("sipsimple: the recording cannot be written and ends here");
+            self.recording = None;
+        }
+    }
+}
+
+/// What waiting brought.
+#[derive(Debug)]
+pub(crate) enum Wait {
+    Event(Notification),
+    Late,
+    Interrupted,
+    Nothing,
+}
+
+/// A file that only its owner can read.
+fn create_secret(path: &Path) -> Result<File, Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| {
+        let text = format!("--record-run: {}: {error}", path.display());
+        Failure::new(Exit::Configuration, text)
+    })
+}
+
+/// A message as it was on the wire.
+fn shown(trace: &Trace, at: Duration) -> String {
+    let arrow = if trace.sent { "->" } else { "<-" };
+    let text = String::from_utf8_lossy(&trace.plaintext);
+    let Trace {
+        local,
+        peer,
+        transport,
+        ..
+    } = trace;
+    format!("{:8.3}  {transport} {local} {arrow} {peer}\n{}\n", at.as_secs_f64(), secret::masked(&text))
+}
+
+/// Set when the user wants to stop.
+fn interrupted() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // Without the handler the signal ends the program at once: worse, but no reason not to run.
+        let _ = signal_hook::flag::register(signal, flag.clone());
+    }
+    flag
+}
+
+/// How long sockets may take to open.
+const START: Duration = Duration::from_secs(5);
+/// How long an agent may take to hang up.
+const STOP: Duration = Duration::from_secs(5);
+/// How often recordings are written and interruptions are looked for.
+const SLICE: Duration = Duration::from_millis(200);

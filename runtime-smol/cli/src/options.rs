@@ -1,0 +1,245 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+/// A SIP SIMPLE user agent for the command line.
+#[derive(Debug, Parser)]
+#[command(name = "sipsimple", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Two agents call each other over loopback, and every step is verified.
+    Demo(Demo),
+    /// Call somebody.
+    ///
+    /// Example: sipsimple call sip:bob@192.0.2.1 --play hello.wav --record heard.wav --hangup-after 10
+    Call(Call),
+    /// Wait for calls.
+    ///
+    /// Example: sipsimple answer --auto --bind 127.0.0.1 --udp-port 5060
+    Answer(Answer),
+    /// Ask a peer what it can do, like ping.
+    ///
+    /// Example: sipsimple options sip:192.0.2.1 -c 5
+    Options(Ping),
+    /// Run a flight recording again and say whether the outputs are the same.
+    ///
+    /// Example: sipsimple replay run.rec
+    Replay(Replay),
+}
+
+/// For every verb.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Print one JSON object a line on stdout, nothing else there.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What drives the agent.
+    #[arg(long, global = true, value_enum, default_value_t = RuntimeKind::Smol)]
+    pub(crate) runtime: RuntimeKind,
+    /// Local address; the machine's own addresses without it.
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub(crate) bind: Option<IpAddr>,
+    /// Local UDP port; 0 is any free one.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) udp_port: u16,
+    /// Local TCP port; 0 is any free one.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) tcp_port: u16,
+    /// Switch UDP off.
+    #[arg(long, global = true)]
+    pub(crate) no_udp: bool,
+    /// Switch TCP off.
+    #[arg(long, global = true)]
+    pub(crate) no_tcp: bool,
+    /// Who we are; anonymous without it.
+    #[arg(long, global = true, value_name = "USER@DOMAIN")]
+    pub(crate) account: Option<String>,
+    /// The name to show beside it.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) display_name: Option<String>,
+    /// Send everything over this proxy.
+    #[arg(long, global = true, value_name = "URI")]
+    pub(crate) proxy: Option<String>,
+    /// Print the messages on the wire to stderr, secrets masked.
+    #[arg(long, global = true)]
+    pub(crate) trace: bool,
+    /// Record seed, inputs and commands. The file holds passwords and keys: keep it secret.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) record_run: Option<PathBuf>,
+    /// Give up after so many seconds.
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Protocol timers in milliseconds, for tests: T1=MS,T2=MS,T4=MS.
+    #[arg(long, global = true, value_name = "T1=MS,...", value_parser = timers)]
+    pub(crate) timers: Option<Timers>,
+    /// Say less.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum RuntimeKind {
+    Smol,
+    Std,
+}
+
+/// Timers of RFC 3261, table 4.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Timers {
+    pub(crate) t1: Option<Duration>,
+    pub(crate) t2: Option<Duration>,
+    pub(crate) t4: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where to put the WAV files; a temporary directory without it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Lose these packets at the socket: the demo must notice.
+    #[arg(long = "break", value_enum, hide = true, value_name = "WHAT")]
+    pub(crate) broken: Option<Break>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Break {
+    Media,
+    Dtmf,
+    Hold,
+}
+
+/// How media is made and kept.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MediaOptions {
+    /// Send this WAV file, once; a tone without it.
+    #[arg(long, value_name = "FILE.wav")]
+    pub(crate) play: Option<PathBuf>,
+    /// Send the file again and again.
+    #[arg(long = "loop")]
+    pub(crate) repeat: bool,
+    /// Write what is heard to this WAV file; of several calls, the later ones get a number.
+    #[arg(long, value_name = "FILE.wav")]
+    pub(crate) record: Option<PathBuf>,
+    /// Send what is heard back.
+    #[arg(long)]
+    pub(crate) echo: bool,
+    /// Digits to send once the call stands.
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) dtmf: Option<String>,
+    /// Codecs in the order of preference.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) codecs: Vec<String>,
+    /// Hang up so many seconds after the start.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) hangup_after: Option<Duration>,
+    /// Hold so many seconds after the start.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) hold_after: Option<Duration>,
+    /// Resume so many seconds after the start.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) unhold_after: Option<Duration>,
+    /// Fail unless sound was heard for so many seconds.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) expect_audio: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Call {
+    /// Whom to call.
+    pub(crate) uri: String,
+    /// Propose audio; it is what a call is without further options.
+    #[arg(long)]
+    pub(crate) audio: bool,
+    /// What the call is about.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) subject: Option<String>,
+    /// Give up ringing after so many seconds.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) cancel_after: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) media: MediaOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// Take calls; without it they ring until the caller gives up.
+    #[arg(long)]
+    pub(crate) auto: bool,
+    /// End after so many calls.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Refuse all calls with this status code.
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700))]
+    pub(crate) reject: Option<u16>,
+    /// Ring for so many seconds before taking or refusing a call.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) ring: Option<Duration>,
+    /// After the last call, wait until nothing is alive any more, at most so many seconds.
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "0")]
+    pub(crate) settle: Duration,
+    #[command(flatten)]
+    pub(crate) media: MediaOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ping {
+    /// Whom to ask.
+    pub(crate) uri: String,
+    /// How often, a second apart.
+    #[arg(short, default_value_t = 1, value_name = "N")]
+    pub(crate) count: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The recording.
+    pub(crate) file: PathBuf,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn timers(text: &str) -> Result<Timers, String> {
+    let mut timers = Timers::default();
+    for part in text.split(',') {
+        let (name, value) = part.split_once('=').ok_or_else(|| format!("{part:?} is not NAME=MS"))?;
+        let ms: u64 = value.parse().map_err(|_| format!("{value:?} is not a number of milliseconds"))?;
+        let timer = match name {
+            "T1" => &mut timers.t1,
+            "T2" => &mut timers.t2,
+            "T4" => &mut timers.t4,
+            _ => return Err(format!("{name:?} is none of T1, T2, T4")),
+        };
+        // A timer of nothing would spin.
+        *timer = Some(Duration::from_millis(ms.max(1)));
+    }
+    Ok(timers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn timers_are_read_or_refused_by_name() {
+        let read = timers("T1=100,T4=7").unwrap();
+        assert_eq!((read.t1, read.t2, read.t4), (Some(Duration::from_millis(100)), None, Some(Duration::from_millis(7))));
+        assert!(timers("T3=1").unwrap_err().contains("T3"));
+        assert!(timers("T1=x").unwrap_err().contains('x'));
+    }
+}

@@ -1,0 +1,99 @@
+//! What the user sees: events as they come, and the last line.
+
+use crate::{
+    options::Common,
+    outcome::{Exit, Failure, Outcome},
+};
+use serde_json::{Value, json};
+use sipsimple::event::Notification;
+use std::{
+    io::{self, Write},
+    time::Instant,
+};
+
+/// Prints for people, or for programs.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    json: bool,
+    quiet: bool,
+    start: Instant,
+}
+
+impl Printer {
+    pub(crate) fn new(common: &Common) -> Self {
+        Self {
+            json: common.json,
+            quiet: common.quiet,
+            start: Instant::now(),
+        }
+    }
+
+    /// True if a program reads.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// An event of an agent.
+    pub(crate) fn notification(&self, notification: &Notification) {
+        let event = &notification.event;
+        let at = notification.at.saturating_duration_since(self.start).as_secs_f64();
+        self.line(at, event.name(), Some(&event.sender().to_string()), event.data());
+    }
+
+    /// An event of the command itself.
+    pub(crate) fn event(&self, name: &str, data: Value) {
+        self.line(self.start.elapsed().as_secs_f64(), name, None, data);
+    }
+
+    /// A line for people only.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.json && !self.quiet {
+            put(text);
+        }
+    }
+
+    /// The last line.
+    pub(crate) fn result(&self, outcome: &Outcome) {
+        let (result, exit, reason, data) = match outcome {
+            Ok(data) => ("ok", Exit::Done, "", data),
+            Err(Failure { exit, reason, data }) => ("failed", *exit, reason.as_str(), data),
+        };
+        if self.json {
+            let t = rounded(self.start.elapsed().as_secs_f64());
+            put(&json!({"t": t, "result": result, "exit": exit as u8, "reason": reason, "data": data}).to_string());
+        } else if exit != Exit::Done {
+            complain(&format!("sipsimple: {reason}"));
+        }
+    }
+
+    fn line(&self, at: f64, name: &str, sender: Option<&str>, data: Value) {
+        if self.json {
+            let mut line = json!({"t": rounded(at), "event": name, "data": data});
+            if let Some(sender) = sender {
+                line["sender"] = sender.into();
+            }
+            put(&line.to_string());
+        } else if !self.quiet {
+            let data = match &data {
+                Value::Null => String::new(),
+                Value::Object(fields) if fields.is_empty() => String::new(),
+                data => data.to_string(),
+            };
+            put(&format!("{at:8.3}  {:10} {name} {data}", sender.unwrap_or("")));
+        }
+    }
+}
+
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1_000.0).round() / 1_000.0
+}
+
+/// A reader that went away wants no more lines.
+fn put(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+/// Says something to the user that is no result.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,225 @@
+//! `sipsimple call`: an outgoing session.
+
+use crate::{
+    agent::{self, Agent, Wait},
+    media::{self, Hearing, Media},
+    options::{Call, Common, MediaOptions},
+    outcome::{self, Exit, Failure, Outcome},
+    print::Printer,
+};
+use serde_json::{Value, json};
+use sipsimple::{
+    agent::{Connect, SessionId, StreamId},
+    event::{Event, SessionEvent, StreamEvent},
+    rtp::Digit,
+    stream::{StreamSpec, audio::{self, SendDtmf}},
+};
+use std::time::{Duration, Instant};
+
+pub(crate) fn run(common: &Common, options: &Call, printer: &mut Printer) -> Outcome {
+    let uri = agent::uri(&options.uri)
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no SIP URI", options.uri)))?;
+    let plan = Plan::new(&options.media)?;
+    let media = Media::new(&options.media)?;
+    let mut agent = Agent::start(common, agent::config(common, Some(&options.media))?, printer)?;
+    agent.print_listening(printer);
+    let mut connect = Connect::new(uri, vec![StreamSpec::new(audio::KIND)]);
+    connect.subject.clone_from(&options.subject);
+    let session = match agent.runtime.call(move |agent, now| agent.connect(now, connect)) {
+        Some(Ok(session)) => session,
+        Some(Err(error)) => return Err(Failure::new(Exit::Usage, error.to_string())),
+        None => return Err(Failure::new(Exit::Internal, "the agent has ended")),
+    };
+    let mut running = Running {
+        session,
+        plan,
+        media,
+        media_data: Value::Null,
+        hearing: None,
+        stream: None,
+    };
+    let begun = Instant::now();
+    let ended = running.follow(&mut agent, common, options.cancel_after.map(|after| begun + after), printer);
+    agent.stop();
+    let data = json!({"media": running.media_data});
+    match ended {
+        Ok(()) => running.judge(&options.media).map(|()| data.clone()).map_err(|failure| failure.with(data)),
+        Err(failure) => Err(failure.with(data)),
+    }
+}
+
+/// What is to be done while the call stands, and when.
+pub(crate) struct Plan {
+    digits: Vec<Digit>,
+    steps: Vec<(Duration, Step)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    Hold,
+    Unhold,
+    HangUp,
+}
+
+impl Plan {
+    pub(crate) fn new(options: &MediaOptions) -> Result<Self, Failure> {
+        let digits = options.dtmf.as_deref().unwrap_or("").chars().map(Digit::try_from).collect::<Result<_, _>>();
+        let digits = digits.map_err(|error| Failure::new(Exit::Usage, format!("--dtmf: {error}")))?;
+        let wishes = [
+            (options.hold_after, Step::Hold),
+            (options.unhold_after, Step::Unhold),
+            (options.hangup_after, Step::HangUp),
+        ];
+        let mut steps: Vec<(Duration, Step)> =
+            wishes.into_iter().filter_map(|(after, step)| Some((after?, step))).collect();
+        steps.sort_by_key(|(after, _)| *after);
+        Ok(Self { digits, steps })
+    }
+
+    /// Sends the digits, once the call stands.
+    pub(crate) fn send_digits(&self, agent: &Agent, stream: StreamId) -> Result<(), Failure> {
+        let digits = self.digits.clone();
+        let sent = agent.runtime.call(move |agent, now| {
+            let mut send = |digit| agent.command(now, stream, SendDtmf::new(digit)).map_err(|error| error.to_string());
+            digits.into_iter().try_for_each(|digit| send(digit)?.map_err(|error| error.to_string()))
+        });
+        match sent {
+            Some(Err(error)) => Err(Failure::new(Exit::Media, format!("--dtmf: {error}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The steps with their moments, for a call that stands since `start`.
+    pub(crate) fn steps(&self, start: Instant) -> Vec<(Instant, Step)> {
+        self.steps.iter().map(|(after, step)| (start + *after, *step)).collect()
+    }
+}
+
+/// Does a step to a session.
+pub(crate) fn perform(agent: &Agent, session: SessionId, step: Step) {
+    // A session that is over needs nothing more.
+    let _ = agent.runtime.call(move |agent, now| match step {
+        Step::Hold => agent.hold(now, session),
+        Step::Unhold => agent.unhold(now, session),
+        Step::HangUp => agent.end(now, session),
+    });
+}
+
+struct Running {
+    session: SessionId,
+    plan: Plan,
+    media: Media,
+    media_data: Value,
+    hearing: Option<Hearing>,
+    stream: Option<StreamId>,
+}
+
+impl Running {
+    fn follow(
+        &mut self,
+        agent: &mut Agent,
+        common: &Common,
+        mut cancel: Option<Instant>,
+        printer: &Printer,
+    ) -> Result<(), Failure> {
+        let give_up = common.timeout.map(|timeout| Instant::now() + timeout);
+        let mut steps: Vec<(Instant, Step)> = Vec::new();
+        let mut failure = None;
+        loop {
+            let next = [give_up, cancel, steps.first().map(|(at, _)| *at)].into_iter().flatten().min();
+            match agent.next_before(next.unwrap_or_else(|| Instant::now() + FOREVER)) {
+                Wait::Event(notification) => {
+                    printer.notification(&notification);
+                    match notification.event {
+                        Event::Session(id, event) if id == self.session => match event {
+                            SessionEvent::DidStart { streams } => {
+                                cancel = None;
+                                self.stream = streams.first().copied();
+                                steps = self.plan.steps(Instant::now());
+                                if let Some(stream) = self.stream {
+                                    self.media.attach(&agent.runtime, stream)?;
+                                    self.plan.send_digits(agent, stream)?;
+                                }
+                            }
+                            SessionEvent::WillEnd { .. } => self.look(agent),
+                            SessionEvent::DidEnd { .. } => return failure.map_or(Ok(()), Err),
+                            SessionEvent::DidFail {
+                                code,
+                                reason,
+                                failure_reason,
+                                ..
+                            } => {
+                                let exit = outcome::of_call(code, &failure_reason);
+                                let text = match code {
+                                    0 => failure_reason,
+                                    code => format!("{code} {reason}: {failure_reason}"),
+                                };
+                                return Err(failure.unwrap_or_else(|| Failure::new(exit, text)));
+                            }
+                            _ => {}
+                        },
+                        Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
+                            self.media.attach(&agent.runtime, stream)?;
+                        }
+                        _ => {}
+                    }
+                }
+                Wait::Late => {
+                    let now = Instant::now();
+                    if let Some((at, step)) = steps.first().copied()
+                        && at <= now
+                    {
+                        steps.remove(0);
+                        if step == Step::HangUp {
+                            self.look(agent);
+                        }
+                        perform(agent, self.session, step);
+                    } else if cancel.is_some_and(|at| at <= now) {
+                        cancel = None;
+                        perform(agent, self.session, Step::HangUp);
+                    } else if give_up.is_some_and(|at| at <= now) {
+                        self.look(agent);
+                        perform(agent, self.session, Step::HangUp);
+                        agent.stop();
+                        return Err(Failure::new(Exit::TimedOut, "timed out"));
+                    }
+                }
+                Wait::Interrupted => {
+                    self.look(agent);
+                    perform(agent, self.session, Step::HangUp);
+                    failure = Some(Failure::new(Exit::Interrupted, "interrupted"));
+                    agent.stop();
+                    return failure.map_or(Ok(()), Err);
+                }
+                Wait::Nothing => {}
+            }
+        }
+    }
+
+    /// Keeps what can be said about the media, while it is there.
+    fn look(&mut self, agent: &Agent) {
+        let Some(stream) = self.stream else { return };
+        let data = media::describe(&agent.runtime, stream);
+        if !data.is_null() {
+            self.media_data = data;
+        }
+        if let Some(hearing) = self.media.detach(stream) {
+            self.hearing = Some(hearing);
+        }
+        media::add_hearing(&mut self.media_data, self.hearing);
+    }
+
+    fn judge(&self, options: &MediaOptions) -> Result<(), Failure> {
+        let audible = self.hearing.map_or(Duration::ZERO, |hearing| hearing.audible);
+        match options.expect_audio {
+            Some(expected) if audible < expected => {
+                let text = format!("heard {:.1} s of sound, expected {:.1} s", audible.as_secs_f64(), expected.as_secs_f64());
+                Err(Failure::new(Exit::Media, text))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Until something happens.
+const FOREVER: Duration = Duration::from_secs(3_600);

@@ -1,0 +1,7 @@
+//! The verbs, one file each.
+
+pub(crate) mod answer;
+pub(crate) mod call;
+pub(crate) mod demo;
+pub(crate) mod options;
+pub(crate) mod replay;
