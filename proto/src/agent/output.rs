@@ -4,10 +4,7 @@ use crate::event::Notification;
 use base::Transport;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Instant,
-};
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Connection, FileId, LinkId, StoreId, StreamId, record::payload};
 
@@ -79,6 +76,7 @@ pub enum Output {
         /// Whose.
         stream: StreamId,
         /// The frame.
+        #[serde(serialize_with = "payload::frame")]
         frame: Frame,
     },
     /// Keep or fetch a value; answered by [`Input::Stored`](super::Input::Stored).
@@ -160,28 +158,7 @@ pub struct Multicast {
     pub ttl: u8,
 }
 
-/// One RTP payload. Inbound frames come in the order of arrival, late and doubled ones too: the
-/// jitter buffer needs all of it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Frame {
-    /// The payload type as the sender numbers it.
-    pub payload_type: u8,
-    /// First packet after silence (RFC 3551, 4.1).
-    pub marker: bool,
-    /// The sequence number without wrap-around.
-    pub sequence: u64,
-    /// The media timestamp in clock units.
-    pub timestamp: u32,
-    /// The source.
-    pub ssrc: u32,
-    /// When it arrived; for outbound frames, when it was written. In a recording it is the moment of
-    /// the line.
-    #[serde(skip)]
-    pub arrived: Instant,
-    /// The payload.
-    #[serde(with = "payload")]
-    pub payload: Bytes,
-}
+pub use rtp::Frame;
 
 /// A message as it was on the wire, decrypted (ENG-42).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

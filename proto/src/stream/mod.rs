@@ -4,7 +4,9 @@
 //! into [`Config::factories`](crate::agent::Config); the streams of this crate use nothing else.
 //! A stream is a machine: it never touches a socket or a file, it asks for them by [`StreamOutput`].
 
+pub mod audio;
 mod registry;
+mod rtp;
 mod table;
 
 pub(crate) use registry::Registry;

@@ -1,7 +1,7 @@
 //! Bytes in recordings: readable where they are text, exact always.
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serializer, de::Error as _, ser::SerializeStruct as _};
 use std::{borrow::Cow, fmt};
 
 /// Writes bytes as `t:` and the text, if they are plain text, else as `x:` and hexadecimal digits.
@@ -78,6 +78,18 @@ pub(crate) mod stored {
         let result = Result::<Option<Payload>, StoreError>::deserialize(deserializer)?;
         Ok(result.map(|value| value.map(|payload| payload.0)))
     }
+}
+
+/// A media frame; the moment of its arrival is that of the line.
+pub(crate) fn frame<S: Serializer>(frame: &rtp::Frame, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_struct("Frame", 6)?;
+    fields.serialize_field("payload_type", &frame.payload_type)?;
+    fields.serialize_field("marker", &frame.marker)?;
+    fields.serialize_field("sequence", &frame.sequence)?;
+    fields.serialize_field("timestamp", &frame.timestamp)?;
+    fields.serialize_field("ssrc", &frame.ssrc)?;
+    fields.serialize_field("payload", &Hex(&frame.payload).to_string())?;
+    fields.end()
 }
 
 /// Text that a person can read in a JSON string.

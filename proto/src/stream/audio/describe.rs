@@ -1,0 +1,210 @@
+//! How audio describes itself, and what it reads out of an agreement (AUS-02, AUS-32, AUS-33).
+
+use super::{AudioFormat, AudioStream, KIND, Role, pairs};
+use crate::stream::{Agreement, MediaSettings, Refusal, rtp::Peer};
+use rtp::PayloadType;
+use sdp::{Agreed, Attribute, Codec, Direction, Media, Rtcp};
+use std::time::Duration;
+
+/// What was agreed on: the codec, and the events that go along with it.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Format {
+    codec: Agreed,
+    pub(super) events: Option<Agreed>,
+    /// All numbers that the peer may send, with their clocks.
+    receives: Vec<PayloadType>,
+    packet_time: Duration,
+}
+
+impl Format {
+    /// Reads both descriptions; `None` if they share no codec.
+    pub(super) fn agree(agreed: Agreement<'_>, role: Role) -> Option<Self> {
+        let local = agreed.local.media.get(agreed.index)?;
+        let remote = agreed.remote.media.get(agreed.index)?;
+        let ours = local.codecs();
+        let pairs = pairs(&ours, &remote.codecs(), role);
+        let codec = pairs
+            .iter()
+            .find(|pair| !pair.local.is_companion())?
+            .clone();
+        let goes_along = |pair: &&Agreed| {
+            pair.local.is_telephone_event() && pair.local.clock_rate == codec.local.clock_rate
+        };
+        let events = pairs.iter().find(goes_along).cloned();
+        // RFC 3264, 5.1: whatever we list we must be able to receive.
+        let receives = ours.iter().map(|codec| PayloadType {
+            number: codec.payload_type,
+            clock_rate: codec.clock_rate,
+        });
+        Some(Self {
+            receives: receives.collect(),
+            packet_time: packet_time(remote),
+            codec,
+            events,
+        })
+    }
+
+    pub(super) fn public(&self) -> AudioFormat {
+        AudioFormat {
+            codec: self.codec.local.name.to_string(),
+            sample_rate: self.codec.local.clock_rate,
+            channels: self.codec.local.channels,
+            send_payload_type: self.codec.send_payload_type(),
+            receive_payload_type: self.codec.receive_payload_type(),
+            packet_time: self.packet_time,
+        }
+    }
+
+    /// What the transport needs to know.
+    pub(super) fn peer(&self, agreed: Agreement<'_>, is_new: bool) -> Peer {
+        let (remote, index) = (agreed.remote, agreed.index);
+        let is_null = remote.is_connection_null(index);
+        Peer {
+            rtp: remote.media_address(index).filter(|_| !is_null),
+            rtcp: remote.rtcp_address(index).filter(|_| !is_null),
+            payload_types: self.receives.clone(),
+            clock_rate: self.codec.remote.clock_rate,
+            keepalive_payload_type: self.codec.send_payload_type(),
+            is_new,
+        }
+    }
+
+    /// True for the number of the peer's events.
+    pub(super) fn is_event(&self, payload_type: u8) -> bool {
+        self.events
+            .as_ref()
+            .is_some_and(|events| events.receive_payload_type() == payload_type)
+    }
+}
+
+impl AudioStream {
+    pub(super) fn describe_offer(&self) -> Media {
+        // AUS-30: who holds one that holds him says inactive.
+        let direction = match self.hold.local_intent && self.hold.by_remote {
+            true => Direction::Inactive,
+            false => self.wish(),
+        };
+        self.describe(PROTOCOL, &codecs(&self.settings), direction)
+    }
+
+    pub(super) fn describe_answer(
+        &self,
+        remote: &sdp::Session,
+        index: usize,
+    ) -> Result<Media, Refusal> {
+        let offered = remote.media.get(index).ok_or(NOT_ACCEPTABLE)?;
+        let agreed = acceptable(&self.settings, remote, index)?;
+        let codecs: Vec<Codec> = agreed.into_iter().map(|pair| pair.local).collect();
+        let direction = Direction::answer(remote.direction(index), self.wish());
+        // The offered token is repeated letter by letter.
+        Ok(self.describe(&offered.protocol, &codecs, direction))
+    }
+
+    fn describe(&self, protocol: &str, codecs: &[Codec], direction: Direction) -> Media {
+        let (rtp, rtcp) = match self.transport.local() {
+            Some((rtp, rtcp)) => (rtp.port(), rtcp.port()),
+            // Cut short before the sockets were there: a line without a port is a refused one.
+            None => (0, 0),
+        };
+        let mut media = Media::rtp(KIND, rtp, protocol.to_owned(), codecs);
+        if let Some((address, _)) = self.transport.local() {
+            media.connections.push(sdp::Connection::new(address.ip()));
+            // RFC 3605: always said, since not every peer adds one.
+            media.attributes.push(Rtcp::port(rtcp).attribute());
+        }
+        media
+            .attributes
+            .push(Attribute::new("ptime", PACKET_TIME.as_millis()));
+        media.set_direction(direction);
+        media
+    }
+}
+
+/// Tells what an offered line and the settings have in common: one codec and its events.
+///
+/// # Errors
+///
+/// The line is none that we can take (AUS-32).
+pub(super) fn acceptable(
+    settings: &MediaSettings,
+    remote: &sdp::Session,
+    index: usize,
+) -> Result<Vec<Agreed>, Refusal> {
+    let offered = remote.media.get(index).ok_or(NOT_ACCEPTABLE)?;
+    let is_plain = ["RTP/AVP", "RTP/AVPF"]
+        .iter()
+        .any(|plain| offered.protocol.eq_ignore_ascii_case(plain));
+    if !is_plain {
+        return Err(Refusal {
+            code: 488,
+            warning: "transport protocol not available",
+        });
+    }
+    let agreed = sdp::negotiate_codecs(&offered.codecs(), &codecs(settings), sdp::Preference::Ours);
+    let codec = agreed
+        .iter()
+        .find(|pair| !pair.local.is_companion())
+        .ok_or(NOT_ACCEPTABLE)?
+        .clone();
+    let belongs = |pair: &Agreed| match pair.local.is_companion() {
+        true => pair.local.clock_rate == codec.local.clock_rate,
+        false => *pair == codec,
+    };
+    Ok(agreed.into_iter().filter(belongs).collect())
+}
+
+/// Our codecs with their payload numbers, and one kind of telephone event for each clock rate.
+fn codecs(settings: &MediaSettings) -> Vec<Codec> {
+    let mut dynamic = (DYNAMIC..=127).filter(|number| *number != EVENTS);
+    let mut codecs = Vec::with_capacity(settings.codecs.len() + 1);
+    for known in &settings.codecs {
+        // Thirty-one dynamic numbers are more than any list of codecs needs.
+        let Some(payload_type) = known.payload_type.or_else(|| dynamic.next()) else {
+            break;
+        };
+        let mut codec = Codec::new(payload_type, known.name.clone(), known.clock_rate);
+        codec.channels = u16::from(known.channels);
+        codec.parameters = known.fmtp.clone().map(Into::into);
+        codecs.push(codec);
+    }
+    let mut rates: Vec<u32> = codecs.iter().map(|codec| codec.clock_rate).collect();
+    rates.sort_unstable();
+    rates.dedup();
+    let mut number = Some(EVENTS);
+    for rate in rates {
+        let Some(payload_type) = number.take().or_else(|| dynamic.next()) else {
+            break;
+        };
+        let mut events = Codec::new(payload_type, "telephone-event", rate);
+        events.parameters = Some("0-15".into());
+        codecs.push(events);
+    }
+    codecs
+}
+
+/// How much sound the peer wants in one packet (RFC 8866, 6.4): ours if it does not say.
+fn packet_time(remote: &Media) -> Duration {
+    let wished = remote.ptime().unwrap_or(PACKET_TIME);
+    let most = remote
+        .maxptime()
+        .unwrap_or(MAX_PACKET_TIME)
+        .min(MAX_PACKET_TIME);
+    wished.min(most).max(MIN_PACKET_TIME)
+}
+
+const NOT_ACCEPTABLE: Refusal = Refusal {
+    code: 488,
+    warning: "no common codec",
+};
+const PROTOCOL: &str = "RTP/AVP";
+/// The first dynamic payload number (RFC 3551, 6).
+const DYNAMIC: u8 = 96;
+/// The number that everybody uses for events of 8 kHz codecs.
+const EVENTS: u8 = 101;
+/// The clock of events until a codec is agreed on.
+pub(super) const DTMF_CLOCK_RATE: u32 = 8_000;
+/// RFC 3551, 4.2.
+const PACKET_TIME: Duration = Duration::from_millis(20);
+const MIN_PACKET_TIME: Duration = Duration::from_millis(10);
+/// A packet of this much G.711 still fits every path.
+const MAX_PACKET_TIME: Duration = Duration::from_millis(120);

@@ -1,0 +1,377 @@
+//! Audio over RTP (requirements 6 and 34): one user of [`MediaStream`], and nothing special.
+//!
+//! The stream moves encoded frames; what a codec does to samples is the application's business. It
+//! describes the codecs of [`MediaSettings`], sends and hears RTP and RTCP, sends and hears digits
+//! (RFC 4733), and keeps the rules of hold.
+
+mod command;
+mod describe;
+mod factory;
+mod flow;
+#[cfg(test)]
+mod tests;
+
+pub use command::{SendDtmf, SendDtmfError};
+pub use factory::AudioFactory;
+
+use super::{
+    Agreement, Hold, MediaSettings, MediaStream, Purpose, Refusal, StreamEnv, StreamInput,
+    StreamOutput,
+    rtp::{Heard, RtpTransport, earliest_of},
+};
+use crate::event::{Originator, StreamEvent};
+use base::Deadline;
+use describe::Format;
+use rtp::{EventReceiver, EventSender};
+use sdp::{Agreed, Direction};
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A stream of audio.
+#[derive(Debug)]
+pub struct AudioStream {
+    settings: Arc<MediaSettings>,
+    transport: RtpTransport,
+    state: State,
+    /// Whose description the running proposal answers.
+    proposal: Option<Role>,
+    format: Option<Format>,
+    direction: Direction,
+    hold: Hold,
+    branch: Option<sip::DialogId>,
+    /// The media clock of the application is tied to the one on the wire.
+    is_aligned: bool,
+    /// The ACK has come, or needs not come: we called.
+    is_acknowledged: bool,
+    digits_out: EventSender,
+    digits_in: EventReceiver,
+    timers: Timers,
+    out: VecDeque<StreamOutput>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    New,
+    Initializing,
+    Initialized,
+    Established,
+    Ended,
+}
+
+/// Which part of an exchange we have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    Offerer,
+    Answerer,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Timers {
+    /// SES-74.
+    no_audio: Option<Instant>,
+    /// AUS-31; the earliest possible moment, the truth is looked at when it comes.
+    timeout: Option<Instant>,
+    /// How long an unacknowledged peer is sent to.
+    unacknowledged: Option<Instant>,
+    /// When something was last heard.
+    heard: Option<Instant>,
+}
+
+/// What was agreed on for the media itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct AudioFormat {
+    /// The encoding name (`PCMU`).
+    pub codec: String,
+    /// The RTP clock rate in Hz.
+    pub sample_rate: u32,
+    /// How many channels.
+    pub channels: u16,
+    /// What frames that we send are numbered as.
+    pub send_payload_type: u8,
+    /// What frames that we hear are numbered as.
+    pub receive_payload_type: u8,
+    /// How much sound the peer wants in one packet.
+    pub packet_time: Duration,
+}
+
+impl AudioStream {
+    fn new(env: StreamEnv) -> Self {
+        let transport = RtpTransport::new(
+            env.local_address,
+            env.settings.rtp_port_range,
+            env.settings.rtp_keepalive,
+            env.clock,
+            env.rng,
+        );
+        Self {
+            settings: env.settings,
+            transport,
+            state: State::New,
+            proposal: None,
+            format: None,
+            direction: Direction::SendRecv,
+            hold: Hold::default(),
+            branch: None,
+            is_aligned: false,
+            is_acknowledged: env.direction == super::Direction::Outgoing,
+            digits_out: EventSender::new(describe::DTMF_CLOCK_RATE),
+            digits_in: EventReceiver::new(),
+            timers: Timers::default(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// What was agreed on; `None` before (AUS-11).
+    pub fn format(&self) -> Option<AudioFormat> {
+        self.format.as_ref().map(Format::public)
+    }
+
+    /// Our RTP address (AUS-12).
+    pub const fn local_address(&self) -> Option<SocketAddr> {
+        match self.transport.local() {
+            Some((rtp, _)) => Some(rtp),
+            None => None,
+        }
+    }
+
+    /// Where the peer's description says that it is (AUS-13).
+    pub fn remote_address_described(&self) -> Option<SocketAddr> {
+        self.transport.remote().0
+    }
+
+    /// Where the peer's packets come from (AUS-14).
+    pub fn remote_address_received(&self) -> Option<SocketAddr> {
+        self.transport.remote().1
+    }
+
+    /// The negotiated direction, as we see it.
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// True once anything to play was heard (SES-52).
+    pub const fn was_received(&self) -> bool {
+        self.timers.heard.is_some()
+    }
+
+    /// True if the peer takes digits (RFC 4733).
+    pub fn takes_digits(&self) -> bool {
+        self.format
+            .as_ref()
+            .is_some_and(|format| format.events.is_some())
+    }
+
+    /// What was sent and heard so far; `None` before the start.
+    pub fn statistics(&self) -> Option<rtp::Statistics> {
+        self.transport.statistics()
+    }
+
+    /// The wish of our side: held is heard by the peer and hears nothing (AUS-30).
+    fn wish(&self) -> Direction {
+        match self.hold.local_intent {
+            true => Direction::SendOnly,
+            false => Direction::SendRecv,
+        }
+    }
+
+    fn agree(&mut self, now: Instant, agreed: Agreement<'_>) {
+        let before = (
+            self.format.as_ref().map(Format::public),
+            self.transport.remote().0,
+        );
+        let role = self.proposal.take().unwrap_or(Role::Offerer);
+        let is_new = self
+            .branch
+            .replace(agreed.branch)
+            .is_some_and(|branch| branch != agreed.branch);
+        let Some(format) = Format::agree(agreed, role) else {
+            return self.fail(super::StreamError::NoCommonCodec);
+        };
+        if is_new {
+            self.digits_in = EventReceiver::new();
+        }
+        if let Some(events) = &format.events {
+            if self.digits_out.is_idle() {
+                self.digits_out = EventSender::new(events.remote.clock_rate);
+            }
+        }
+        self.transport.agree(now, format.peer(agreed, is_new));
+        self.format = Some(format);
+        self.set_direction(agreed);
+        self.rearm(now);
+        let after = (
+            self.format.as_ref().map(Format::public),
+            self.transport.remote().0,
+        );
+        if self.state == State::Established && before != after {
+            self.push(StreamEvent::DidChangeRtpParameters);
+        }
+    }
+
+    /// RFC 3264, 8.4; `c=0.0.0.0` is the older way to hold.
+    fn set_direction(&mut self, agreed: Agreement<'_>) {
+        self.direction = sdp::negotiated_direction(agreed.local, agreed.remote, agreed.index);
+        let hold = Hold {
+            by_local: self.hold.local_intent && !agreed.local.direction(agreed.index).receives(),
+            by_remote: agreed.remote.is_held(agreed.index),
+            local_intent: self.hold.local_intent,
+        };
+        let before = std::mem::replace(&mut self.hold, hold);
+        if before.by_local != hold.by_local {
+            self.push(StreamEvent::DidChangeHoldState {
+                originator: Originator::Local,
+                on_hold: hold.by_local,
+            });
+        }
+        if before.by_remote != hold.by_remote {
+            self.push(StreamEvent::DidChangeHoldState {
+                originator: Originator::Remote,
+                on_hold: hold.by_remote,
+            });
+        }
+    }
+
+    fn push(&mut self, event: StreamEvent) {
+        self.out.push_back(StreamOutput::Event(event));
+    }
+
+    fn fail(&mut self, error: super::StreamError) {
+        if self.state != State::Ended {
+            self.out.push_back(StreamOutput::Failed(error));
+        }
+    }
+}
+
+impl MediaStream for AudioStream {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn prepare(&mut self, _now: Instant, _purpose: Purpose) {
+        match self.state {
+            State::New => {
+                self.state = State::Initializing;
+                self.transport.open();
+                self.drain();
+            }
+            State::Initializing | State::Ended => {}
+            // The sockets are there, whatever is offered anew.
+            State::Initialized | State::Established => self.out.push_back(StreamOutput::Prepared),
+        }
+    }
+
+    fn offer(&mut self, _now: Instant) -> sdp::Media {
+        self.proposal = Some(Role::Offerer);
+        self.describe_offer()
+    }
+
+    fn answer(
+        &mut self,
+        _now: Instant,
+        remote: &sdp::Session,
+        index: usize,
+    ) -> Result<sdp::Media, Refusal> {
+        let media = self.describe_answer(remote, index)?;
+        self.proposal = Some(Role::Answerer);
+        Ok(media)
+    }
+
+    fn start(&mut self, now: Instant, agreed: Agreement<'_>) {
+        self.agree(now, agreed);
+        if self.format.is_some() {
+            self.state = State::Established;
+            self.begin(now);
+            self.out.push_back(StreamOutput::Started);
+        }
+    }
+
+    fn update(&mut self, now: Instant, agreed: Agreement<'_>) {
+        self.agree(now, agreed);
+    }
+
+    fn rollback(&mut self, _now: Instant) {
+        // Offers and answers are made of what is agreed and wished: nothing else was changed.
+        self.proposal = None;
+    }
+
+    fn set_hold(&mut self, now: Instant, hold: bool) -> bool {
+        self.hold.local_intent = hold;
+        self.rearm(now);
+        self.hold.by_local != hold
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        Some(self.hold)
+    }
+
+    fn deactivate(&mut self) {}
+
+    fn end(&mut self, now: Instant) {
+        if self.state == State::Ended {
+            return;
+        }
+        self.state = State::Ended;
+        self.timers = Timers::default();
+        self.transport.close(now);
+        self.drain();
+        self.out.push_back(StreamOutput::Ended);
+    }
+
+    fn handle_input(&mut self, now: Instant, input: StreamInput) {
+        if self.state == State::Ended {
+            return;
+        }
+        match input {
+            StreamInput::Timeout => self.handle_timeout(now),
+            StreamInput::Media(frame) => self.send_frame(now, &frame),
+            StreamInput::Acknowledged => self.acknowledged(),
+            input => match self.transport.handle_input(now, input) {
+                Heard::Opened => {
+                    self.state = State::Initialized;
+                    self.out.push_back(StreamOutput::Prepared);
+                }
+                Heard::Failed(error) => self.fail(error),
+                Heard::Frame(frame) => self.heard(now, frame),
+                Heard::Report => self.heard_report(now),
+                Heard::Nothing => {}
+            },
+        }
+        self.drain();
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        earliest_of(
+            [
+                self.transport.poll_timeout(),
+                self.digits_out.poll_timeout(),
+            ],
+            [
+                (self.timers.no_audio, "no audio"),
+                (self.timers.timeout, "rtp timeout"),
+                (self.timers.unacknowledged, "unacknowledged media"),
+            ],
+        )
+    }
+
+    fn poll_output(&mut self) -> Option<StreamOutput> {
+        self.out.pop_front()
+    }
+}
+
+/// The kind, as in [`StreamSpec`](super::StreamSpec) and in the m-line.
+pub const KIND: &str = "audio";
+
+/// The pairs of codecs of an exchange, by who answered.
+fn pairs(local: &[sdp::Codec], remote: &[sdp::Codec], role: Role) -> Vec<Agreed> {
+    let answerer = match role {
+        Role::Offerer => sdp::Answerer::Remote,
+        Role::Answerer => sdp::Answerer::Local,
+    };
+    sdp::match_codecs(local, remote, answerer)
+}

@@ -1,0 +1,452 @@
+//! Two audio streams, wired by hand.
+
+use super::{AudioFactory, AudioStream, SendDtmf, SendDtmfError};
+use crate::{
+    agent::{Frame, SessionId, StreamId},
+    event::{Originator, StreamEvent},
+    stream::{
+        Agreement, Direction, MediaSettings, MediaStream, Offered, Purpose, Slot, SlotOpen,
+        StreamCommand as _, StreamEnv, StreamFactory as _, StreamInput, StreamOutput,
+    },
+};
+use base::{Clock, Key as _, Rng};
+use bytes::{Bytes, BytesMut};
+use rtp::Digit;
+use sip::DialogId;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+struct Pair {
+    now: Instant,
+    streams: [Box<dyn MediaStream>; 2],
+    /// What each end told and heard.
+    events: [Vec<StreamEvent>; 2],
+    frames: [Vec<Frame>; 2],
+    /// Datagrams that each end sent, RTP and RTCP.
+    sent: [[usize; 2]; 2],
+    descriptions: [sdp::Session; 2],
+    started: bool,
+}
+
+fn ip(end: usize) -> IpAddr {
+    [192, 0, 2, 1 + end as u8].into()
+}
+
+fn env(now: Instant, end: usize, codecs: &[&str]) -> StreamEnv {
+    let mut settings = MediaSettings::default();
+    settings
+        .codecs
+        .retain(|codec| codecs.contains(&codec.name.as_str()));
+    StreamEnv {
+        id: StreamId::from_parts(0, end as u32),
+        session: SessionId::from_parts(0, 0),
+        direction: if end == 0 {
+            Direction::Outgoing
+        } else {
+            Direction::Incoming
+        },
+        rng: Rng::from_seed([end as u8; 32]),
+        clock: Clock::new(now, Duration::from_secs(1_000)),
+        settings: Arc::new(settings),
+        tie_breaker: 0,
+        interfaces: Arc::new([]),
+        local_address: ip(end),
+    }
+}
+
+impl Pair {
+    /// Two streams after one exchange; the callee has not been acknowledged.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an arbitrary origin for virtual time"
+    )]
+    fn new(codecs: [&[&str]; 2]) -> Self {
+        let now = Instant::now();
+        let factory = AudioFactory::new();
+        let mut caller = factory
+            .create(now, env(now, 0, codecs[0]), &serde_json::Value::Null)
+            .unwrap();
+        open(&mut caller, now, 0);
+        let offer = assemble(0, caller.offer(now));
+        let Offered::Taken(mut callee) = factory.from_sdp(now, env(now, 1, codecs[1]), &offer, 0)
+        else {
+            panic!("not taken");
+        };
+        open(&mut callee, now, 1);
+        let answer = assemble(1, callee.answer(now, &offer, 0).unwrap());
+        let mut pair = Self {
+            now,
+            streams: [caller, callee],
+            events: Default::default(),
+            frames: Default::default(),
+            sent: Default::default(),
+            descriptions: [offer, answer],
+            started: false,
+        };
+        pair.agree();
+        pair.deliver();
+        pair
+    }
+
+    fn agree(&mut self) {
+        let now = self.now;
+        for end in 0..2 {
+            let agreed = Agreement {
+                branch: DialogId::from_parts(0, 0),
+                local: &self.descriptions[end],
+                remote: &self.descriptions[1 - end],
+                index: 0,
+            };
+            match self.started {
+                false => self.streams[end].start(now, agreed),
+                true => self.streams[end].update(now, agreed),
+            }
+        }
+        self.started = true;
+    }
+
+    /// A new exchange, offered by `end`.
+    fn exchange(&mut self, end: usize) {
+        let now = self.now;
+        self.descriptions[end] = assemble(end, self.streams[end].offer(now));
+        let answer = self.streams[1 - end]
+            .answer(now, &self.descriptions[end], 0)
+            .unwrap();
+        self.descriptions[1 - end] = assemble(1 - end, answer);
+        self.agree();
+        self.deliver();
+    }
+
+    fn set_hold(&mut self, end: usize, hold: bool) {
+        let changes = self.streams[end].set_hold(self.now, hold);
+        assert!(changes);
+    }
+
+    /// Carries what was said to the other end until nothing more is said.
+    fn deliver(&mut self) {
+        let mut quiet = false;
+        while !std::mem::replace(&mut quiet, true) {
+            for end in 0..2 {
+                while let Some(output) = self.streams[end].poll_output() {
+                    quiet = false;
+                    match output {
+                        StreamOutput::Transmit { slot, to, payload } => {
+                            self.sent[end][usize::from(slot.0)] += 1;
+                            let peer = 1 - end;
+                            assert_eq!(to, address(peer, slot.0));
+                            let input = StreamInput::Datagram {
+                                slot,
+                                from: address(end, slot.0),
+                                payload: BytesMut::from(&payload[..]),
+                            };
+                            self.streams[peer].handle_input(self.now, input);
+                        }
+                        StreamOutput::Event(event) => self.events[end].push(event),
+                        StreamOutput::Media(frame) => self.frames[end].push(frame),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets time pass, with every timer in its order.
+    fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        loop {
+            let next = self
+                .streams
+                .iter()
+                .filter_map(|stream| stream.poll_timeout())
+                .min();
+            let Some(next) = next.filter(|next| next.at <= until) else {
+                break;
+            };
+            self.now = self.now.max(next.at);
+            for end in 0..2 {
+                self.streams[end].handle_input(self.now, StreamInput::Timeout);
+            }
+            self.deliver();
+        }
+        self.now = until;
+    }
+
+    /// Speech from one end: a frame every 20 ms.
+    fn speak(&mut self, end: usize, frames: u32) {
+        for n in 0..frames {
+            let frame = Frame {
+                payload_type: audio(&self.streams[end])
+                    .format()
+                    .unwrap()
+                    .send_payload_type,
+                marker: n == 0,
+                sequence: 0,
+                timestamp: n * 160,
+                ssrc: 0,
+                arrived: self.now,
+                payload: Bytes::from(vec![7; 160]),
+            };
+            self.streams[end].handle_input(self.now, StreamInput::Media(frame));
+            self.deliver();
+            self.run(Duration::from_millis(20));
+        }
+    }
+
+    fn played(&mut self, end: usize) -> usize {
+        std::mem::take(&mut self.frames[end])
+            .iter()
+            .filter(|frame| frame.payload.len() == 160)
+            .count()
+    }
+}
+
+fn address(end: usize, slot: u16) -> SocketAddr {
+    SocketAddr::new(ip(end), 40_000 + slot)
+}
+
+fn assemble(end: usize, media: sdp::Media) -> sdp::Session {
+    sdp::Session::assemble(sdp::Origin::new(1, ip(end)), vec![media])
+}
+
+fn audio(stream: &Box<dyn MediaStream>) -> &AudioStream {
+    (stream.as_ref() as &dyn std::any::Any)
+        .downcast_ref()
+        .unwrap()
+}
+
+/// Prepares a stream: its sockets get ports of the test's.
+fn open(stream: &mut Box<dyn MediaStream>, now: Instant, end: usize) {
+    stream.prepare(now, Purpose::First);
+    loop {
+        match stream.poll_output().expect("prepared") {
+            StreamOutput::Open {
+                slot,
+                how: SlotOpen::Udp { bind, .. },
+            } => {
+                assert_eq!(bind.ip(), ip(end));
+                let local = address(end, slot.0);
+                stream.handle_input(
+                    now,
+                    StreamInput::Opened {
+                        slot,
+                        local,
+                        peer: None,
+                    },
+                );
+            }
+            StreamOutput::Prepared => return,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const BOTH: [&[&str]; 2] = [&["PCMU", "PCMA"], &["PCMU", "PCMA"]];
+
+#[test]
+fn one_codec_and_its_events_are_agreed_on() {
+    let pair = Pair::new([&["PCMU", "PCMA"], &["PCMA"]]);
+    assert_eq!(pair.descriptions[0].media[0].formats, ["0", "8", "101"]);
+    assert_eq!(pair.descriptions[1].media[0].formats, ["8", "101"]);
+    for stream in &pair.streams {
+        assert_eq!(audio(stream).format().unwrap().codec, "PCMA");
+        assert!(audio(stream).takes_digits());
+    }
+    assert_eq!(
+        audio(&pair.streams[0]).remote_address_described(),
+        Some(address(1, 0))
+    );
+    assert_eq!(audio(&pair.streams[0]).remote_address_received(), None);
+}
+
+#[test]
+fn frames_and_reports_flow_both_ways() {
+    let mut pair = Pair::new(BOTH);
+    pair.streams[1].handle_input(pair.now, StreamInput::Acknowledged);
+    pair.speak(0, 400);
+    assert_eq!(pair.played(1), 400);
+    pair.speak(1, 10);
+    assert_eq!(pair.played(0), 10);
+    assert_eq!(
+        audio(&pair.streams[0]).remote_address_received(),
+        Some(address(1, 0))
+    );
+    assert!(pair.sent[0][1] >= 1, "reports");
+    let statistics = audio(&pair.streams[1]).statistics().unwrap();
+    assert!(statistics.packets_received >= 400);
+}
+
+/// AUS-30: hold both ways; both held, one resumes: still held.
+#[test]
+fn hold_both_ways() {
+    let mut pair = Pair::new(BOTH);
+    let directions = |pair: &Pair| [0, 1].map(|end| pair.descriptions[end].direction(0).name());
+    let holds = |pair: &Pair| {
+        [0, 1].map(|end| {
+            pair.streams[end]
+                .hold()
+                .map(|hold| (hold.by_local, hold.by_remote))
+                .unwrap()
+        })
+    };
+    pair.set_hold(0, true);
+    pair.speak(0, 2);
+    assert_eq!(pair.played(1), 0, "our sending stops before anybody agrees");
+    pair.exchange(0);
+    assert_eq!(directions(&pair), ["sendonly", "recvonly"]);
+    assert_eq!(holds(&pair), [(true, false), (false, true)]);
+    pair.speak(1, 2);
+    assert_eq!(pair.played(0), 0);
+    pair.set_hold(1, true);
+    pair.exchange(1);
+    assert_eq!(directions(&pair), ["inactive", "inactive"]);
+    pair.set_hold(0, false);
+    pair.exchange(0);
+    assert_eq!(holds(&pair), [(false, true), (true, false)]);
+    pair.speak(0, 2);
+    assert_eq!(pair.played(1), 0, "still held");
+    pair.set_hold(1, false);
+    pair.exchange(1);
+    assert_eq!(directions(&pair), ["sendrecv", "sendrecv"]);
+    pair.speak(0, 2);
+    assert_eq!(pair.played(1), 2);
+    let remote = |event: &StreamEvent| match event {
+        StreamEvent::DidChangeHoldState {
+            originator: Originator::Remote,
+            on_hold,
+        } => Some(*on_hold),
+        _ => None,
+    };
+    let told: Vec<bool> = pair.events[1].iter().filter_map(remote).collect();
+    assert_eq!(told, [true, false]);
+}
+
+#[test]
+fn digits_arrive_once_and_in_order() {
+    let mut pair = Pair::new(BOTH);
+    let now = pair.now;
+    for digit in "1159#*0D".chars() {
+        let command = SendDtmf::new(Digit::try_from(digit).unwrap());
+        let stream = (pair.streams[0].as_mut() as &mut dyn std::any::Any)
+            .downcast_mut::<AudioStream>()
+            .unwrap();
+        command.apply(stream, now).unwrap();
+    }
+    pair.deliver();
+    pair.speak(0, 100);
+    let digits: String = pair.events[1]
+        .iter()
+        .filter_map(|event| match event {
+            StreamEvent::GotDtmf { digit } => Some(*digit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(digits, "1159#*0D");
+    assert!(pair.played(1) < 100, "no audio during an event");
+}
+
+#[test]
+fn digits_need_a_stream_that_runs() {
+    let pair = Pair::new(BOTH);
+    let mut fresh = AudioStream::new(env(pair.now, 0, &["PCMU"]));
+    let command = SendDtmf::new(Digit::try_from('1').unwrap());
+    assert_eq!(
+        command.apply(&mut fresh, pair.now),
+        Err(SendDtmfError::NotStarted)
+    );
+}
+
+/// SES-74 and AUS-31: told after 5 s and 30 s; reports keep the second one quiet.
+#[test]
+fn silence_is_told() {
+    let mut pair = Pair::new(BOTH);
+    pair.streams[1].handle_input(pair.now, StreamInput::Acknowledged);
+    pair.run(Duration::from_secs(4));
+    assert!(pair.events[0].is_empty());
+    pair.run(Duration::from_secs(60));
+    let names = |end: usize| -> Vec<&str> {
+        let name = |event: &StreamEvent| match event {
+            StreamEvent::GotNoAudio => "no audio",
+            StreamEvent::DidTimeout => "timeout",
+            _ => "?",
+        };
+        pair.events[end].iter().map(name).collect()
+    };
+    assert_eq!(names(0), ["no audio"]);
+    assert!(pair.sent[1][1] > 5, "reports came");
+}
+
+/// What one forged INVITE draws is bounded: two seconds of media, until somebody acknowledges.
+#[test]
+fn an_unacknowledged_peer_is_sent_to_for_two_seconds() {
+    let mut pair = Pair::new(BOTH);
+    pair.speak(1, 200);
+    let before = pair.played(0);
+    assert!((99..=101).contains(&before), "{before}");
+    pair.streams[1].handle_input(pair.now, StreamInput::Acknowledged);
+    pair.speak(1, 10);
+    assert_eq!(pair.played(0), 10);
+}
+
+/// `c=0.0.0.0` stops RTP and RTCP; the answer follows the offered direction all the same.
+#[test]
+fn the_null_address_is_an_old_hold() {
+    let mut pair = Pair::new(BOTH);
+    let mut offer = pair.descriptions[0].clone();
+    offer.media[0].connections[0] = sdp::Connection::null(ip(0));
+    let answer = pair.streams[1].answer(pair.now, &offer, 0).unwrap();
+    assert_eq!(answer.direction(), Some(sdp::Direction::SendRecv));
+    let agreed = Agreement {
+        branch: DialogId::from_parts(0, 0),
+        local: &pair.descriptions[1].clone(),
+        remote: &offer,
+        index: 0,
+    };
+    pair.streams[1].update(pair.now, agreed);
+    assert!(pair.streams[1].hold().unwrap().by_remote);
+    pair.deliver();
+    let before = pair.sent[1];
+    pair.speak(1, 500);
+    assert_eq!(pair.sent[1], before);
+}
+
+/// AUS-32: what is no plain RTP, or has no codec of ours, is refused.
+#[test]
+fn lines_that_cannot_be_taken() {
+    let pair = Pair::new(BOTH);
+    let factory = AudioFactory::new();
+    let mut offer = pair.descriptions[0].clone();
+    let offered =
+        |offer: &sdp::Session| factory.from_sdp(pair.now, env(pair.now, 1, &["PCMU"]), offer, 0);
+    offer.media[0].protocol = "rtp/avp".into();
+    assert!(matches!(offered(&offer), Offered::Taken(_)));
+    offer.media[0].protocol = "UDP/BFCP".into();
+    assert!(matches!(offered(&offer), Offered::Refused(_)));
+    offer.media[0] = sdp::Media::new("video", 4_000, "RTP/AVP");
+    assert!(matches!(offered(&offer), Offered::NotMine));
+    let only_pcma = Pair::new([&["PCMA"], &["PCMA"]]).descriptions[0].clone();
+    assert!(matches!(offered(&only_pcma), Offered::Refused(_)));
+}
+
+/// STR-10: BYE, both sockets, and the last word.
+#[test]
+fn the_end_says_goodbye() {
+    let mut pair = Pair::new(BOTH);
+    pair.speak(0, 2);
+    pair.streams[0].end(pair.now);
+    let said: Vec<StreamOutput> = std::iter::from_fn(|| pair.streams[0].poll_output()).collect();
+    assert!(
+        said.iter()
+            .any(|o| matches!(o, StreamOutput::Transmit { slot: Slot(1), .. })),
+        "{said:?}"
+    );
+    let closed = said
+        .iter()
+        .filter(|o| matches!(o, StreamOutput::Close { .. }))
+        .count();
+    assert_eq!(closed, 2);
+    assert!(matches!(said.last(), Some(StreamOutput::Ended)));
+    assert_eq!(pair.streams[0].poll_timeout(), None);
+}

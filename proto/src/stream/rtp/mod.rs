@@ -1,0 +1,325 @@
+//! The transport of an RTP stream: a pair of UDP sockets, an RTP session over them, and the rules
+//! where packets go to (requirements 33).
+
+mod ports;
+
+use super::{Slot, StreamError, StreamInput, StreamOutput};
+use base::{Clock, Deadline, Rng, earliest};
+use bytes::{Bytes, BytesMut};
+use ports::Ports;
+use rtp::{Frame, KeepAlive, Latch, Outgoing, Output, PayloadType, Received, Session, Statistics};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+/// The socket of RTP.
+pub(crate) const RTP: Slot = Slot(0);
+/// The socket of RTCP.
+pub(crate) const RTCP: Slot = Slot(1);
+
+/// The transport of one RTP stream (RTP-01).
+///
+/// *Feed* it the inputs of its two slots, what to send, and each agreement. *It says* stream outputs
+/// by [`poll_output`](Self::poll_output); what it hears is the answer to the input that brought it.
+/// *Wake it* at [`poll_timeout`](Self::poll_timeout).
+///
+/// Where packets go: to the described address until the peer proves to be elsewhere, by the policy of
+/// [`rtp::Latch`]; to nobody while the peer's address is the null address.
+#[derive(Debug)]
+pub(crate) struct RtpTransport {
+    ports: Ports,
+    rng: Rng,
+    clock: Clock,
+    keepalive_interval: Duration,
+    flow: Option<Flow>,
+    arena: BytesMut,
+    out: VecDeque<StreamOutput>,
+}
+
+/// What exists from the first agreement on.
+#[derive(Debug)]
+struct Flow {
+    session: Session,
+    rtp: Latch,
+    rtcp: Latch,
+    keepalive: KeepAlive,
+    /// What an empty packet says it is.
+    keepalive_payload_type: u8,
+    /// `c=0.0.0.0`: neither RTP nor RTCP is sent.
+    is_null: bool,
+    /// Nothing is sent until the peer has proved to be there.
+    is_paused: bool,
+    received_from: Option<SocketAddr>,
+}
+
+/// What an agreement says about the transport.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// The peer's RTP address; `None` for the null address.
+    pub(crate) rtp: Option<SocketAddr>,
+    /// The peer's RTCP address.
+    pub(crate) rtcp: Option<SocketAddr>,
+    /// What it may send.
+    pub(crate) payload_types: Vec<PayloadType>,
+    /// The clock rate of what we send, in Hz.
+    pub(crate) clock_rate: u32,
+    /// What our empty packets are numbered as.
+    pub(crate) keepalive_payload_type: u8,
+    /// Another peer than before (a forked answer): nothing that was learnt of the old one counts.
+    pub(crate) is_new: bool,
+}
+
+/// What an input brought.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// Both sockets are there.
+    Opened,
+    /// The sockets cannot be had.
+    Failed(StreamError),
+    /// Media, or the place of a packet with nothing to play.
+    Frame(Frame),
+    /// A report of the peer: it lives.
+    Report,
+    /// Nothing that matters.
+    Nothing,
+}
+
+impl RtpTransport {
+    pub(crate) fn new(
+        local: IpAddr,
+        range: (u16, u16),
+        keepalive: Duration,
+        clock: Clock,
+        mut rng: Rng,
+    ) -> Self {
+        Self {
+            ports: Ports::new(local, range, rng.fork()),
+            rng,
+            clock,
+            keepalive_interval: keepalive,
+            flow: None,
+            arena: BytesMut::new(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Opens the sockets; answered by [`Heard::Opened`] or [`Heard::Failed`].
+    pub(crate) fn open(&mut self) {
+        self.ports.open(&mut self.out);
+    }
+
+    /// Our addresses of RTP and RTCP, once open.
+    pub(crate) const fn local(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.ports.pair()
+    }
+
+    /// Follows an agreement.
+    pub(crate) fn agree(&mut self, now: Instant, peer: Peer) {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let rtp = peer.rtp.unwrap_or(unknown);
+        let rtcp = peer.rtcp.unwrap_or(unknown);
+        match &mut self.flow {
+            Some(flow) => {
+                flow.session.set_payload_types(peer.payload_types);
+                flow.session.set_clock_rate(now, peer.clock_rate);
+                if peer.is_new {
+                    (flow.rtp, flow.rtcp) = (Latch::new(rtp), Latch::new(rtcp));
+                    flow.received_from = None;
+                } else if peer.rtp.is_some() {
+                    flow.rtp.describe(rtp);
+                    flow.rtcp.describe(rtcp);
+                }
+                flow.keepalive_payload_type = peer.keepalive_payload_type;
+                flow.is_null = peer.rtp.is_none();
+            }
+            None => {
+                let config = rtp::Config::new(peer.clock_rate, peer.payload_types);
+                self.flow = Some(Flow {
+                    session: Session::new(now, config, self.clock, self.rng.fork()),
+                    rtp: Latch::new(rtp),
+                    rtcp: Latch::new(rtcp),
+                    keepalive: KeepAlive::new(now, self.keepalive_interval),
+                    keepalive_payload_type: peer.keepalive_payload_type,
+                    is_null: peer.rtp.is_none(),
+                    is_paused: false,
+                    received_from: None,
+                });
+            }
+        }
+    }
+
+    /// Stops or resumes all sending, whatever is agreed.
+    pub(crate) fn set_paused(&mut self, paused: bool) {
+        if let Some(flow) = &mut self.flow {
+            flow.is_paused = paused;
+        }
+    }
+
+    /// Sends a packet.
+    pub(crate) fn send(&mut self, now: Instant, outgoing: Outgoing<'_>) {
+        let Some(flow) = &mut self.flow else { return };
+        if flow.is_null || flow.is_paused {
+            return;
+        }
+        if self.arena.capacity() < ARENA_LOW {
+            self.arena.reserve(ARENA);
+        }
+        let payload = flow.session.write(now, outgoing, &mut self.arena);
+        flow.keepalive.handle_sent(now);
+        self.out.push_back(StreamOutput::Transmit {
+            slot: RTP,
+            to: flow.rtp.remote(),
+            payload,
+        });
+    }
+
+    /// Ties the media clock of whoever writes to the one on the wire.
+    pub(crate) fn align(&mut self, now: Instant, timestamp: u32) {
+        if let Some(flow) = &mut self.flow {
+            flow.session.align(now, timestamp);
+        }
+    }
+
+    /// The time of the media clock, for packets that belong to no frame.
+    pub(crate) fn media_time(&self, now: Instant) -> u32 {
+        self.flow
+            .as_ref()
+            .map_or(0, |flow| flow.session.media_time(now))
+    }
+
+    /// Takes an input of one of the two slots.
+    pub(crate) fn handle_input(&mut self, now: Instant, input: StreamInput) -> Heard {
+        match input {
+            StreamInput::Opened { slot, local, .. } => {
+                self.ports.opened(slot, local, &mut self.out)
+            }
+            StreamInput::Closed { slot, error } => self.ports.closed(slot, error, &mut self.out),
+            StreamInput::Datagram {
+                slot: RTP,
+                from,
+                payload,
+            } => self.rtp(now, from, payload.freeze()),
+            StreamInput::Datagram {
+                slot: RTCP,
+                from,
+                payload,
+            } => {
+                let Some(flow) = &mut self.flow else {
+                    return Heard::Nothing;
+                };
+                if !flow.session.handle_rtcp(now, from, &payload) {
+                    return Heard::Nothing;
+                }
+                flow.rtcp.handle_packet(now, from);
+                self.drain();
+                Heard::Report
+            }
+            _ => Heard::Nothing,
+        }
+    }
+
+    fn rtp(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) -> Heard {
+        let Some(flow) = &mut self.flow else {
+            return Heard::Nothing;
+        };
+        let received = flow.session.handle_rtp(now, from, datagram);
+        let heard = match received {
+            Received::Media(frame) => {
+                flow.rtp.handle_packet(now, from);
+                flow.received_from = Some(from);
+                Heard::Frame(frame)
+            }
+            Received::Placeholder(frame) => Heard::Frame(frame),
+            Received::Ignored(_) => Heard::Nothing,
+        };
+        self.drain();
+        heard
+    }
+
+    /// Leaves the session (BYE) and closes the sockets.
+    pub(crate) fn close(&mut self, now: Instant) {
+        if let Some(flow) = &mut self.flow {
+            flow.session.leave(now);
+        }
+        self.drain();
+        self.flow = None;
+        self.ports.close(&mut self.out);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
+        let flow = self.flow.as_ref()?;
+        let session = flow.session.poll_timeout();
+        let keepalive = flow.keepalive.poll_timeout();
+        [session, keepalive].into_iter().flatten().min()
+    }
+
+    /// Reports and keeps alive what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let Some(flow) = &mut self.flow else { return };
+        flow.session.handle_timeout(now);
+        flow.keepalive.handle_timeout(now);
+        if flow.keepalive.poll_output() {
+            let keepalive = Outgoing {
+                payload_type: flow.keepalive_payload_type,
+                marker: false,
+                timestamp: flow.session.media_time(now),
+                payload: &[],
+            };
+            self.send(now, keepalive);
+        }
+        self.drain();
+    }
+
+    /// Takes the next thing to do.
+    pub(crate) fn poll_output(&mut self) -> Option<StreamOutput> {
+        self.out.pop_front()
+    }
+
+    /// Where the peer says that it is, and where its packets come from (AUS-13, AUS-14).
+    pub(crate) fn remote(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let Some(flow) = &self.flow else {
+            return (None, None);
+        };
+        (
+            (!flow.is_null).then(|| flow.rtp.described()),
+            flow.received_from,
+        )
+    }
+
+    /// What was counted so far.
+    pub(crate) fn statistics(&self) -> Option<Statistics> {
+        Some(self.flow.as_ref()?.session.statistics())
+    }
+
+    fn drain(&mut self) {
+        let Some(flow) = &mut self.flow else { return };
+        while let Some(output) = flow.session.poll_output() {
+            if let Output::Rtcp(payload) = output
+                && !flow.is_null
+                && !flow.is_paused
+            {
+                self.out.push_back(StreamOutput::Transmit {
+                    slot: RTCP,
+                    to: flow.rtcp.remote(),
+                    payload,
+                });
+            }
+        }
+    }
+}
+
+/// Room for the packets of about a tenth of a second is made at once.
+const ARENA: usize = 2 * 1024;
+/// The largest packet of usual speech: below it new room is made.
+const ARENA_LOW: usize = 512;
+
+/// Folds the deadlines of a stream's parts.
+pub(crate) fn earliest_of(
+    parts: impl IntoIterator<Item = Option<Deadline>>,
+    own: impl IntoIterator<Item = (Option<Instant>, &'static str)>,
+) -> Option<Deadline> {
+    parts.into_iter().flatten().chain(earliest(own)).min()
+}
