@@ -4,6 +4,8 @@
 //! and it would otherwise be written twice; it is not a drawer for helpers.
 
 #![forbid(unsafe_code)]
+// Enums of our own: a new variant must be looked at wherever they are matched.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod clock;
 pub mod deadline;

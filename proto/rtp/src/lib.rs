@@ -14,6 +14,8 @@
 //! None of them knows a socket, a clock or a codec: bytes and the time come in, bytes and decisions go out.
 
 #![forbid(unsafe_code)]
+// Enums of our own: a new variant must be looked at wherever they are matched.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod rtcp;
 

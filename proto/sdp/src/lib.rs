@@ -28,6 +28,8 @@
 //! ```
 
 #![forbid(unsafe_code)]
+// Enums of our own: a new variant must be looked at wherever they are matched.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod attribute;
 mod codec;

@@ -196,10 +196,10 @@ impl AudioStream {
         if is_new {
             self.digits_in = EventReceiver::new();
         }
-        if let Some(events) = &format.events {
-            if self.digits_out.is_idle() {
-                self.digits_out = EventSender::new(events.remote.clock_rate);
-            }
+        if let Some(events) = &format.events
+            && self.digits_out.is_idle()
+        {
+            self.digits_out = EventSender::new(events.remote.clock_rate);
         }
         self.transport.agree(now, format.peer(agreed, is_new));
         self.format = Some(format);

@@ -178,7 +178,7 @@ impl Pair {
     fn speak(&mut self, end: usize, frames: u32) {
         for n in 0..frames {
             let frame = Frame {
-                payload_type: audio(&self.streams[end])
+                payload_type: audio(self.streams[end].as_ref())
                     .format()
                     .unwrap()
                     .send_payload_type,
@@ -211,10 +211,8 @@ fn assemble(end: usize, media: sdp::Media) -> sdp::Session {
     sdp::Session::assemble(sdp::Origin::new(1, ip(end)), vec![media])
 }
 
-fn audio(stream: &Box<dyn MediaStream>) -> &AudioStream {
-    (stream.as_ref() as &dyn std::any::Any)
-        .downcast_ref()
-        .unwrap()
+fn audio(stream: &dyn MediaStream) -> &AudioStream {
+    (stream as &dyn std::any::Any).downcast_ref().unwrap()
 }
 
 /// Prepares a stream: its sockets get ports of the test's.
@@ -251,14 +249,17 @@ fn one_codec_and_its_events_are_agreed_on() {
     assert_eq!(pair.descriptions[0].media[0].formats, ["0", "8", "101"]);
     assert_eq!(pair.descriptions[1].media[0].formats, ["8", "101"]);
     for stream in &pair.streams {
-        assert_eq!(audio(stream).format().unwrap().codec, "PCMA");
-        assert!(audio(stream).takes_digits());
+        assert_eq!(audio(stream.as_ref()).format().unwrap().codec, "PCMA");
+        assert!(audio(stream.as_ref()).takes_digits());
     }
     assert_eq!(
-        audio(&pair.streams[0]).remote_address_described(),
+        audio(pair.streams[0].as_ref()).remote_address_described(),
         Some(address(1, 0))
     );
-    assert_eq!(audio(&pair.streams[0]).remote_address_received(), None);
+    assert_eq!(
+        audio(pair.streams[0].as_ref()).remote_address_received(),
+        None
+    );
 }
 
 #[test]
@@ -270,11 +271,11 @@ fn frames_and_reports_flow_both_ways() {
     pair.speak(1, 10);
     assert_eq!(pair.played(0), 10);
     assert_eq!(
-        audio(&pair.streams[0]).remote_address_received(),
+        audio(pair.streams[0].as_ref()).remote_address_received(),
         Some(address(1, 0))
     );
     assert!(pair.sent[0][1] >= 1, "reports");
-    let statistics = audio(&pair.streams[1]).statistics().unwrap();
+    let statistics = audio(pair.streams[1].as_ref()).statistics().unwrap();
     assert!(statistics.packets_received >= 400);
 }
 
