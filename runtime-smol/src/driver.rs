@@ -133,8 +133,11 @@ impl Driver {
         }
     }
 
-    async fn wait(&self) -> Wake {
+    async fn wait(&mut self) -> Wake {
         let deadline = self.agent.poll_timeout().map(|deadline| deadline.at);
+        let is_watched = !self.observers.is_empty();
+        // The agent is `Send`, but no more: only these two are looked at while waiting.
+        let (happened, requests) = (&self.happened, &self.requests);
         let late = async {
             match deadline {
                 Some(at) => Timer::at(at).await,
@@ -143,15 +146,15 @@ impl Driver {
             Wake::Late
         };
         let happened = async {
-            match self.happened.recv().await {
+            match happened.recv().await {
                 Ok(happening) => Wake::Happened(happening),
                 Err(_) => smol::future::pending().await,
             }
         };
         let asked = async {
-            match self.requests.recv().await {
+            match requests.recv().await {
                 Ok(request) => Wake::Asked(request),
-                Err(_) if self.observers.is_empty() => Wake::Alone,
+                Err(_) if !is_watched => Wake::Alone,
                 Err(_) => smol::future::pending().await,
             }
         };
@@ -213,9 +216,9 @@ impl Driver {
         match request {
             Request::Run(run) => self.is_over |= run(&mut self.agent, Instant::now()),
             Request::Frame(stream, frame) => {
-                    // A stream that is gone needs no frames.
-                    let _ = self.agent.write_media(Instant::now(), stream, frame);
-                }
+                // A stream that is gone needs no frames.
+                let _ = self.agent.write_media(Instant::now(), stream, frame);
+            }
             Request::Frames(stream, sender) => {
                 self.frames.insert(stream, sender);
             }

@@ -180,7 +180,8 @@ impl Driver {
                     self.is_over |= run(&mut self.agent, Instant::now());
                 }
                 Ok(Request::Frame(stream, frame)) => {
-                    self.agent.write_media(Instant::now(), stream, frame)
+                    // A stream that is gone needs no frames.
+                    let _ = self.agent.write_media(Instant::now(), stream, frame);
                 }
                 Ok(Request::Frames(stream, sender)) => {
                     self.frames.insert(stream, sender);

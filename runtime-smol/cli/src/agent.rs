@@ -11,7 +11,7 @@ use serde_json::json;
 use sipsimple::{
     agent::{Config, Output, Trace},
     event::{AgentEvent, Event, Listening, Notification},
-    stream::{audio::AudioFactory, Codec},
+    stream::{Codec, audio::AudioFactory},
 };
 use std::{
     fs::{File, OpenOptions},
@@ -34,8 +34,11 @@ pub(crate) struct Agent {
 
 /// Reads the options into a configuration.
 pub(crate) fn config(common: &Common, media: Option<&MediaOptions>) -> Result<Config, Failure> {
-    let usage = |what: &str, text: &str| Failure::new(Exit::Usage, format!("{what}: {text:?} is no SIP URI"));
-    let seed = runtime_smol::seed().map_err(|error| Failure::new(Exit::Internal, format!("no randomness: {error}")))?;
+    let usage = |what: &str, text: &str| {
+        Failure::new(Exit::Usage, format!("{what}: {text:?} is no SIP URI"))
+    };
+    let seed = runtime_smol::seed()
+        .map_err(|error| Failure::new(Exit::Internal, format!("no randomness: {error}")))?;
     let unix_time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let mut config = Config::new(seed, unix_time);
     config.addresses.extend(common.bind);
@@ -51,8 +54,11 @@ pub(crate) fn config(common: &Common, media: Option<&MediaOptions>) -> Result<Co
         config.account.outbound_proxy = Some(uri(proxy).ok_or_else(|| usage("--proxy", proxy))?);
     }
     if let Some(timers) = common.timers {
-        let known = &mut config.sip.timers;
-        known.t1 = timers.t1.unwrap_or(known.t1);
+        let known = &mut config.sip.transactions.timers;
+        if let Some(t1) = timers.t1 {
+            // Everything that the RFC derives from T1 follows it.
+            *known = sipsimple::sip::transaction::Timers::scaled(t1);
+        }
         known.t2 = timers.t2.unwrap_or(known.t2);
         known.t4 = timers.t4.unwrap_or(known.t4);
     }
@@ -68,7 +74,8 @@ pub(crate) fn config(common: &Common, media: Option<&MediaOptions>) -> Result<Co
 /// Reads a SIP URI; a bare `user@host` is one.
 pub(crate) fn uri(text: &str) -> Option<sipsimple::sip::Uri> {
     let has_scheme = ["sip:", "sips:", "tel:"].iter().any(|scheme| {
-        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        text.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     });
     match has_scheme {
         true => text.parse().ok(),
@@ -78,8 +85,11 @@ pub(crate) fn uri(text: &str) -> Option<sipsimple::sip::Uri> {
 
 fn codecs(names: &[String]) -> Result<Vec<Codec>, Failure> {
     let find = |name: &String| {
-        let known = audio::codec::supported().iter().find(|known| known.name.eq_ignore_ascii_case(name));
-        let known = known.ok_or_else(|| Failure::new(Exit::Usage, format!("--codecs: no codec {name:?}")))?;
+        let known = audio::codec::supported()
+            .iter()
+            .find(|known| known.name.eq_ignore_ascii_case(name));
+        let known = known
+            .ok_or_else(|| Failure::new(Exit::Usage, format!("--codecs: no codec {name:?}")))?;
         Ok(Codec {
             name: known.name.to_owned(),
             clock_rate: known.clock_rate,
@@ -93,7 +103,11 @@ fn codecs(names: &[String]) -> Result<Vec<Codec>, Failure> {
 
 impl Agent {
     /// Starts an agent and waits until it listens.
-    pub(crate) fn start(common: &Common, config: Config, printer: &Printer) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        common: &Common,
+        config: Config,
+        printer: &Printer,
+    ) -> Result<Self, Failure> {
         Self::start_tapped(common, config, printer, Box::new(|_, _| true))
     }
 
@@ -104,13 +118,18 @@ impl Agent {
         printer: &Printer,
         mut tap: Tap,
     ) -> Result<Self, Failure> {
-        let recording = common.record_run.as_deref().map(create_secret).transpose()?;
+        let recording = common
+            .record_run
+            .as_deref()
+            .map(create_secret)
+            .transpose()?;
         let begun = Instant::now();
         let show: Tap = Box::new(move |now, output| {
-            if let Output::Trace(trace) = output {
+            let is_shown = tap(now, output);
+            if let (true, Output::Trace(trace)) = (is_shown, output) {
                 print::complain(&shown(trace, now.saturating_duration_since(begun)));
             }
-            tap(now, output)
+            is_shown
         });
         let runtime = Runtime::start(common.runtime, config, show)
             .map_err(|error| Failure::new(Exit::Internal, format!("cannot start: {error}")))?;
@@ -132,7 +151,10 @@ impl Agent {
                 }
                 Event::Agent(AgentEvent::DidFail { error }) => {
                     printer.notification(&notification);
-                    return Err(Failure::new(Exit::Transport, format!("cannot listen: {error}")));
+                    return Err(Failure::new(
+                        Exit::Transport,
+                        format!("cannot listen: {error}"),
+                    ));
                 }
                 _ => {}
             }
@@ -178,8 +200,12 @@ impl Agent {
     }
 
     fn save_recording(&mut self) {
-        let Some(file) = &mut self.recording else { return };
-        let Some(bytes) = self.runtime.call(|agent, _| agent.take_record()) else { return };
+        let Some(file) = &mut self.recording else {
+            return;
+        };
+        let Some(bytes) = self.runtime.call(|agent, _| agent.take_record()) else {
+            return;
+        };
         if file.write_all(&bytes).is_err() {
             print::complain("sipsimple: the recording cannot be written and ends here");
             self.recording = None;
@@ -218,7 +244,11 @@ fn shown(trace: &Trace, at: Duration) -> String {
         transport,
         ..
     } = trace;
-    format!("{:8.3}  {transport} {local} {arrow} {peer}\n{}\n", at.as_secs_f64(), secret::masked(&text))
+    format!(
+        "{:8.3}  {transport} {local} {arrow} {peer}\n{}\n",
+        at.as_secs_f64(),
+        secret::masked(&text)
+    )
 }
 
 /// Set when the user wants to stop.

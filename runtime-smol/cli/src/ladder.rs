@@ -34,11 +34,16 @@ pub(crate) fn label(message: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(message);
     let first = text.lines().next()?;
     let header = |name: &str| {
-        let line = text.lines().find(|line| line.get(..name.len()).is_some_and(|s| s.eq_ignore_ascii_case(name)));
+        let line = text.lines().find(|line| {
+            line.get(..name.len())
+                .is_some_and(|s| s.eq_ignore_ascii_case(name))
+        });
         line.map(|line| line[name.len()..].trim().to_owned())
     };
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let direction = ["sendonly", "recvonly", "inactive"].into_iter().find(|word| body.contains(&format!("a={word}")));
+    let direction = ["sendonly", "recvonly", "inactive"]
+        .into_iter()
+        .find(|word| body.contains(&format!("a={word}")));
     let media = match (body.is_empty(), direction) {
         (true, _) => String::new(),
         (false, None) => " (SDP)".to_owned(),
@@ -71,9 +76,21 @@ mod tests {
 
     #[test]
     fn rungs_fill_the_width() {
-        let rung = |rightwards, label: &str| Rung { at: Duration::from_millis(5), rightwards, label: label.to_owned() };
-        let text = draw("alice", "bob", &[rung(true, "INVITE"), rung(false, &"x".repeat(99))]);
-        let widths: Vec<usize> = text.lines().skip(1).map(|line| line.chars().count()).collect();
+        let rung = |rightwards, label: &str| Rung {
+            at: Duration::from_millis(5),
+            rightwards,
+            label: label.to_owned(),
+        };
+        let text = draw(
+            "alice",
+            "bob",
+            &[rung(true, "INVITE"), rung(false, &"x".repeat(99))],
+        );
+        let widths: Vec<usize> = text
+            .lines()
+            .skip(1)
+            .map(|line| line.chars().count())
+            .collect();
         assert_eq!(widths[0], widths[1]);
         assert!(text.contains("->|"), "{text}");
     }

@@ -26,7 +26,11 @@ fn main() -> ExitCode {
             // A message that cannot be printed changes nothing about the exit code.
             let _ = error.print();
             let is_help = !error.use_stderr();
-            return if is_help { Exit::Done.into() } else { Exit::Usage.into() };
+            return if is_help {
+                Exit::Done.into()
+            } else {
+                Exit::Usage.into()
+            };
         }
     };
     let mut printer = Printer::new(&cli.common);

@@ -65,7 +65,8 @@ impl Media {
     pub(crate) fn new(options: &MediaOptions) -> Result<Self, Failure> {
         let source = match &options.play {
             Some(path) => Source::Sound {
-                sound: wave::read(path).map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?,
+                sound: wave::read(path)
+                    .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?,
                 rounds: u32::from(!options.repeat),
             },
             None if options.echo => Source::Echo,
@@ -80,7 +81,8 @@ impl Media {
     }
 
     fn with(source: Source, record: Option<PathBuf>) -> Result<Self, Failure> {
-        let internal = |error: &dyn std::fmt::Display| Failure::new(Exit::Internal, format!("audio: {error}"));
+        let internal =
+            |error: &dyn std::fmt::Display| Failure::new(Exit::Internal, format!("audio: {error}"));
         let mixer = Mixer::new(RATE).map_err(|error| internal(&error))?;
         Ok(Self {
             engine: Engine::start(mixer).map_err(|error| internal(&error))?,
@@ -93,25 +95,44 @@ impl Media {
 
     /// Connects a stream that runs; one that runs in another format than before is connected anew.
     pub(crate) fn attach(&mut self, runtime: &Runtime, stream: StreamId) -> Result<(), Failure> {
-        let format = runtime.call(move |agent, _| agent.stream::<AudioStream>(stream).and_then(AudioStream::format));
-        let Some(Some(format)) = format else { return Ok(()) };
-        if self.calls.get(&stream).is_some_and(|call| call.format == format) {
+        let format = runtime.call(move |agent, _| {
+            agent
+                .stream::<AudioStream>(stream)
+                .and_then(AudioStream::format)
+        });
+        let Some(Some(format)) = format else {
+            return Ok(());
+        };
+        if self
+            .calls
+            .get(&stream)
+            .is_some_and(|call| call.format == format)
+        {
             return Ok(());
         }
         self.detach(stream);
-        let call = self.connect(runtime, stream, format).map_err(|error| Failure::new(Exit::Media, error))?;
+        let call = self
+            .connect(runtime, stream, format)
+            .map_err(|error| Failure::new(Exit::Media, error))?;
         self.calls.insert(stream, call);
         Ok(())
     }
 
-    fn connect(&mut self, runtime: &Runtime, stream: StreamId, format: AudioFormat) -> Result<Call, String> {
+    fn connect(
+        &mut self,
+        runtime: &Runtime,
+        stream: StreamId,
+        format: AudioFormat,
+    ) -> Result<Call, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let codec = codec::open(&format.codec, format.sample_rate, format.channels)
             .ok_or_else(|| format!("no codec for {}", format.codec))?;
         let (sender, receiver) = runtime.frames(stream);
-        let mut config = TrackConfig::new(codec, format.receive_payload_type, format.send_payload_type);
+        let mut config =
+            TrackConfig::new(codec, format.receive_payload_type, format.send_payload_type);
         config.frame_length = format.packet_time;
-        let track = Track::new(RATE, config, Inbound(receiver), Outbound(sender)).map_err(|error| text(&error))?;
+        let track = Track::new(RATE, config, Inbound(receiver), Outbound(sender))
+            .map_err(|error| text(&error))?;
         let (said, heard) = self
             .engine
             .call(|mixer| (mixer.open_bridge(), mixer.open_bridge()))
@@ -124,7 +145,8 @@ impl Media {
             PortBox::Meter(port) => self.engine.attach(port, bridges),
             PortBox::Recorder(port) => self.engine.attach(port, bridges),
         };
-        let attach = |port, bridges: &[BridgeId]| attach(port, bridges).map_err(|error| error.to_string());
+        let attach =
+            |port, bridges: &[BridgeId]| attach(port, bridges).map_err(|error| error.to_string());
         // Two bridges, so that a recording has what is heard and not what is said.
         let track = attach(PortBox::Track(Box::new(track)), &[said, heard])?;
         let meter = attach(PortBox::Meter(Meter::default()), &[heard])?;
@@ -209,9 +231,9 @@ pub(crate) fn describe(runtime: &Runtime, stream: StreamId) -> Value {
             "bytes_sent": statistics.bytes_sent,
             "packets_received": statistics.packets_received,
             "bytes_received": statistics.bytes_received,
-            "lost": statistics.lost,
+            "lost": statistics.packets_lost,
             "jitter_ms": statistics.jitter_ms,
-            "rtt_ms": statistics.rtt_ms,
+            "rtt_ms": statistics.round_trip_ms,
             "local": stream.local_address().map(|address| address.to_string()),
             "remote": stream.remote_address_described().map(|address| address.to_string()),
             "remote_received": stream.remote_address_received().map(|address| address.to_string()),
@@ -225,9 +247,18 @@ pub(crate) fn add_hearing(media: &mut Value, hearing: Option<Hearing>) {
     if let (Value::Object(fields), Some(hearing)) = (media, hearing) {
         let rounded = |value: f64| (value * 10.0).round() / 10.0;
         // JSON has no infinity: silence is the level of no sample at all.
-        fields.insert("received_rms".to_owned(), rounded(hearing.rms.max(SILENCE)).into());
-        fields.insert("received_dominant_hz".to_owned(), hearing.dominant_hz.map(rounded).into());
-        fields.insert("received_audible_s".to_owned(), rounded(hearing.audible.as_secs_f64()).into());
+        fields.insert(
+            "received_rms".to_owned(),
+            rounded(hearing.rms.max(SILENCE)).into(),
+        );
+        fields.insert(
+            "received_dominant_hz".to_owned(),
+            hearing.dominant_hz.map(rounded).into(),
+        );
+        fields.insert(
+            "received_audible_s".to_owned(),
+            rounded(hearing.audible.as_secs_f64()).into(),
+        );
     }
 }
 
@@ -246,7 +277,9 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
         return path.to_owned();
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+    let extension = path
+        .extension()
+        .map(|extension| format!(".{}", extension.to_string_lossy()));
     path.with_file_name(format!("{stem}-{number}{}", extension.unwrap_or_default()))
 }
 

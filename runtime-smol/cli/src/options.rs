@@ -205,15 +205,21 @@ pub(crate) struct Replay {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn timers(text: &str) -> Result<Timers, String> {
     let mut timers = Timers::default();
     for part in text.split(',') {
-        let (name, value) = part.split_once('=').ok_or_else(|| format!("{part:?} is not NAME=MS"))?;
-        let ms: u64 = value.parse().map_err(|_| format!("{value:?} is not a number of milliseconds"))?;
+        let (name, value) = part
+            .split_once('=')
+            .ok_or_else(|| format!("{part:?} is not NAME=MS"))?;
+        let ms: u64 = value
+            .parse()
+            .map_err(|_| format!("{value:?} is not a number of milliseconds"))?;
         let timer = match name {
             "T1" => &mut timers.t1,
             "T2" => &mut timers.t2,
@@ -238,7 +244,14 @@ mod tests {
     #[test]
     fn timers_are_read_or_refused_by_name() {
         let read = timers("T1=100,T4=7").unwrap();
-        assert_eq!((read.t1, read.t2, read.t4), (Some(Duration::from_millis(100)), None, Some(Duration::from_millis(7))));
+        assert_eq!(
+            (read.t1, read.t2, read.t4),
+            (
+                Some(Duration::from_millis(100)),
+                None,
+                Some(Duration::from_millis(7))
+            )
+        );
         assert!(timers("T3=1").unwrap_err().contains("T3"));
         assert!(timers("T1=x").unwrap_err().contains('x'));
     }

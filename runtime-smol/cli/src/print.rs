@@ -28,16 +28,19 @@ impl Printer {
         }
     }
 
-    /// True if a program reads.
-    pub(crate) const fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// An event of an agent.
     pub(crate) fn notification(&self, notification: &Notification) {
         let event = &notification.event;
-        let at = notification.at.saturating_duration_since(self.start).as_secs_f64();
-        self.line(at, event.name(), Some(&event.sender().to_string()), event.data());
+        let at = notification
+            .at
+            .saturating_duration_since(self.start)
+            .as_secs_f64();
+        self.line(
+            at,
+            event.name(),
+            Some(&event.sender().to_string()),
+            event.data(),
+        );
     }
 
     /// An event of the command itself.
@@ -79,7 +82,10 @@ impl Printer {
                 Value::Object(fields) if fields.is_empty() => String::new(),
                 data => data.to_string(),
             };
-            put(&format!("{at:8.3}  {:10} {name} {data}", sender.unwrap_or("")));
+            put(&format!(
+                "{at:8.3}  {:10} {name} {data}",
+                sender.unwrap_or("")
+            ));
         }
     }
 }

@@ -20,11 +20,13 @@ impl Runtime {
     pub(crate) fn start(kind: RuntimeKind, config: Config, tap: Tap) -> io::Result<Self> {
         Ok(match kind {
             RuntimeKind::Smol => {
-                let (handle, events) = runtime_smol::start_tapped(config, runtime_smol::Storage::Memory, tap)?;
+                let (handle, events) =
+                    runtime_smol::start_tapped(config, runtime_smol::Storage::Memory, tap)?;
                 Self::Smol(handle, events)
             }
             RuntimeKind::Std => {
-                let (handle, events) = runtime_std::start_tapped(config, runtime_std::Storage::Memory, tap)?;
+                let (handle, events) =
+                    runtime_std::start_tapped(config, runtime_std::Storage::Memory, tap)?;
                 Self::Std(handle, events)
             }
         })
@@ -85,7 +87,9 @@ pub(crate) enum FrameReceiver {
 }
 
 impl FrameReceiver {
-    pub(crate) fn try_recv(&self) -> Result<Option<sipsimple::agent::Frame>, runtime_smol::SendError> {
+    pub(crate) fn try_recv(
+        &self,
+    ) -> Result<Option<sipsimple::agent::Frame>, runtime_smol::SendError> {
         match self {
             Self::Smol(receiver) => receiver.try_recv(),
             Self::Std(receiver) => receiver.try_recv(),

@@ -5,7 +5,9 @@ pub(crate) fn masked(message: &str) -> String {
     let mut out = String::with_capacity(message.len());
     for line in message.split_inclusive('\n') {
         let lower = line.to_ascii_lowercase();
-        let is_digest = ["authorization:", "proxy-authorization:"].iter().any(|name| lower.starts_with(name));
+        let is_digest = ["authorization:", "proxy-authorization:"]
+            .iter()
+            .any(|name| lower.starts_with(name));
         if is_digest {
             out.push_str(&mask_parameter(line, "response="));
         } else if lower.starts_with("a=crypto:") || lower.starts_with("a=ice-pwd:") {
@@ -21,7 +23,11 @@ pub(crate) fn masked(message: &str) -> String {
 }
 
 fn mask_parameter(line: &str, name: &str) -> String {
-    let Some(start) = line.to_ascii_lowercase().find(name).map(|at| at + name.len()) else {
+    let Some(start) = line
+        .to_ascii_lowercase()
+        .find(name)
+        .map(|at| at + name.len())
+    else {
         return line.to_owned();
     };
     let value = &line[start..];

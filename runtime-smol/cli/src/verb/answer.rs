@@ -77,14 +77,26 @@ struct Call {
 }
 
 impl Waiting<'_> {
-    fn follow(&mut self, agent: &mut Agent, common: &Common, printer: &Printer) -> Result<(), Failure> {
+    fn follow(
+        &mut self,
+        agent: &mut Agent,
+        common: &Common,
+        printer: &Printer,
+    ) -> Result<(), Failure> {
         let give_up = common.timeout.map(|timeout| Instant::now() + timeout);
         loop {
             if self.options.count.is_some_and(|count| self.done >= count) && self.calls.is_empty() {
                 return Ok(());
             }
-            let due = self.calls.values().flat_map(|call| call.decide.into_iter().chain(call.steps.first().map(|s| s.0)));
-            let next = due.chain(give_up).min().unwrap_or_else(|| Instant::now() + FOREVER);
+            let due = self.calls.values().flat_map(|call| {
+                call.decide
+                    .into_iter()
+                    .chain(call.steps.first().map(|s| s.0))
+            });
+            let next = due
+                .chain(give_up)
+                .min()
+                .unwrap_or_else(|| Instant::now() + FOREVER);
             match agent.next_before(next) {
                 Wait::Event(notification) => {
                     printer.notification(&notification);
@@ -109,7 +121,12 @@ impl Waiting<'_> {
         }
     }
 
-    fn session(&mut self, agent: &Agent, id: SessionId, event: SessionEvent) -> Result<(), Failure> {
+    fn session(
+        &mut self,
+        agent: &Agent,
+        id: SessionId,
+        event: SessionEvent,
+    ) -> Result<(), Failure> {
         match event {
             SessionEvent::NewIncoming { streams } => {
                 let now = Instant::now();
@@ -183,7 +200,12 @@ impl Waiting<'_> {
         }
         media::add_hearing(&mut self.last_media, hearing);
         let audible = hearing.map_or(Duration::ZERO, |hearing| hearing.audible);
-        if self.options.media.expect_audio.is_some_and(|expected| audible < expected) {
+        if self
+            .options
+            .media
+            .expect_audio
+            .is_some_and(|expected| audible < expected)
+        {
             self.heard_too_little += 1;
         }
     }

@@ -12,7 +12,10 @@ use sipsimple::{
     agent::{Connect, SessionId, StreamId},
     event::{Event, SessionEvent, StreamEvent},
     rtp::Digit,
-    stream::{StreamSpec, audio::{self, SendDtmf}},
+    stream::{
+        StreamSpec,
+        audio::{self, SendDtmf},
+    },
 };
 use std::time::{Duration, Instant};
 
@@ -21,11 +24,18 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &mut Printer) -> Out
         .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no SIP URI", options.uri)))?;
     let plan = Plan::new(&options.media)?;
     let media = Media::new(&options.media)?;
-    let mut agent = Agent::start(common, agent::config(common, Some(&options.media))?, printer)?;
+    let mut agent = Agent::start(
+        common,
+        agent::config(common, Some(&options.media))?,
+        printer,
+    )?;
     agent.print_listening(printer);
     let mut connect = Connect::new(uri, vec![StreamSpec::new(audio::KIND)]);
     connect.subject.clone_from(&options.subject);
-    let session = match agent.runtime.call(move |agent, now| agent.connect(now, connect)) {
+    let session = match agent
+        .runtime
+        .call(move |agent, now| agent.connect(now, connect))
+    {
         Some(Ok(session)) => session,
         Some(Err(error)) => return Err(Failure::new(Exit::Usage, error.to_string())),
         None => return Err(Failure::new(Exit::Internal, "the agent has ended")),
@@ -39,11 +49,19 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &mut Printer) -> Out
         stream: None,
     };
     let begun = Instant::now();
-    let ended = running.follow(&mut agent, common, options.cancel_after.map(|after| begun + after), printer);
+    let ended = running.follow(
+        &mut agent,
+        common,
+        options.cancel_after.map(|after| begun + after),
+        printer,
+    );
     agent.stop();
     let data = json!({"media": running.media_data});
     match ended {
-        Ok(()) => running.judge(&options.media).map(|()| data.clone()).map_err(|failure| failure.with(data)),
+        Ok(()) => running
+            .judge(&options.media)
+            .map(|()| data.clone())
+            .map_err(|failure| failure.with(data)),
         Err(failure) => Err(failure.with(data)),
     }
 }
@@ -63,15 +81,24 @@ pub(crate) enum Step {
 
 impl Plan {
     pub(crate) fn new(options: &MediaOptions) -> Result<Self, Failure> {
-        let digits = options.dtmf.as_deref().unwrap_or("").chars().map(Digit::try_from).collect::<Result<_, _>>();
-        let digits = digits.map_err(|error| Failure::new(Exit::Usage, format!("--dtmf: {error}")))?;
+        let digits = options
+            .dtmf
+            .as_deref()
+            .unwrap_or("")
+            .chars()
+            .map(Digit::try_from)
+            .collect::<Result<_, _>>();
+        let digits =
+            digits.map_err(|error| Failure::new(Exit::Usage, format!("--dtmf: {error}")))?;
         let wishes = [
             (options.hold_after, Step::Hold),
             (options.unhold_after, Step::Unhold),
             (options.hangup_after, Step::HangUp),
         ];
-        let mut steps: Vec<(Duration, Step)> =
-            wishes.into_iter().filter_map(|(after, step)| Some((after?, step))).collect();
+        let mut steps: Vec<(Duration, Step)> = wishes
+            .into_iter()
+            .filter_map(|(after, step)| Some((after?, step)))
+            .collect();
         steps.sort_by_key(|(after, _)| *after);
         Ok(Self { digits, steps })
     }
@@ -80,8 +107,14 @@ impl Plan {
     pub(crate) fn send_digits(&self, agent: &Agent, stream: StreamId) -> Result<(), Failure> {
         let digits = self.digits.clone();
         let sent = agent.runtime.call(move |agent, now| {
-            let mut send = |digit| agent.command(now, stream, SendDtmf::new(digit)).map_err(|error| error.to_string());
-            digits.into_iter().try_for_each(|digit| send(digit)?.map_err(|error| error.to_string()))
+            let mut send = |digit| {
+                agent
+                    .command(now, stream, SendDtmf::new(digit))
+                    .map_err(|error| error.to_string())
+            };
+            digits
+                .into_iter()
+                .try_for_each(|digit| send(digit)?.map_err(|error| error.to_string()))
         });
         match sent {
             Some(Err(error)) => Err(Failure::new(Exit::Media, format!("--dtmf: {error}"))),
@@ -91,7 +124,10 @@ impl Plan {
 
     /// The steps with their moments, for a call that stands since `start`.
     pub(crate) fn steps(&self, start: Instant) -> Vec<(Instant, Step)> {
-        self.steps.iter().map(|(after, step)| (start + *after, *step)).collect()
+        self.steps
+            .iter()
+            .map(|(after, step)| (start + *after, *step))
+            .collect()
     }
 }
 
@@ -126,7 +162,10 @@ impl Running {
         let mut steps: Vec<(Instant, Step)> = Vec::new();
         let mut failure = None;
         loop {
-            let next = [give_up, cancel, steps.first().map(|(at, _)| *at)].into_iter().flatten().min();
+            let next = [give_up, cancel, steps.first().map(|(at, _)| *at)]
+                .into_iter()
+                .flatten()
+                .min();
             match agent.next_before(next.unwrap_or_else(|| Instant::now() + FOREVER)) {
                 Wait::Event(notification) => {
                     printer.notification(&notification);
@@ -210,10 +249,16 @@ impl Running {
     }
 
     fn judge(&self, options: &MediaOptions) -> Result<(), Failure> {
-        let audible = self.hearing.map_or(Duration::ZERO, |hearing| hearing.audible);
+        let audible = self
+            .hearing
+            .map_or(Duration::ZERO, |hearing| hearing.audible);
         match options.expect_audio {
             Some(expected) if audible < expected => {
-                let text = format!("heard {:.1} s of sound, expected {:.1} s", audible.as_secs_f64(), expected.as_secs_f64());
+                let text = format!(
+                    "heard {:.1} s of sound, expected {:.1} s",
+                    audible.as_secs_f64(),
+                    expected.as_secs_f64()
+                );
                 Err(Failure::new(Exit::Media, text))
             }
             _ => Ok(()),

@@ -33,8 +33,24 @@ use std::{
 pub(crate) fn run(common: &Common, options: &Demo, printer: &mut Printer) -> Outcome {
     let directory = Directory::new(options.out.as_deref())?;
     let (rungs, seen) = channel();
-    let mut alice = Party::start("alice", Voice::Alice, common, options, printer, &directory, Some(rungs))?;
-    let mut bob = Party::start("bob", Voice::Bob, common, options, printer, &directory, None)?;
+    let mut alice = Party::start(
+        "alice",
+        Voice::Alice,
+        common,
+        options,
+        printer,
+        &directory,
+        Some(rungs),
+    )?;
+    let mut bob = Party::start(
+        "bob",
+        Voice::Bob,
+        common,
+        options,
+        printer,
+        &directory,
+        None,
+    )?;
     let result = play(&mut alice, &mut bob, printer);
     alice.stop();
     bob.stop();
@@ -59,12 +75,19 @@ fn play(alice: &mut Party, bob: &mut Party, printer: &Printer) -> Result<(), Fai
     let done = |text: &str| printer.event("verified", json!({"step": text}));
     let address = bob.address()?;
     let connect = Connect::new(
-        format!("sip:bob@{address}").parse().map_err(|_| internal("an address is no URI"))?,
+        format!("sip:bob@{address}")
+            .parse()
+            .map_err(|_| internal("an address is no URI"))?,
         vec![StreamSpec::new(stream::KIND)],
     );
-    let session = alice.agent.runtime.call(move |agent, now| agent.connect(now, connect));
+    let session = alice
+        .agent
+        .runtime
+        .call(move |agent, now| agent.connect(now, connect));
     alice.session = session.and_then(Result::ok);
-    wait(alice, bob, printer, "the call", |a, b| a.stream.is_some() && b.stream.is_some())?;
+    wait(alice, bob, printer, "the call", |a, b| {
+        a.stream.is_some() && b.stream.is_some()
+    })?;
     done("call");
 
     alice.attach()?;
@@ -75,11 +98,15 @@ fn play(alice: &mut Party, bob: &mut Party, printer: &Printer) -> Result<(), Fai
     for party in [&mut *alice, &mut *bob] {
         party.send_digits()?;
     }
-    wait(alice, bob, printer, "the digits", |a, b| a.digits == DIGITS && b.digits == DIGITS)?;
+    wait(alice, bob, printer, "the digits", |a, b| {
+        a.digits == DIGITS && b.digits == DIGITS
+    })?;
     done("dtmf");
 
     alice.command(sipsimple::agent::UserAgent::hold);
-    wait(alice, bob, printer, "the hold", |a, b| a.held_by_us && b.held_by_peer)?;
+    wait(alice, bob, printer, "the hold", |a, b| {
+        a.held_by_us && b.held_by_peer
+    })?;
     rest(alice, bob, printer, IN_FLIGHT);
     let before = bob.packets();
     rest(alice, bob, printer, QUIET);
@@ -87,15 +114,21 @@ fn play(alice: &mut Party, bob: &mut Party, printer: &Printer) -> Result<(), Fai
         return Err(failed("media went on during the hold"));
     }
     alice.command(sipsimple::agent::UserAgent::unhold);
-    wait(alice, bob, printer, "the resumption", |a, b| !a.held_by_us && !b.held_by_peer)?;
+    wait(alice, bob, printer, "the resumption", |a, b| {
+        !a.held_by_us && !b.held_by_peer
+    })?;
     let before = bob.packets();
-    wait(alice, bob, printer, "media after the hold", |_, b| b.packets() > before + 5)?;
+    wait(alice, bob, printer, "media after the hold", |_, b| {
+        b.packets() > before + 5
+    })?;
     done("hold");
 
     alice.media.detach_all();
     bob.media.detach_all();
     alice.command(sipsimple::agent::UserAgent::end);
-    wait(alice, bob, printer, "the end", |a, b| a.is_over && b.is_over)?;
+    wait(alice, bob, printer, "the end", |a, b| {
+        a.is_over && b.is_over
+    })?;
     done("hang-up");
     Ok(())
 }
@@ -104,7 +137,8 @@ fn play(alice: &mut Party, bob: &mut Party, printer: &Printer) -> Result<(), Fai
 fn listen(alice: &Party, bob: &Party, printer: &Printer, data: &mut Value) -> Result<(), Failure> {
     for (speaker, listener) in [(alice, bob), (bob, alice)] {
         let heard = wave::read(&listener.heard).map_err(|error| failed(&error.to_string()))?;
-        let comparison = measure::compare(&speaker.said, &heard, RATE).map_err(|error| internal(&error.to_string()))?;
+        let comparison = measure::compare(&speaker.said, &heard, RATE)
+            .map_err(|error| internal(&error.to_string()))?;
         let name = format!("{} to {}", speaker.name, listener.name);
         let shares = (comparison.sent.share(), comparison.heard.share());
         let quality = json!({
@@ -116,9 +150,14 @@ fn listen(alice: &Party, bob: &Party, printer: &Printer, data: &mut Value) -> Re
         data[&name] = quality.clone();
         // What was said must have arrived, and what arrived must have been said.
         if !comparison.is_faithful() || shares.0 < FAITHFUL {
-            return Err(failed(&format!("speech from {name} is not what was said: {quality}")));
+            return Err(failed(&format!(
+                "speech from {name} is not what was said: {quality}"
+            )));
         }
-        printer.event("verified", json!({"step": format!("speech from {name}"), "quality": quality}));
+        printer.event(
+            "verified",
+            json!({"step": format!("speech from {name}"), "quality": quality}),
+        );
     }
     Ok(())
 }
@@ -150,7 +189,8 @@ impl Party {
     ) -> Result<Self, Failure> {
         let said = utterance(voice, RATE);
         let path = directory.file(&format!("{name}-said.wav"));
-        wave::write(&path, &said).map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+        wave::write(&path, &said)
+            .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let heard = directory.file(&format!("{name}-heard.wav"));
         let mut config = agent::config(common, None)?;
         config.addresses = vec![common.bind.unwrap_or_else(|| [127, 0, 0, 1].into())];
@@ -180,7 +220,11 @@ impl Party {
     }
 
     fn address(&self) -> Result<std::net::SocketAddr, Failure> {
-        let first = self.agent.listening.first().ok_or_else(|| internal("nobody listens"))?;
+        let first = self
+            .agent
+            .listening
+            .first()
+            .ok_or_else(|| internal("nobody listens"))?;
         Ok(first.address)
     }
 
@@ -192,12 +236,20 @@ impl Party {
     }
 
     fn send_digits(&self) -> Result<(), Failure> {
-        let Some(stream) = self.stream else { return Err(internal("no stream")) };
+        let Some(stream) = self.stream else {
+            return Err(internal("no stream"));
+        };
         let sent = self.agent.runtime.call(move |agent, now| {
-            let digits = DIGITS.chars().filter_map(|digit| Digit::try_from(digit).ok());
-            digits.into_iter().all(|digit| matches!(agent.command(now, stream, SendDtmf::new(digit)), Ok(Ok(()))))
+            let digits = DIGITS
+                .chars()
+                .filter_map(|digit| Digit::try_from(digit).ok());
+            digits
+                .into_iter()
+                .all(|digit| matches!(agent.command(now, stream, SendDtmf::new(digit)), Ok(Ok(()))))
         });
-        (sent == Some(true)).then_some(()).ok_or_else(|| failed("digits cannot be sent"))
+        (sent == Some(true))
+            .then_some(())
+            .ok_or_else(|| failed("digits cannot be sent"))
     }
 
     fn command<E: Send + 'static>(
@@ -206,14 +258,22 @@ impl Party {
     ) {
         if let Some(session) = self.session {
             // What came of it is told by events.
-            let _ = self.agent.runtime.call(move |agent, now| command(agent, now, session).is_ok());
+            let _ = self
+                .agent
+                .runtime
+                .call(move |agent, now| command(agent, now, session).is_ok());
         }
     }
 
     fn packets(&self) -> u64 {
         let Some(stream) = self.stream else { return 0 };
         let packets = self.agent.runtime.call(move |agent, _| {
-            Some(agent.stream::<AudioStream>(stream)?.statistics()?.packets_received)
+            Some(
+                agent
+                    .stream::<AudioStream>(stream)?
+                    .statistics()?
+                    .packets_received,
+            )
         });
         packets.flatten().unwrap_or(0)
     }
@@ -231,12 +291,23 @@ impl Party {
                         rings.and_then(|()| agent.accept(now, id, &streams))
                     });
                 }
-                Event::Session(_, SessionEvent::DidStart { streams }) => self.stream = streams.first().copied(),
-                Event::Session(_, SessionEvent::DidChangeHoldState { originator, on_hold, .. }) => match originator {
+                Event::Session(_, SessionEvent::DidStart { streams }) => {
+                    self.stream = streams.first().copied()
+                }
+                Event::Session(
+                    _,
+                    SessionEvent::DidChangeHoldState {
+                        originator,
+                        on_hold,
+                        ..
+                    },
+                ) => match originator {
                     Originator::Local => self.held_by_us = on_hold,
                     Originator::Remote => self.held_by_peer = on_hold,
                 },
-                Event::Session(_, SessionEvent::DidEnd { .. } | SessionEvent::DidFail { .. }) => self.is_over = true,
+                Event::Session(_, SessionEvent::DidEnd { .. } | SessionEvent::DidFail { .. }) => {
+                    self.is_over = true
+                }
                 Event::Stream(_, StreamEvent::GotDtmf { digit }) => self.digits.push(digit),
                 _ => {}
             }
@@ -333,10 +404,12 @@ struct Directory {
 
 impl Directory {
     fn new(wish: Option<&Path>) -> Result<Self, Failure> {
-        let temporary = || std::env::temp_dir().join(format!("sipsimple-demo-{}", std::process::id()));
+        let temporary =
+            || std::env::temp_dir().join(format!("sipsimple-demo-{}", std::process::id()));
         let path = wish.map_or_else(temporary, Path::to_owned);
-        std::fs::create_dir_all(&path)
-            .map_err(|error| Failure::new(Exit::Configuration, format!("{}: {error}", path.display())))?;
+        std::fs::create_dir_all(&path).map_err(|error| {
+            Failure::new(Exit::Configuration, format!("{}: {error}", path.display()))
+        })?;
         Ok(Self {
             path,
             is_temporary: wish.is_none(),

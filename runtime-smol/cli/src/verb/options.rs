@@ -61,10 +61,15 @@ fn wait(
             Wait::Event(notification) => {
                 printer.notification(&notification);
                 match notification.event {
-                    Event::Options(id, OptionsEvent::GotAnswer { code, reason, .. }) if id == request => {
+                    Event::Options(id, OptionsEvent::GotAnswer { code, reason, .. })
+                        if id == request =>
+                    {
                         return match code {
                             200..300 => Ok(()),
-                            401 | 403 | 407 => Err(Failure::new(Exit::Authentication, format!("{code} {reason}"))),
+                            401 | 403 | 407 => Err(Failure::new(
+                                Exit::Authentication,
+                                format!("{code} {reason}"),
+                            )),
                             _ => Err(Failure::new(Exit::Rejected, format!("{code} {reason}"))),
                         };
                     }
