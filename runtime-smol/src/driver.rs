@@ -133,10 +133,13 @@ impl Driver {
         }
     }
 
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "an agent can be sent to another thread, but not shared"
+    )]
     async fn wait(&mut self) -> Wake {
         let deadline = self.agent.poll_timeout().map(|deadline| deadline.at);
         let is_watched = !self.observers.is_empty();
-        // The agent is `Send`, but no more: only these two are looked at while waiting.
         let (happened, requests) = (&self.happened, &self.requests);
         let late = async {
             match deadline {

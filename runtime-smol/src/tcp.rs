@@ -112,7 +112,7 @@ async fn connect(
     to: SocketAddr,
     class: Class,
 ) -> io::Result<Async<TcpStream>> {
-    let from = from.unwrap_or(match to {
+    let from = from.unwrap_or_else(|| match to {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     });

@@ -71,10 +71,13 @@ pub struct Handle {
     thread: ThreadId,
 }
 
+/// A closure of the application; true: it panicked.
+type Closure = Box<dyn FnOnce(&mut UserAgent, Instant) -> bool + Send>;
+
 /// What the driver is asked.
 pub(crate) enum Request {
-    /// Run a closure on the agent; true: it panicked.
-    Run(Box<dyn FnOnce(&mut UserAgent, Instant) -> bool + Send>),
+    /// Run a closure on the agent.
+    Run(Closure),
     /// Send a frame.
     Frame(StreamId, MediaFrame),
     /// Hand a stream's frames over.

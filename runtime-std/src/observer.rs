@@ -2,7 +2,7 @@
 
 use sipsimple::event::{Event, Filter, Notification};
 use std::{
-    sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     time::{Duration, Instant},
 };
 
@@ -70,10 +70,7 @@ impl Events {
 
     /// Takes the next event if one is there.
     pub fn try_next(&self) -> Option<Notification> {
-        match self.0.try_recv() {
-            Ok(notification) => Some(notification),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.0.try_recv().ok()
     }
 }
 

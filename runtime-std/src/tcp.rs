@@ -51,7 +51,7 @@ impl Tcp {
         to: SocketAddr,
         class: Class,
     ) -> io::Result<Self> {
-        let from = from.unwrap_or(match to {
+        let from = from.unwrap_or_else(|| match to {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         });

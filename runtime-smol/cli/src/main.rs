@@ -33,13 +33,13 @@ fn main() -> ExitCode {
             };
         }
     };
-    let mut printer = Printer::new(&cli.common);
+    let printer = Printer::new(&cli.common);
     let result = match &cli.verb {
-        Verb::Demo(options) => verb::demo::run(&cli.common, options, &mut printer),
-        Verb::Call(options) => verb::call::run(&cli.common, options, &mut printer),
-        Verb::Answer(options) => verb::answer::run(&cli.common, options, &mut printer),
-        Verb::Options(options) => verb::options::run(&cli.common, options, &mut printer),
-        Verb::Replay(options) => verb::replay::run(options, &mut printer),
+        Verb::Demo(options) => verb::demo::run(&cli.common, options, &printer),
+        Verb::Call(options) => verb::call::run(&cli.common, options, &printer),
+        Verb::Answer(options) => verb::answer::run(&cli.common, options, &printer),
+        Verb::Options(options) => verb::options::run(&cli.common, options, &printer),
+        Verb::Replay(options) => verb::replay::run(options, &printer),
     };
     let exit = match &result {
         Ok(_) => Exit::Done,

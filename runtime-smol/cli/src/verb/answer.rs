@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) fn run(common: &Common, options: &Answer, printer: &mut Printer) -> Outcome {
+pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outcome {
     let plan = Plan::new(&options.media)?;
     let media = Media::new(&options.media)?;
     let mut config = agent::config(common, Some(&options.media))?;

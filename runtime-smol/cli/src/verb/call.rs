@@ -19,7 +19,7 @@ use sipsimple::{
 };
 use std::time::{Duration, Instant};
 
-pub(crate) fn run(common: &Common, options: &Call, printer: &mut Printer) -> Outcome {
+pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome {
     let uri = agent::uri(&options.uri)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no SIP URI", options.uri)))?;
     let plan = Plan::new(&options.media)?;

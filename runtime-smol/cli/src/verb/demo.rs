@@ -30,7 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) fn run(common: &Common, options: &Demo, printer: &mut Printer) -> Outcome {
+pub(crate) fn run(common: &Common, options: &Demo, printer: &Printer) -> Outcome {
     let directory = Directory::new(options.out.as_deref())?;
     let (rungs, seen) = channel();
     let mut alice = Party::start(

@@ -10,7 +10,7 @@ use serde_json::json;
 use sipsimple::event::{Event, OptionsEvent};
 use std::time::{Duration, Instant};
 
-pub(crate) fn run(common: &Common, options: &Ping, printer: &mut Printer) -> Outcome {
+pub(crate) fn run(common: &Common, options: &Ping, printer: &Printer) -> Outcome {
     let uri = agent::uri(&options.uri)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no SIP URI", options.uri)))?;
     let mut agent = Agent::start(common, agent::config(common, None)?, printer)?;

@@ -9,7 +9,7 @@ use serde_json::json;
 use sipsimple::{agent::replay, stream::audio::AudioFactory};
 use std::time::Instant;
 
-pub(crate) fn run(options: &Replay, printer: &mut Printer) -> Outcome {
+pub(crate) fn run(options: &Replay, printer: &Printer) -> Outcome {
     let name = options.file.display();
     let bytes = std::fs::read(&options.file)
         .map_err(|error| Failure::new(Exit::Configuration, format!("{name}: {error}")))?;
