@@ -7,7 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::Serialize;
-use sip::{Description, DialogId, InvitationEvent, Status, usage::invitation::Info};
+use sip::{Description, DialogId, InvitationEvent, Method, Status, usage::invitation::Info};
 use std::time::Instant;
 
 /// What a session asks of its invitation.
@@ -141,6 +141,7 @@ impl Session {
                 if self.ending_is_told() {
                     return;
                 }
+                let answered = originator == Originator::Remote && method == Method::Invite;
                 self.push(SessionEvent::DidProcessTransaction {
                     originator,
                     method: method.to_string(),
@@ -148,6 +149,9 @@ impl Session {
                     reason,
                     ack_received,
                 });
+                if answered {
+                    self.answered_transaction_over(now, streams);
+                }
             }
             InvitationEvent::Ended {
                 originator,

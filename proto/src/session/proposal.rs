@@ -23,6 +23,8 @@ pub(super) struct Proposal {
     preparing: bool,
     /// It is on the wire.
     sent: bool,
+    /// The transaction of a peer's offer is not over: its answer waits for the ACK.
+    answering: bool,
 }
 
 impl Proposal {
@@ -54,6 +56,8 @@ impl Session {
         let may_propose = self.state == State::Connected
             && self.proposal.wanted
             && !self.proposal.preparing
+            // RFC 3261, 14.1: not while an INVITE runs in either direction.
+            && !self.proposal.answering
             && self.timers.retry.is_none();
         if !may_propose {
             return;
@@ -142,6 +146,7 @@ impl Session {
         if !self.state.is_live() {
             return self.push_call(refusal(dialog, 487, None));
         }
+        self.proposal.answering = true;
         let before = self.streams();
         match self.try_answer(now, streams, description) {
             Ok((answer, offer)) => {
@@ -224,12 +229,19 @@ impl Session {
         }
         self.proposal.describe();
         self.proposal.sent = true;
+        self.proposal.answering = true;
         let lines = self.offers(now, streams);
         let description = self.descriptions.offer(lines);
         if self.state == State::Connected {
             self.enter(State::SendingProposal);
         }
         self.push_call(CallCommand::Offer { description });
+    }
+
+    /// The transaction of an offer of the peer is over, so ours may begin.
+    pub(super) fn answered_transaction_over(&mut self, now: Instant, streams: &mut Streams) {
+        self.proposal.answering = false;
+        self.try_propose(now, streams);
     }
 
     /// The peer took its offer back. Ours was never an answer, or has been agreed; nothing to undo.
