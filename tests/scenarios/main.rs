@@ -7,11 +7,18 @@
     reason = "a test may panic, and says what it skipped"
 )]
 
+mod call;
+mod cancel;
 mod codecs;
 mod digest;
+mod fork;
+mod hold;
 mod hygiene;
+mod loss;
 mod proxy;
+mod race;
 mod rtp;
+mod runs;
 mod sdp;
 mod torture;
 mod world;

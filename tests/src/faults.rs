@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     files::FileContent,
-    host::{HostId, Socket},
+    host::{HostId, Inbox, Socket},
     node::Node,
     world::World,
 };
@@ -69,6 +69,8 @@ impl World {
         host.node = None;
         host.epoch += 1;
         host.files.forget_open();
+        // What its application was told dies with it.
+        host.inbox = Inbox::default();
         let links: Vec<LinkId> = host.sockets.keys().copied().collect();
         let mut broken: Vec<(u64, usize)> = std::mem::take(&mut host.pending)
             .into_values()
@@ -99,6 +101,7 @@ impl World {
         let host = self.host_mut(id);
         assert!(host.node.is_none(), "{} is up", host.name);
         host.node = Some(Box::new(node));
+        host.recordings.push(Vec::new());
         let interfaces = host.interfaces();
         self.handle(id, Input::System(System::Interfaces(interfaces)));
     }

@@ -55,6 +55,7 @@ pub struct Host {
     pub(crate) pending: BTreeMap<Connection, u64>,
     pub(crate) files: Files,
     pub(crate) inbox: Inbox,
+    pub(crate) recordings: Vec<Vec<u8>>,
     /// Every link id ever used: none may come back.
     pub(crate) links_seen: BTreeSet<LinkId>,
     /// How often it was woken by its deadline in a row without time moving.
@@ -104,6 +105,7 @@ impl Host {
             pending: BTreeMap::new(),
             files: Files::default(),
             inbox: Inbox::default(),
+            recordings: vec![Vec::new()],
             links_seen: BTreeSet::new(),
             spins: 0,
             woken_at: None,
@@ -122,9 +124,19 @@ impl Host {
         &self.addresses
     }
 
+    /// False after a crash, until the restart.
+    pub const fn is_up(&self) -> bool {
+        self.node.is_some()
+    }
+
     /// What the application was told and has not taken.
     pub const fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// What its nodes recorded, one recording for each start; empty ones of nodes that do not record.
+    pub fn recordings(&self) -> &[Vec<u8>] {
+        &self.recordings
     }
 
     /// How many sockets the node has open.

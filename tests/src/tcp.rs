@@ -251,8 +251,8 @@ impl World {
         match self.host_mut(host).release(link) {
             None => self.violated(host, format!("closes {link:?}, which is not open")),
             Some(Socket::Stream { tcp, side }) => self.shut(tcp, side),
-            Some(Socket::Udp { .. }) => {}
-            Some(Socket::Listener { bound }) => self.abandon_pending(host, bound),
+            // The connections that a listener got live on, as those of a kernel do.
+            Some(Socket::Udp { .. } | Socket::Listener { .. }) => {}
         }
     }
 
@@ -368,22 +368,6 @@ impl World {
         };
         let open = self.tcp(tcp)?.ends[side].state == EndState::Open(link);
         open.then_some((tcp, side))
-    }
-
-    fn abandon_pending(&mut self, host: HostId, bound: SocketAddr) {
-        let pending: Vec<(Connection, u64)> = self
-            .host(host)
-            .pending
-            .iter()
-            .map(|(&connection, &id)| (connection, id))
-            .collect();
-        for (connection, id) in pending {
-            let ours = |tcp: &mut Tcp| tcp.ends[1].address.port() == bound.port();
-            if self.tcp(id).is_some_and(ours) {
-                self.host_mut(host).pending.remove(&connection);
-                self.shut(id, 1);
-            }
-        }
     }
 }
 

@@ -93,6 +93,8 @@ pub enum Fate {
     Delivered,
     /// Lost by the path's [`Loss`](crate::Loss).
     Lost,
+    /// Lost by the test's own decision.
+    Intercepted,
     /// The path is cut.
     Cut,
     /// A fragment, where fragments do not pass.

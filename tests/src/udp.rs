@@ -3,13 +3,40 @@
 use base::LinkError;
 use bytes::{Bytes, BytesMut};
 use sipsimple::agent::{Input, LinkId, Open};
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use crate::{
     host::{HostId, Socket},
     trace::{Action, Fate},
     world::{Delivery, World},
 };
+
+/// What a test decides about a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The path decides.
+    Pass,
+    /// It is lost.
+    Drop,
+    /// The path gets it so much later.
+    Delay(Duration),
+}
+
+/// A datagram that leaves a host.
+#[derive(Clone, Copy, Debug)]
+pub struct OnWire<'a> {
+    /// Whose it is.
+    pub from: HostId,
+    /// For whom.
+    pub to: HostId,
+    /// What.
+    pub payload: &'a Bytes,
+}
+
+pub(crate) type Judge = Box<dyn FnMut(&OnWire<'_>) -> Verdict>;
 
 /// A datagram on its way.
 #[derive(Debug)]
@@ -97,8 +124,29 @@ impl World {
         self.put_on_wire(host, receiver, &packet);
     }
 
+    /// Lets `judge` decide about every datagram between two hosts before the path does: for races
+    /// and losses that a test wants at exactly one place.
+    pub fn intercept(&mut self, judge: impl FnMut(&OnWire<'_>) -> Verdict + 'static) {
+        self.set_judge(Some(Box::new(judge)));
+    }
+
+    /// Leaves all datagrams to their paths again.
+    pub fn release(&mut self) {
+        self.set_judge(None);
+    }
+
     fn put_on_wire(&mut self, host: HostId, receiver: HostId, packet: &Packet) {
-        let now = self.now();
+        let mut now = self.now();
+        let on_wire = OnWire {
+            from: host,
+            to: receiver,
+            payload: &packet.payload,
+        };
+        match self.judge(&on_wire) {
+            Verdict::Pass => {}
+            Verdict::Drop => return self.trace_send(host, packet, Fate::Intercepted),
+            Verdict::Delay(delay) => now += delay,
+        }
         let (first, second) = self.link(host, receiver).send(now, packet.payload.len());
         for fate in [Some(first), second].into_iter().flatten() {
             self.trace_send(host, packet, fate);

@@ -1,5 +1,7 @@
 //! The loop: the earliest of all deliveries and deadlines, one step at a time.
 
+mod network;
+
 use base::{Deadline, Rng, Timers};
 use sipsimple::{
     agent::{Input, Output, System},
@@ -21,7 +23,7 @@ use crate::{
     link::Link,
     tcp::{Tcp, TcpEvent},
     trace::{Action, Trace},
-    udp::Packet,
+    udp::{Judge, Packet},
 };
 
 /// Hosts, the paths between them, and the time.
@@ -49,6 +51,7 @@ pub struct World {
     limits: Limits,
     violations: Vec<Violation>,
     reactions: Vec<Reaction>,
+    judge: Option<Judge>,
 }
 
 /// What the heap holds.
@@ -104,6 +107,7 @@ impl World {
             limits: Limits::default(),
             violations: Vec::new(),
             reactions: Vec::new(),
+            judge: None,
         }
     }
 
@@ -352,7 +356,10 @@ impl World {
             }
             self.perform(host, output);
         }
-        let entry = self.host(host);
+        let entry = self.host_mut(host);
+        if let (Some(node), Some(last)) = (&mut entry.node, entry.recordings.last_mut()) {
+            last.extend(node.take_record());
+        }
         let node = entry.node.as_ref().filter(|_| !entry.asleep);
         let deadline = node.and_then(|node| node.poll_timeout());
         self.deadlines.set(host, deadline);
@@ -405,110 +412,6 @@ impl World {
     pub(crate) fn host_mut(&mut self, id: HostId) -> &mut Host {
         &mut self.hosts[id.index()]
     }
-
-    pub(crate) fn owner(&self, address: IpAddr) -> Option<HostId> {
-        self.owners.get(&address).copied()
-    }
-
-    pub(crate) const fn owners(&mut self) -> &mut BTreeMap<IpAddr, HostId> {
-        &mut self.owners
-    }
-
-    pub(crate) const fn deadlines(&mut self) -> &mut Timers<HostId> {
-        &mut self.deadlines
-    }
-
-    pub(crate) fn link(&mut self, from: HostId, to: HostId) -> &mut Link {
-        let (path, rng) = (&self.default_path, &mut self.rng);
-        self.links.entry((from, to)).or_insert_with(|| {
-            let path = if from == to {
-                // The loopback interface loses nothing.
-                Path {
-                    latency: LOOPBACK,
-                    mtu: 65_536,
-                    ..Path::ideal()
-                }
-            } else {
-                path.clone()
-            };
-            Link::new(path, rng.fork())
-        })
-    }
-
-    pub(crate) fn is_cut(&mut self, from: HostId, to: HostId) -> bool {
-        self.link(from, to).cut || self.link(to, from).cut
-    }
-
-    /// All sockets of a multicast group's port.
-    pub(crate) fn members(&self, port: u16) -> Vec<(HostId, sipsimple::agent::LinkId)> {
-        self.hosts()
-            .flat_map(|(id, host)| {
-                host.udp
-                    .shared(port)
-                    .into_iter()
-                    .map(move |link| (id, link))
-            })
-            .collect()
-    }
-
-    pub(crate) const fn next_packet(&mut self) -> u64 {
-        self.packets += 1;
-        self.packets
-    }
-
-    pub(crate) const fn is_tracing(&self) -> bool {
-        self.tracing
-    }
-
-    pub(crate) fn reactions(&self) -> &[Reaction] {
-        &self.reactions
-    }
-
-    pub(crate) const fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    pub(crate) const fn cut(&self) -> Cut {
-        self.cut
-    }
-
-    pub(crate) fn add_tcp(&mut self, tcp: Tcp) -> u64 {
-        self.next_connection += 1;
-        self.connections.insert(self.next_connection, tcp);
-        self.next_connection
-    }
-
-    pub(crate) fn tcp(&mut self, id: u64) -> Option<&mut Tcp> {
-        self.connections.get_mut(&id)
-    }
-
-    pub(crate) fn remove_tcp(&mut self, id: u64) {
-        self.connections.remove(&id);
-    }
-
-    pub(crate) fn connections(&self) -> impl Iterator<Item = (u64, &Tcp)> {
-        self.connections.iter().map(|(&id, tcp)| (id, tcp))
-    }
-
-    /// The size of a segment: mostly large, sometimes a few bytes, sometimes one.
-    pub(crate) fn random_cut(&mut self, most: usize) -> usize {
-        let bound = match self.cut_rng.below(10) {
-            0 => 1,
-            1..=3 => 16,
-            4..=6 => 200,
-            _ => 1_460,
-        };
-        let len = 1 + self.cut_rng.below(bound) as usize;
-        len.min(most)
-    }
-
-    /// How long data waits for the runtime to read it: sometimes long enough to be joined by more.
-    pub(crate) fn read_delay(&mut self) -> Duration {
-        match self.cut_rng.below(4) {
-            0 => Duration::from_micros(u64::from(self.cut_rng.below(2_000))),
-            _ => Duration::ZERO,
-        }
-    }
 }
 
 impl fmt::Debug for World {
@@ -547,6 +450,5 @@ fn origin() -> Instant {
     *ORIGIN.get_or_init(Instant::now)
 }
 
-const LOOPBACK: Duration = Duration::from_micros(50);
 /// How often an input looks whether its host is awake.
 const ASLEEP: Duration = Duration::from_millis(100);

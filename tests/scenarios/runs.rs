@@ -1,0 +1,268 @@
+//! Running scenarios: under which conditions, how often, twice alike, and once more elsewhere.
+
+use base::Transport;
+use simulator::{Between, Cut, Loss, Outcomes, Path, Setup, Stage, server::RecordRoute};
+use sipsimple::agent::UserAgent;
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{Read, Write},
+    process::{Child, Command, Stdio},
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+/// Under which conditions a scenario runs.
+pub(crate) struct Matrix {
+    pub(crate) name: &'static str,
+    pub(crate) losses: &'static [f64],
+    pub(crate) phones: usize,
+    /// With and without a proxy; only with.
+    pub(crate) proxy: Proxied,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proxied {
+    Both,
+    Always,
+    Strict,
+}
+
+/// What most scenarios suffer.
+pub(crate) const LOSSES: &[f64] = &[0.0, 0.1, 0.4];
+
+impl Matrix {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            losses: LOSSES,
+            phones: 1,
+            proxy: Proxied::Both,
+        }
+    }
+
+    /// Runs `scenario` under all conditions with all seeds. It returns how it ended; `outcome` is
+    /// what it should be: always without loss, 99.9 % with 10 %, 90 % with 40 %.
+    pub(crate) fn run(self, outcome: &str, scenario: impl Fn(&mut Stage) -> String) {
+        let mut outcomes = Outcomes::new(self.name);
+        let mut elsewhere = Elsewhere::start();
+        for &loss in self.losses {
+            let condition = format!("{:.0} % loss", loss * 100.0);
+            let floor = match loss {
+                0.0 => 1.0,
+                loss if loss <= 0.1 => 0.999,
+                _ => 0.9,
+            };
+            outcomes.floor(&condition, outcome, floor);
+            for seed in 0..seeds() {
+                for setup in self.setups(seed, loss) {
+                    let label = self.run_one(&setup, &scenario, &mut elsewhere);
+                    outcomes.count(&condition, &label);
+                }
+            }
+        }
+        print!("{outcomes}");
+        assert_eq!(outcomes.failures(), Vec::<String>::new());
+        elsewhere.finish();
+    }
+
+    fn setups(&self, seed: u64, loss: f64) -> Vec<Setup> {
+        let betweens: &[Between] = match self.proxy {
+            Proxied::Both => &[Between::Nothing, Between::Proxy(RecordRoute::Loose)],
+            Proxied::Always => &[Between::Proxy(RecordRoute::Loose)],
+            Proxied::Strict => &[Between::Proxy(RecordRoute::Strict)],
+        };
+        let mut setups = Vec::new();
+        for transport in [Transport::Udp, Transport::Tcp] {
+            for &between in betweens {
+                // No two runs share their luck.
+                let number = [
+                    seed,
+                    (loss * 100.0) as u64,
+                    setups.len() as u64,
+                    transport as u64,
+                ];
+                let mut setup = Setup::new(number.iter().fold(0, |n, part| n * 101 + part));
+                setup.transport = transport;
+                setup.between = between;
+                setup.phones = self.phones;
+                setup.record = true;
+                // Every second seed changes the transport at the proxy.
+                setup.callee_transport = match (seed % 2, transport) {
+                    (0, transport) => transport,
+                    (_, Transport::Udp) => Transport::Tcp,
+                    _ => Transport::Udp,
+                };
+                setup.path = path(seed, loss, between);
+                setup.cut = if seed % 3 == 2 {
+                    Cut::Whole
+                } else {
+                    Cut::Random
+                };
+                setups.push(setup);
+            }
+        }
+        setups
+    }
+
+    fn run_one(
+        &self,
+        setup: &Setup,
+        scenario: &impl Fn(&mut Stage) -> String,
+        elsewhere: &mut Elsewhere,
+    ) -> String {
+        let play = || {
+            let mut stage = Stage::new(setup.clone());
+            let label = scenario(&mut stage);
+            let complaints = stage.finish();
+            (stage, label, complaints)
+        };
+        let (stage, label, complaints) = play();
+        let show = |stage: &Stage| {
+            if env::var_os("SIPSIMPLE_LADDER").is_some() {
+                stage.world.trace().lines()
+            } else {
+                stage.world.trace().ladder()
+            }
+        };
+        assert!(
+            complaints.is_empty(),
+            "{}, {setup:?}: {complaints:#?}\n{}",
+            self.name,
+            show(&stage),
+        );
+        let (again, ..) = play();
+        let difference = stage.world.trace().first_difference(again.world.trace());
+        assert_eq!(
+            difference, None,
+            "{}, {setup:?}: not twice alike",
+            self.name
+        );
+        if label != "connected" && env::var("SIPSIMPLE_SHOW").as_deref() == Ok(label.as_str()) {
+            panic!("{}, {setup:?}: {label}\n{}", self.name, show(&stage));
+        }
+        cover(&stage);
+        for (host, _) in stage.world.hosts() {
+            for recording in stage.world.host(host).recordings() {
+                elsewhere.replay(recording);
+            }
+        }
+        label
+    }
+}
+
+/// A path with some of everything. `loss` is that of the whole way from one user to the other: the
+/// two hops over a proxy share it.
+fn path(seed: u64, loss: f64, between: Between) -> Path {
+    let loss = match between {
+        Between::Nothing => loss,
+        Between::Proxy(_) => 1.0 - (1.0 - loss).sqrt(),
+    };
+    let mut path = match loss {
+        0.0 => Path::ideal(),
+        loss => Path::lossy(loss),
+    };
+    // Bursts of the same mean loss, every fourth seed.
+    if seed % 4 == 3 && loss > 0.0 && loss < 0.2 {
+        path.loss = Loss::Burst {
+            to_bad: 0.05,
+            to_good: 0.2,
+            good: 0.0,
+            bad: loss * 5.0,
+        };
+    }
+    if seed % 2 == 1 {
+        path.latency = Duration::from_millis(20);
+        path.jitter = Duration::from_millis(10);
+        path.duplicate = 0.05;
+        path.reorder = 0.05;
+    }
+    path
+}
+
+/// How many seeds a scenario runs with: one here, 200 at the gate, 2,000 on demand.
+pub(crate) fn seeds() -> u64 {
+    let seeds = env::var("SIPSIMPLE_SEEDS")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    seeds.unwrap_or(1)
+}
+
+/// A second process that replays recordings.
+pub(crate) struct Elsewhere {
+    child: Child,
+    count: u64,
+}
+
+impl Elsewhere {
+    pub(crate) fn start() -> Self {
+        let child = Command::new(env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "runs::replays_what_another_process_recorded",
+                "--nocapture",
+            ])
+            .env(CHILD, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, count: 0 }
+    }
+
+    /// Hands a recording over; empty ones are those of nodes that record nothing.
+    pub(crate) fn replay(&mut self, recording: &[u8]) {
+        if recording.is_empty() {
+            return;
+        }
+        self.count += 1;
+        let pipe = self.child.stdin.as_mut().unwrap();
+        // It has gone if it found a difference, and has said so on its standard error.
+        let written = pipe
+            .write_all(&(recording.len() as u64).to_be_bytes())
+            .and_then(|()| pipe.write_all(recording));
+        assert!(written.is_ok(), "the second process found a difference");
+    }
+
+    pub(crate) fn finish(mut self) {
+        assert!(self.count > 0, "nothing was recorded");
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn replays_what_another_process_recorded() {
+    if env::var_os(CHILD).is_none() {
+        return;
+    }
+    let mut pipe = std::io::stdin().lock();
+    let mut len = [0; 8];
+    while pipe.read_exact(&mut len).is_ok() {
+        let mut recording = vec![0; u64::from_be_bytes(len) as usize];
+        pipe.read_exact(&mut recording).unwrap();
+        let report = sipsimple::agent::replay(Instant::now(), &recording, factories()).unwrap();
+        assert_eq!(report.difference, None);
+        assert!(report.inputs > 0);
+    }
+}
+
+/// What the stages' agents are made with.
+fn factories() -> Vec<Box<dyn sipsimple::stream::StreamFactory>> {
+    vec![Box::new(simulator::ProbeFactory::default())]
+}
+
+const CHILD: &str = "SIPSIMPLE_REPLAY_CHILD";
+
+/// Which pairs of the tables were reached, by all tests of this process.
+pub(crate) static COVERED: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
+
+fn cover(stage: &Stage) {
+    let mut covered = COVERED.lock().unwrap();
+    for host in stage.up() {
+        let agent = stage.world.node::<UserAgent>(host);
+        for (pair, reached) in agent.coverage() {
+            *covered.entry(pair).or_default() |= reached;
+        }
+    }
+}
