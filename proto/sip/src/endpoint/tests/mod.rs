@@ -1,7 +1,16 @@
 //! Endpoints against each other in virtual time, and one endpoint against bytes written by hand.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one event among many"
+)]
+
+mod bare;
 mod call;
+mod dialog;
 mod edge;
+mod offer;
+mod target;
 mod uac;
 mod uas;
 mod world;

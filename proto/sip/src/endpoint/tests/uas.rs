@@ -4,7 +4,7 @@ use super::*;
 use crate::{HeaderName, Headers, Status, usage::invitation::EndCause};
 
 /// An INVITE of RFC 3261, 24.2; `branch` and further header lines vary.
-fn invite(branch: &str, further: &str) -> String {
+pub(super) fn invite(branch: &str, further: &str) -> String {
     format!(
         "INVITE sip:bob@192.0.2.1 SIP/2.0
         Via: SIP/2.0/UDP pc33.atlanta.com:5070;branch=z9hG4bK{branch}
@@ -22,7 +22,7 @@ fn invite(branch: &str, further: &str) -> String {
 }
 
 /// A request inside the dialog of [`invite`], once we have answered with `tag`.
-fn inside(method: &str, number: u32, tag: &str, body: &str) -> String {
+pub(super) fn inside(method: &str, number: u32, tag: &str, body: &str) -> String {
     let content = match body {
         "" => "Content-Length: 0".to_owned(),
         body => format!(
@@ -44,13 +44,13 @@ fn inside(method: &str, number: u32, tag: &str, body: &str) -> String {
 }
 
 impl Wire {
-    fn call(&mut self) -> InvitationMut<'_> {
+    pub(super) fn call(&mut self) -> InvitationMut<'_> {
         let id = self.endpoint.invitations().next().expect("a call");
         self.endpoint.invitation(id).expect("alive")
     }
 
     /// Receives an INVITE, accepts it, and returns our tag.
-    fn accept(&mut self) -> String {
+    pub(super) fn accept(&mut self) -> String {
         self.receive(&invite("1", ""));
         let now = self.now;
         self.call()
@@ -60,7 +60,7 @@ impl Wire {
     }
 
     /// The same with the ACK.
-    fn establish(&mut self) -> String {
+    pub(super) fn establish(&mut self) -> String {
         let tag = self.accept();
         self.receive(&inside("ACK", 314_159, &tag, ""));
         assert_eq!(self.call().state(), State::Confirmed);
@@ -68,16 +68,16 @@ impl Wire {
         tag
     }
 
-    fn status(&mut self) -> u16 {
+    pub(super) fn status(&mut self) -> u16 {
         self.response().status.code()
     }
 }
 
-fn tag(response: &Response) -> String {
+pub(super) fn tag(response: &Response) -> String {
     response.headers.to().unwrap().tag().unwrap().to_owned()
 }
 
-fn value(response: &Response, name: HeaderName) -> &str {
+pub(super) fn value(response: &Response, name: HeaderName) -> &str {
     std::str::from_utf8(response.headers.get(name).unwrap_or_default()).unwrap()
 }
 
@@ -398,224 +398,8 @@ fn a_provisional_response_every_minute() {
     );
 }
 
-#[test]
-fn requests_inside_the_dialog() {
-    let mut wire = Wire::new();
-    let tag = wire.establish();
-    wire.receive(&inside("OPTIONS", 314_160, &tag, ""));
-    assert_eq!(wire.status(), 200);
-    // RFC 3261, 12.2.2
-    wire.receive(&inside("OPTIONS", 314_100, &tag, ""));
-    assert_eq!(wire.status(), 500);
-    wire.receive(&inside("INFO", 314_161, &tag, ""));
-    assert_eq!(wire.status(), 405);
-    // RFC 4916: addresses may change.
-    let renamed =
-        inside("OPTIONS", 314_170, &tag, "").replace("alice@atlanta.com", "carol@example.org");
-    wire.receive(&renamed);
-    assert_eq!(wire.status(), 200);
-    wire.receive(&inside("BYE", 314_180, &tag, ""));
-    assert_eq!(wire.status(), 200);
-    let events = wire.invitation_events();
-    assert!(
-        matches!(
-            events.last(),
-            Some(InvitationEvent::Ended {
-                cause: EndCause::Bye,
-                ..
-            })
-        ),
-        "{events:#?}"
-    );
-    wire.wait(Duration::from_secs(60));
-    assert_eq!(wire.endpoint.stats(), Stats::default());
-}
-
-#[test]
-fn reinvites_of_the_peer() {
-    let mut wire = Wire::new();
-    let tag = wire.establish();
-    wire.receive(&inside("INVITE", 314_160, &tag, "offer2"));
-    let events = wire.invitation_events();
-    let Some(InvitationEvent::Offered {
-        dialog,
-        description,
-    }) = events.last()
-    else {
-        panic!("{events:#?}")
-    };
-    assert_eq!(description, &sdp("offer2"));
-    // RFC 3261, 14.2: a second one while the first is open.
-    wire.receive(&inside("INVITE", 314_161, &tag, "offer3"));
-    let overlap = wire.response();
-    assert_eq!(overlap.status.code(), 500);
-    let seconds: u32 = value(&overlap, HeaderName::RetryAfter).parse().unwrap();
-    assert!(seconds <= 10);
-    let now = wire.now;
-    wire.call()
-        .refuse(now, *dialog, Status::NOT_ACCEPTABLE_HERE, Some("no codec"))
-        .unwrap();
-    let refused = wire.response();
-    assert_eq!(refused.status.code(), 488);
-    assert_eq!(
-        value(&refused, HeaderName::Warning),
-        "399 sipsimple \"no codec\""
-    );
-    assert_eq!(wire.call().state(), State::Confirmed);
-    // Without an offer: ours comes in the 2xx, theirs in the ACK.
-    wire.receive(&inside("INVITE", 314_162, &tag, ""));
-    let events = wire.invitation_events();
-    assert!(
-        matches!(events.last(), Some(InvitationEvent::OfferRequested { .. })),
-        "{events:#?}"
-    );
-    let now = wire.now;
-    wire.call()
-        .offer(now, Some(sdp("offer4")), &Headers::new())
-        .unwrap();
-    let ok = wire.response();
-    assert_eq!((ok.status.code(), &ok.body[..]), (200, &b"offer4"[..]));
-    wire.receive(&inside("ACK", 314_162, &tag, "answer4"));
-    let events = wire.invitation_events();
-    let answered = events.iter().any(|event| {
-        matches!(event, InvitationEvent::Answered { description, early: false, .. } if *description == sdp("answer4"))
-    });
-    assert!(answered, "{events:#?}");
-}
-
-#[test]
-fn a_reinvite_crosses_ours() {
-    // RFC 3261, 14.2; RFC 5407, 3.3.2
-    let mut wire = Wire::new();
-    let tag = wire.establish();
-    let now = wire.now;
-    wire.call()
-        .offer(now, Some(sdp("ours")), &Headers::new())
-        .unwrap();
-    assert_eq!(wire.request().method, crate::Method::Invite);
-    wire.receive(&inside("INVITE", 314_160, &tag, "theirs"));
-    assert_eq!(wire.status(), 491);
-    assert_eq!(wire.call().state(), State::Reinviting);
-}
-
-#[test]
-fn a_reinvite_before_the_ack() {
-    // RFC 5407, 3.1.4: the offer of the INVITE is answered, so the next one may come.
-    let mut wire = Wire::new();
-    let tag = wire.accept();
-    wire.receive(&inside("INVITE", 314_160, &tag, "offer2"));
-    assert_eq!(wire.call().state(), State::Reinvited);
-    wire.receive(&inside("ACK", 314_159, &tag, ""));
-    let now = wire.now;
-    wire.call()
-        .accept(now, sdp("answer2"), Headers::new())
-        .unwrap();
-    assert_eq!(wire.status(), 200);
-    wire.receive(&inside("ACK", 314_160, &tag, ""));
-    wire.wait(Duration::from_secs(5));
-    assert_eq!(wire.lines(), [""; 0]);
-
-    // RFC 5407, 3.1.5: our offer in the 2xx is not answered.
-    let mut wire = Wire::new();
-    wire.receive(
-        &invite("1", "")
-            .replace("Content-Type: application/sdp\n", "")
-            .replace("Content-Length: 5", "Content-Length: 0"),
-    );
-    let now = wire.now;
-    wire.call()
-        .accept(now, sdp("offer"), Headers::new())
-        .unwrap();
-    let tag = tag_of(&mut wire);
-    wire.receive(&inside("INVITE", 314_160, &tag, "offer2"));
-    assert_eq!(wire.status(), 491);
-}
-
-fn tag_of(wire: &mut Wire) -> String {
+pub(super) fn tag_of(wire: &mut Wire) -> String {
     tag(&wire.response())
-}
-
-#[test]
-fn bye_crosses_everything() {
-    // RFC 5407, 3.1.3: before the ACK.
-    let mut wire = Wire::new();
-    let tag = wire.accept();
-    wire.receive(&inside("BYE", 314_160, &tag, ""));
-    assert_eq!(wire.lines(), ["SIP/2.0 200 OK"]);
-    wire.receive(&inside("ACK", 314_159, &tag, ""));
-    wire.wait(Duration::from_secs(64));
-    assert_eq!(wire.lines(), [""; 0]);
-    assert_eq!(wire.endpoint.stats(), Stats::default());
-
-    // RFC 5407, 3.2.1 and 3.2.3: after our BYE a re-INVITE is 481, a BYE is 200.
-    let mut wire = Wire::new();
-    let tag = wire.establish();
-    let now = wire.now;
-    wire.call().end(now, &Headers::new()).unwrap();
-    assert_eq!(wire.request().method, crate::Method::Bye);
-    wire.receive(&inside("INVITE", 314_160, &tag, "offer2"));
-    assert_eq!(wire.status(), 481);
-    wire.receive(&inside("BYE", 314_161, &tag, ""));
-    assert_eq!(wire.status(), 200);
-    let events = wire.invitation_events();
-    assert!(
-        matches!(
-            events.last(),
-            Some(InvitationEvent::Ended {
-                cause: EndCause::UserRequest,
-                ..
-            })
-        ),
-        "{events:#?}"
-    );
-
-    // RFC 3261, 15.1.2: a re-INVITE that waits gets 487.
-    let mut wire = Wire::new();
-    let tag = wire.establish();
-    wire.receive(&inside("INVITE", 314_160, &tag, "offer2"));
-    wire.receive(&inside("BYE", 314_161, &tag, ""));
-    assert_eq!(
-        wire.lines(),
-        ["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]
-    );
-}
-
-#[test]
-fn the_peer_takes_its_reinvite_back() {
-    let mut wire = Wire::new();
-    let tag = wire.establish();
-    wire.receive(&inside("INVITE", 314_160, &tag, "offer2"));
-    let cancel = inside("CANCEL", 314_160, &tag, "").replace("z9hG4bKCANCEL", "z9hG4bKINVITE");
-    wire.receive(&cancel);
-    assert_eq!(
-        wire.lines(),
-        ["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]
-    );
-    let events = wire.invitation_events();
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(event, InvitationEvent::OfferWithdrawn { .. })),
-        "{events:#?}"
-    );
-    assert_eq!(wire.call().state(), State::Confirmed);
-}
-
-#[test]
-fn a_call_without_an_answer_in_its_ack_is_ended() {
-    let mut wire = Wire::new();
-    wire.receive(
-        &invite("1", "")
-            .replace("Content-Type: application/sdp\n", "")
-            .replace("Content-Length: 5", "Content-Length: 0"),
-    );
-    let now = wire.now;
-    wire.call()
-        .accept(now, sdp("offer"), Headers::new())
-        .unwrap();
-    let tag = tag_of(&mut wire);
-    wire.receive(&inside("ACK", 314_159, &tag, ""));
-    assert_eq!(wire.request().method, crate::Method::Bye);
 }
 
 #[test]

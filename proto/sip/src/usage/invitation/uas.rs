@@ -361,22 +361,19 @@ impl Invitation {
                 .effects
                 .push_back(Effect::Respond(server, Box::new(answer)));
         }
-        match request.method {
-            Method::Invite => self.handle_reinvite(id, request, arrival),
-            Method::Bye => self.handle_bye(now, id, request, server),
-            ref other => {
-                debug_assert_eq!(*other, Method::Options, "let in by the endpoint");
-                // OPTIONS in a call (RFC 3261, 11.2); the endpoint lets nothing else in.
-                let alive = self.leg(id).is_some_and(Leg::is_alive);
-                let status = if alive {
-                    Status::OK
-                } else {
-                    Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST
-                };
-                let answer = self.dialog_answer(id, status);
-                self.effects
-                    .push_back(Effect::Respond(server, Box::new(answer)));
-            }
+        if request.method == Method::Invite {
+            self.handle_reinvite(id, request, arrival);
+        } else if request.method == Method::Bye {
+            self.handle_bye(now, id, request, server);
+        } else {
+            // OPTIONS in a call (RFC 3261, 11.2); the endpoint lets nothing else in.
+            let status = match self.leg(id).is_some_and(Leg::is_alive) {
+                true => Status::OK,
+                false => Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST,
+            };
+            let answer = self.dialog_answer(id, status);
+            self.effects
+                .push_back(Effect::Respond(server, Box::new(answer)));
         }
     }
 
