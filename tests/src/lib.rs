@@ -58,3 +58,8 @@ pub use tcp::Cut;
 pub use trace::{Action, Difference, Fate, Step, Trace};
 pub use udp::{OnWire, Verdict};
 pub use world::World;
+
+/// The example of the project's front page, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct FrontPage;
