@@ -29,7 +29,7 @@ pub(crate) fn draw(left: &str, right: &str, rungs: &[Rung]) -> String {
     text
 }
 
-/// Names a SIP message: method with what makes it special, or status and method.
+/// Names a SIP message: method with what makes it special, or status and method. A keep-alive is none.
 pub(crate) fn label(message: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(message);
     let first = text.lines().next()?;
@@ -54,7 +54,7 @@ pub(crate) fn label(message: &[u8]) -> Option<String> {
         let method = cseq.split_whitespace().nth(1)?;
         return Some(format!("{status} {method}{media}"));
     }
-    let method = first.split(' ').next()?;
+    let (method, _) = first.split_once(' ')?;
     Some(format!("{method}{media}"))
 }
 
