@@ -2,6 +2,60 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What an input does to the state: columns as [`State::ALL`] has them, with one stream, and with a
+/// peer that plays by the rules.
+///
+/// `Confirmed` and `Answered` alone start nothing: a call stands when the ACK is there and the stream
+/// runs, whichever comes last.
+#[cfg(test)]
+#[rustfmt::skip]
+pub(super) const TABLE: [(InputKind, [Next; 7]); 22] = {
+    use InputKind as I;
+    use Next::{Refused as X, Stay as o, To};
+    const ACC: Next = To(State::Accepting);
+    const CON: Next = To(State::Connected);
+    const PRO: Next = To(State::SendingProposal);
+    const END: Next = To(State::Terminating);
+    const FIN: Next = To(State::Terminated);
+    [
+        //                     outgoing incoming accepting connected proposing terminating terminated
+        (I::Ring,             [X,       o,       X,        X,        X,        X,          X]),
+        (I::Accept,           [X,       ACC,     X,        X,        X,        X,          X]),
+        (I::Reject,           [X,       END,     X,        X,        X,        X,          X]),
+        (I::End,              [END,     END,     END,      END,      END,      o,          o]),
+        (I::Hold,             [o,       o,       o,        PRO,      o,        X,          X]),
+        (I::Unhold,           [o,       o,       o,        o,        o,        X,          X]),
+        (I::Provisional,      [o,       o,       o,        o,        o,        o,          o]),
+        (I::Offered,          [o,       o,       o,        o,        o,        o,          o]),
+        (I::OfferRequested,   [o,       o,       o,        PRO,      o,        o,          o]),
+        (I::OfferWithdrawn,   [o,       o,       o,        o,        CON,      o,          o]),
+        (I::Answered,         [o,       o,       o,        o,        CON,      o,          o]),
+        (I::OfferFailed,      [o,       o,       o,        o,        CON,      o,          o]),
+        (I::Confirmed,        [o,       o,       o,        o,        o,        o,          o]),
+        (I::Acknowledged,     [o,       o,       o,        o,        o,        o,          o]),
+        (I::DialogEnded,      [o,       o,       o,        o,        o,        o,          o]),
+        (I::CallEnded,        [FIN,     FIN,     FIN,      FIN,      FIN,      FIN,        o]),
+        (I::StreamPrepared,   [o,       o,       o,        o,        o,        o,          o]),
+        (I::StreamStarted,    [o,       o,       o,        o,        o,        o,          o]),
+        (I::StreamFailed,     [END,     END,     END,      END,      END,      o,          o]),
+        (I::StreamEnded,      [o,       o,       o,        o,        o,        o,          o]),
+        (I::Renegotiate,      [o,       o,       o,        PRO,      o,        o,          o]),
+        (I::Timeout,          [o,       o,       o,        o,        o,        o,          o]),
+    ]
+};
+
+/// Where an input leads.
+#[cfg(test)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    /// The state stays, whatever else happens.
+    Stay,
+    /// A command that this state does not allow (GEN-06).
+    Refused,
+    /// Another state.
+    To(State),
+}
+
 /// Where a session stands (SES-01).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
