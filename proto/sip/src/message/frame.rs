@@ -39,7 +39,7 @@ pub enum Frame {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// SIP, but not to be framed: if [`salvage`](super::salvage) makes something of `head`, answer
+    /// SIP, but not to be framed: if [`salvage`](super::salvage()) makes something of `head`, answer
     /// [`error.status()`](ParseError::status), then close.
     #[error("{error}")]
     Message {

@@ -24,7 +24,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// What is wrong; [`ParseError::status`] says what to answer, [`salvage`] to whom.
+    /// What is wrong; [`ParseError::status`] says what to answer, [`salvage`](super::salvage()) to whom.
     pub fn parse(bytes: Bytes) -> Result<Self, ParseError> {
         let start = skip_line_ends(&bytes);
         let (start_line, head) = StartLine::read(&bytes, start)?;
