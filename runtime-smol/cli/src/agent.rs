@@ -10,7 +10,9 @@ use crate::{
 use serde_json::json;
 use sipsimple::{
     agent::{Config, Output, Trace},
+    base::digest::Secret,
     event::{AgentEvent, Event, Listening, Notification},
+    sip::auth::Credentials,
     stream::{Codec, audio::AudioFactory},
 };
 use std::{
@@ -50,6 +52,7 @@ pub(crate) fn config(common: &Common, media: Option<&MediaOptions>) -> Result<Co
         config.account.uri = Some(uri(account).ok_or_else(|| usage("--account", account))?);
     }
     config.account.display_name.clone_from(&common.display_name);
+    config.account.credentials.extend(credentials(common)?);
     if let Some(proxy) = &common.proxy {
         config.account.outbound_proxy = Some(uri(proxy).ok_or_else(|| usage("--proxy", proxy))?);
     }
@@ -69,6 +72,40 @@ pub(crate) fn config(common: &Common, media: Option<&MediaOptions>) -> Result<Co
     }
     config.factories.push(Box::new(AudioFactory::new()));
     Ok(config)
+}
+
+/// What answers challenges, if there is a password.
+fn credentials(common: &Common) -> Result<Option<Credentials>, Failure> {
+    let password = match &common.password_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::new(
+                    Exit::Configuration,
+                    format!("--password-file: {}: {error}", path.display()),
+                )
+            })?;
+            text.lines().next().map(str::to_owned)
+        }
+        None => std::env::var("SIPSIMPLE_PASSWORD").ok(),
+    };
+    let Some(password) = password else {
+        return Ok(None);
+    };
+    let account = common.account.as_deref().and_then(uri);
+    let of_account = account
+        .as_ref()
+        .and_then(|uri| uri.user().map(str::to_owned));
+    let Some(user) = common.auth_user.clone().or(of_account) else {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a password needs --auth-user, or --account with a user",
+        ));
+    };
+    Ok(Some(Credentials::new(
+        &common.auth_realm,
+        user,
+        Secret::Password(password),
+    )))
 }
 
 /// Reads a SIP URI; a bare `user@host` is one.

@@ -65,6 +65,15 @@ pub(crate) struct Common {
     /// The name to show beside it.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
+    /// The name that answers challenges; the user of the account without it.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) auth_user: Option<String>,
+    /// The realm whose challenges are answered; without it that of the own proxy, and of nobody else.
+    #[arg(long, global = true, value_name = "REALM", default_value = "*")]
+    pub(crate) auth_realm: String,
+    /// The password is the first line of this file; SIPSIMPLE_PASSWORD without it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
     /// Send everything over this proxy.
     #[arg(long, global = true, value_name = "URI")]
     pub(crate) proxy: Option<String>,
