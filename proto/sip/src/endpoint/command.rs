@@ -277,7 +277,7 @@ impl InvitationMut<'_> {
         self.endpoint
             .invitations
             .get(self.id)
-            .map_or(State::Disconnected, Invitation::state)
+            .map_or(State::Disconnected, |invitation| invitation.state())
     }
 
     /// Rings: answers an INVITE with 180.

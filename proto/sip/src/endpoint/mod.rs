@@ -67,7 +67,8 @@ pub struct Endpoint {
     servers: BTreeMap<TransactionId, Server>,
     attempts: Table<AttemptId, Attempt>,
     lookups: Table<LookupId, AttemptId>,
-    invitations: Table<InvitationId, Invitation>,
+    /// Boxed: a table grows by doubling, and a call is large.
+    invitations: Table<InvitationId, Box<Invitation>>,
     /// How many invitations there are; a table counts by walking.
     calls: usize,
     /// How many of them wait for the ACK of a 2xx.

@@ -250,7 +250,7 @@ impl Endpoint {
         while let Some(effect) = self
             .invitations
             .get_mut(id)
-            .and_then(Invitation::poll_effect)
+            .and_then(|invitation| invitation.poll_effect())
         {
             self.route_effect(now, id, effect);
         }
@@ -261,6 +261,7 @@ impl Endpoint {
         let (lacked, lacks) = (invitation.is_counted, invitation.lacks_ack());
         invitation.is_counted = lacks;
         let is_over = invitation.is_over();
+        invitation.tidy();
         self.unacknowledged = self.unacknowledged + usize::from(lacks) - usize::from(lacked);
         self.timers.set(Child::Invitation(id), deadline);
         if is_over {
@@ -269,7 +270,7 @@ impl Endpoint {
     }
 
     pub(super) fn insert_invitation(&mut self, invitation: Invitation) -> InvitationId {
-        let id = self.invitations.insert(invitation);
+        let id = self.invitations.insert(Box::new(invitation));
         self.calls += 1;
         self.touch(id);
         id

@@ -241,6 +241,16 @@ impl Invitation {
             && self.served.is_empty()
     }
 
+    /// Gives back the room of queues that a call at rest does not need: most calls are.
+    pub(crate) fn tidy(&mut self) {
+        if self.requests.is_empty() && self.served.is_empty() && self.effects.is_empty() {
+            self.requests = Vec::new();
+            self.served = Vec::new();
+            self.effects = VecDeque::new();
+            self.legs.shrink_to_fit();
+        }
+    }
+
     /// True while a 2xx of ours waits for its ACK.
     pub(crate) fn lacks_ack(&self) -> bool {
         self.served
