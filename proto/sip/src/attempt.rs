@@ -58,8 +58,6 @@ pub(crate) struct Attempt {
     pub(crate) candidates: VecDeque<Candidate>,
     /// Transactions that have not ended, the current one included.
     pub(crate) live: Vec<TransactionId>,
-    /// The transaction whose final response the owner got; a 2xx to INVITE may come again.
-    pub(crate) outcome: Option<TransactionId>,
     /// The owner wants the request cancelled.
     pub(crate) cancel: bool,
     /// Why the last target failed.
@@ -129,7 +127,6 @@ impl Attempt {
             stage,
             candidates: VecDeque::new(),
             live: Vec::new(),
-            outcome: None,
             cancel: false,
             failure: None,
             unavailable: None,

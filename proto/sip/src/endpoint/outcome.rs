@@ -49,7 +49,7 @@ impl Endpoint {
         let Some(attempt) = self.attempts.get_mut(id) else {
             return;
         };
-        if attempt.current() != Some(transaction) && attempt.outcome != Some(transaction) {
+        if attempt.current() != Some(transaction) {
             return self.handle_abandoned_response(now, id, transaction, &response);
         }
         if let Stage::Trying { answered, .. } = &mut attempt.stage {
@@ -80,7 +80,7 @@ impl Endpoint {
             }
             return false;
         }
-        if !attempt.cancel && attempt.stage != Stage::Done {
+        if !attempt.cancel {
             let challenged = matches!(
                 status,
                 Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
@@ -100,7 +100,6 @@ impl Endpoint {
         }
         if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.stage = Stage::Done;
-            attempt.outcome = Some(transaction);
         }
         false
     }
@@ -136,7 +135,7 @@ impl Endpoint {
         true
     }
 
-    /// A target that was given up answers after all.
+    /// A target that was given up answers after all, or a 2xx to INVITE comes again.
     fn handle_abandoned_response(
         &mut self,
         now: Instant,

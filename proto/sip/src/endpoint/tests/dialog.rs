@@ -1,7 +1,10 @@
 //! Inside an incoming call, with a caller written by hand; the races of RFC 5407.
 
 use super::{uas::*, *};
-use crate::{HeaderName, Headers, Status, usage::invitation::EndCause};
+use crate::{
+    HeaderName, Headers, Method, Status,
+    usage::invitation::{EndCause, OfferError},
+};
 
 #[test]
 fn requests_inside_the_dialog() {
@@ -97,7 +100,7 @@ fn a_reinvite_crosses_ours() {
     wire.call()
         .offer(now, Some(sdp("ours")), &Headers::new())
         .unwrap();
-    assert_eq!(wire.request().method, crate::Method::Invite);
+    assert_eq!(wire.request().method, Method::Invite);
     wire.receive(&inside("INVITE", 314_160, &tag, "theirs"));
     assert_eq!(wire.status(), 491);
     assert_eq!(wire.call().state(), State::Reinviting);
@@ -153,7 +156,7 @@ fn bye_crosses_everything() {
     let tag = wire.establish();
     let now = wire.now;
     wire.call().end(now, &Headers::new()).unwrap();
-    assert_eq!(wire.request().method, crate::Method::Bye);
+    assert_eq!(wire.request().method, Method::Bye);
     wire.receive(&inside("INVITE", 314_160, &tag, "offer2"));
     assert_eq!(wire.status(), 481);
     wire.receive(&inside("BYE", 314_161, &tag, ""));
@@ -216,5 +219,29 @@ fn a_call_without_an_answer_in_its_ack_is_ended() {
         .unwrap();
     let tag = tag_of(&mut wire);
     wire.receive(&inside("ACK", 314_159, &tag, ""));
-    assert_eq!(wire.request().method, crate::Method::Bye);
+    assert_eq!(wire.request().method, Method::Bye);
+}
+
+#[test]
+fn an_accepted_reinvite_moves_the_target_and_blocks_offers_until_its_ack() {
+    let mut wire = Wire::new();
+    let tag = wire.establish();
+    let moved =
+        inside("INVITE", 314_160, &tag, "offer2").replace("<sip:alice@pc33", "<sip:alice@moved");
+    wire.receive(&moved);
+    let now = wire.now;
+    wire.call()
+        .accept(now, sdp("answer2"), Headers::new())
+        .unwrap();
+    assert_eq!(wire.status(), 200);
+    // RFC 3261, 14.1: no INVITE while another one is in progress.
+    let busy = wire.call().offer(now, Some(sdp("offer3")), &Headers::new());
+    assert_eq!(busy, Err(OfferError::Busy));
+    // RFC 3261, 15 makes BYE wait for the ACK of the first INVITE only.
+    wire.call().end(now, &Headers::new()).unwrap();
+    let bye = wire.request();
+    assert_eq!(
+        (bye.method, bye.uri.as_str()),
+        (Method::Bye, "sip:alice@moved.atlanta.com")
+    );
 }

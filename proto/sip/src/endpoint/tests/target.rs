@@ -12,6 +12,8 @@ fn the_socket_fits_the_target() {
         ("127.0.0.1:5070", "127.0.0.1:5060"),
         ("[2001:db8::9]:5060", "[2001:db8::1]:5060"),
         ("198.51.100.1:5060", "192.0.2.1:5060"),
+        // More bits in common with 127.0.0.1.
+        ("64.0.2.1:5060", "192.0.2.1:5060"),
     ] {
         bare.dial(&[(Transport::Udp, target)]);
         let (to, invite) = bare.request();
@@ -233,6 +235,69 @@ fn responses_of_a_lost_connection_take_a_new_one() {
     });
     assert!(
         matches!(&bare.sent[..], [(_, _, Message::Response(response))] if response.status == Status::OK)
+    );
+    // Once.
+    bare.feed(Input::FlowDown {
+        flow,
+        error: Some(LinkError::Reset),
+    });
+    bare.wait(Duration::from_secs(5));
+    assert_eq!(bare.connects.len(), 0);
+}
+
+#[test]
+fn a_response_that_no_datagram_can_carry_is_lost() {
+    let mut bare = Bare::new(Config::default());
+    let from: SocketAddr = "192.0.2.9:5060".parse().unwrap();
+    let flow = bare.flow_of(&from);
+    let invite = "INVITE sip:bob@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK1\r\n\
+        Max-Forwards: 70\r\nTo: <sip:bob@192.0.2.1>\r\nFrom: <sip:alice@192.0.2.9>;tag=1\r\nCall-ID: 1\r\n\
+        CSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.9:5060>\r\nContent-Length: 0\r\n\r\n";
+    let message = Bytes::from_static(invite.as_bytes());
+    bare.feed(Input::Message {
+        flow,
+        from,
+        message,
+    });
+    let id = bare.endpoint.invitations().next().unwrap();
+    let now = bare.now;
+    bare.endpoint.invitation(id).unwrap().ring(now).unwrap();
+    bare.drain();
+    let error = LinkError::Refused;
+    bare.feed(Input::Undeliverable {
+        flow,
+        to: from,
+        error,
+    });
+    assert_eq!(
+        (bare.connects.len(), bare.endpoint.stats().invitations),
+        (0, 1)
+    );
+}
+
+#[test]
+fn a_late_2xx_does_not_take_the_call_over() {
+    let mut bare = Bare::new(Config::default());
+    bare.dial(&[
+        (Transport::Udp, "192.0.2.8:5060"),
+        (Transport::Udp, "192.0.2.9:5060"),
+    ]);
+    let (dead, first) = bare.request();
+    bare.wait(ms(1_500));
+    bare.sent.clear();
+    bare.answer(&first, dead, Status::OK, "answer");
+    bare.resolve(&[(Transport::Udp, "192.0.2.8:5060")]);
+    bare.resolve(&[(Transport::Udp, "192.0.2.8:5060")]);
+    let methods: Vec<_> = bare
+        .sent
+        .iter()
+        .map(|(_, _, message)| message.headers().cseq().unwrap().method)
+        .collect();
+    assert_eq!(methods, [Method::Ack, Method::Bye]);
+    let id = bare.endpoint.invitations().next().unwrap();
+    assert_eq!(
+        bare.endpoint.invitation(id).unwrap().state(),
+        State::Calling
     );
 }
 

@@ -253,6 +253,8 @@ fn forks() {
         .filter(|event| matches!(event, InvitationEvent::DialogEnded { .. }))
         .count();
     assert_eq!(over, 2);
+    let info = wire.dialled().info().unwrap();
+    assert_eq!(info.dialogs, info.confirmed.into_iter().collect::<Vec<_>>());
     // The second answers, too: ACK, then BYE.
     wire.receive(&answer_to(&invite, "200 OK", "two", "preview"));
     let sent: Vec<_> = std::mem::take(&mut wire.sent);
@@ -495,4 +497,35 @@ fn a_peer_without_tag() {
     );
     wire.receive(&from_peer(&invite, "BYE", 2, "NONE", "").replace(";tag=NONE", ""));
     assert_eq!(wire.response().status, Status::OK);
+}
+
+#[test]
+fn a_2xx_repeated_after_the_peers_bye_draws_its_ack() {
+    let mut wire = Wire::new();
+    let invite = wire.dial();
+    let ok = answer_to(&invite, "200 OK", "b", "answer");
+    wire.receive(&ok);
+    let ack = wire.sent.remove(0).1;
+    wire.receive(&from_peer(&invite, "BYE", 1, "b", ""));
+    assert_eq!(wire.response().status, Status::OK);
+    wire.receive(&ok);
+    assert_eq!(wire.sent.len(), 1);
+    assert_eq!(wire.sent.remove(0).1, ack);
+}
+
+#[test]
+fn responses_for_others_are_dropped() {
+    // RFC 3261, 8.1.3.3 and 18.1.2
+    let mut wire = Wire::new();
+    let invite = wire.dial();
+    let ringing = answer_to(&invite, "180 Ringing", "b", "");
+    wire.receive(&ringing.replace("SIP/2.0/UDP 192.0.2.1:5060", "SIP/2.0/UDP 192.0.2.77:5060"));
+    wire.receive(&ringing.replace(
+        "From:",
+        "Via: SIP/2.0/UDP 192.0.2.66;branch=z9hG4bKx\nFrom:",
+    ));
+    assert_eq!(wire.dialled().state(), State::Calling);
+    wire.receive(&ringing);
+    assert_eq!(wire.dialled().state(), State::Early);
+    assert_eq!(wire.endpoint.counters().dropped, 2);
 }

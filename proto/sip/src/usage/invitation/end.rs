@@ -135,7 +135,6 @@ impl Invitation {
         }
         if let Some(number) = leg.owes_ack {
             // RFC 3261, 13.2.2.4: acknowledged, then left.
-            leg.exchange.abandon();
             self.send_ack(id, number, None);
         }
         self.finish(id);

@@ -193,9 +193,9 @@ pub(crate) struct Arrival {
 pub(crate) enum Progress<'a> {
     /// It went this way; once for each target.
     Sent { path: Path },
-    /// A response, provisional or final; a 2xx to INVITE as often as it comes.
+    /// A provisional response, or the final one.
     Response(&'a Response),
-    /// A 2xx from a target that had been given up.
+    /// A 2xx to INVITE beside that: repeated, of another fork, or from a target that was given up.
     Late(&'a Response),
     /// There will be no final response.
     Failed(Failure),

@@ -167,12 +167,8 @@ impl Invitation {
                 .effects
                 .push_back(Effect::Respond(server, Box::new(answer)));
         };
-        let ours_runs = self.is_running(|kind| matches!(kind, Kind::Reinvite(_)));
         let Some(leg) = self.leg_mut(id) else { return };
-        let meaning = match ours_runs {
-            true => Err(Breach::Glare),
-            false => leg.exchange.receive(Carrier::Invite, description.is_some()),
-        };
+        let meaning = leg.exchange.receive(Carrier::Invite, description.is_some());
         if let Err(breach) = meaning {
             if !admits_reinvite(self.state) {
                 self.step(Signal::ReinviteReceived, why);
