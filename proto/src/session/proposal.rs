@@ -146,6 +146,7 @@ impl Session {
         if !self.state.is_live() {
             return self.push_call(refusal(dialog, 487, None));
         }
+        self.yield_proposal(now, streams);
         self.proposal.answering = true;
         let before = self.streams();
         match self.try_answer(now, streams, description) {
@@ -227,6 +228,7 @@ impl Session {
         if !self.state.is_live() {
             return self.push_call(refusal(dialog, 487, None));
         }
+        self.yield_proposal(now, streams);
         self.proposal.describe();
         self.proposal.sent = true;
         self.proposal.answering = true;
@@ -236,6 +238,16 @@ impl Session {
             self.enter(State::SendingProposal);
         }
         self.push_call(CallCommand::Offer { description });
+    }
+
+    /// Takes back an offer that never left: had it left, the invitation would have refused the peer's
+    /// by itself (RFC 3261, 14.2), so both were told in one step. It is made anew afterwards.
+    fn yield_proposal(&mut self, now: Instant, streams: &mut Streams) {
+        if self.state == State::SendingProposal {
+            self.rollback(now, streams);
+            self.proposal_settled();
+            self.proposal.want(false);
+        }
     }
 
     /// The transaction of an offer of the peer is over, so ours may begin.
