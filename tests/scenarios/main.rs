@@ -15,6 +15,7 @@ mod fork;
 mod hold;
 mod hygiene;
 mod loss;
+mod probe;
 mod proxy;
 mod race;
 mod rtp;

@@ -1,13 +1,17 @@
 //! Running scenarios: under which conditions, how often, twice alike, and once more elsewhere.
 
 use base::Transport;
-use simulator::{Between, Cut, Loss, Outcomes, Path, Setup, Stage, server::RecordRoute};
-use sipsimple::agent::UserAgent;
+use simulator::{
+    Between, Cut, Loss, Outcomes, Path, ProbeFactory, ProbeOptions, Setup, Stage,
+    server::RecordRoute,
+};
+use sipsimple::{agent::UserAgent, stream::StreamFactory};
 use std::{
     collections::BTreeMap,
     env,
     io::{Read, Write},
     process::{Child, Command, Stdio},
+    rc::Rc,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -19,11 +23,14 @@ pub(crate) struct Matrix {
     pub(crate) phones: usize,
     /// With and without a proxy; only with.
     pub(crate) proxy: Proxied,
+    /// What probes do that a peer proposed to the callee.
+    pub(crate) incoming: ProbeOptions,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proxied {
     Both,
+    Never,
     Always,
     Strict,
 }
@@ -38,6 +45,7 @@ impl Matrix {
             losses: LOSSES,
             phones: 1,
             proxy: Proxied::Both,
+            incoming: ProbeOptions::default(),
         }
     }
 
@@ -69,6 +77,7 @@ impl Matrix {
     fn setups(&self, seed: u64, loss: f64) -> Vec<Setup> {
         let betweens: &[Between] = match self.proxy {
             Proxied::Both => &[Between::Nothing, Between::Proxy(RecordRoute::Loose)],
+            Proxied::Never => &[Between::Nothing],
             Proxied::Always => &[Between::Proxy(RecordRoute::Loose)],
             Proxied::Strict => &[Between::Proxy(RecordRoute::Strict)],
         };
@@ -87,6 +96,10 @@ impl Matrix {
                 setup.between = between;
                 setup.phones = self.phones;
                 setup.record = true;
+                let incoming = self.incoming.clone();
+                setup.configure = Rc::new(move |name, config| {
+                    config.factories = factories(name, &incoming);
+                });
                 // Every second seed changes the transport at the proxy.
                 setup.callee_transport = match (seed % 2, transport) {
                     (0, transport) => transport,
@@ -142,9 +155,9 @@ impl Matrix {
             panic!("{}, {setup:?}: {label}\n{}", self.name, show(&stage));
         }
         cover(&stage);
-        for (host, _) in stage.world.hosts() {
-            for recording in stage.world.host(host).recordings() {
-                elsewhere.replay(recording);
+        for (_, host) in stage.world.hosts() {
+            for recording in host.recordings() {
+                elsewhere.replay(host.name(), &self.incoming, recording);
             }
         }
         label
@@ -211,17 +224,20 @@ impl Elsewhere {
     }
 
     /// Hands a recording over; empty ones are those of nodes that record nothing.
-    pub(crate) fn replay(&mut self, recording: &[u8]) {
+    fn replay(&mut self, name: &str, incoming: &ProbeOptions, recording: &[u8]) {
         if recording.is_empty() {
             return;
         }
         self.count += 1;
+        let incoming = serde_json::to_vec(incoming).unwrap();
         let pipe = self.child.stdin.as_mut().unwrap();
-        // It has gone if it found a difference, and has said so on its standard error.
-        let written = pipe
-            .write_all(&(recording.len() as u64).to_be_bytes())
-            .and_then(|()| pipe.write_all(recording));
-        assert!(written.is_ok(), "the second process found a difference");
+        for part in [name.as_bytes(), &incoming, recording] {
+            // It has gone if it found a difference, and has said so on its standard error.
+            let written = pipe
+                .write_all(&(part.len() as u64).to_be_bytes())
+                .and_then(|()| pipe.write_all(part));
+            assert!(written.is_ok(), "the second process found a difference");
+        }
     }
 
     pub(crate) fn finish(mut self) {
@@ -237,19 +253,30 @@ fn replays_what_another_process_recorded() {
         return;
     }
     let mut pipe = std::io::stdin().lock();
-    let mut len = [0; 8];
-    while pipe.read_exact(&mut len).is_ok() {
-        let mut recording = vec![0; u64::from_be_bytes(len) as usize];
-        pipe.read_exact(&mut recording).unwrap();
-        let report = sipsimple::agent::replay(Instant::now(), &recording, factories()).unwrap();
+    let mut part = || {
+        let mut len = [0; 8];
+        pipe.read_exact(&mut len).ok()?;
+        let mut part = vec![0; u64::from_be_bytes(len) as usize];
+        pipe.read_exact(&mut part).unwrap();
+        Some(part)
+    };
+    while let Some(name) = part() {
+        let incoming = serde_json::from_slice(&part().unwrap()).unwrap();
+        let factories = factories(&String::from_utf8(name).unwrap(), &incoming);
+        let recording = part().unwrap();
+        let report = sipsimple::agent::replay(Instant::now(), &recording, factories).unwrap();
         assert_eq!(report.difference, None);
         assert!(report.inputs > 0);
     }
 }
 
-/// What the stages' agents are made with.
-fn factories() -> Vec<Box<dyn sipsimple::stream::StreamFactory>> {
-    vec![Box::new(simulator::ProbeFactory::default())]
+/// What the agent of a host is made with; a recording holds no code.
+fn factories(name: &str, incoming: &ProbeOptions) -> Vec<Box<dyn StreamFactory>> {
+    let incoming = match name {
+        "alice" => ProbeOptions::default(),
+        _ => incoming.clone(),
+    };
+    vec![Box::new(ProbeFactory { incoming })]
 }
 
 const CHILD: &str = "SIPSIMPLE_REPLAY_CHILD";

@@ -159,6 +159,11 @@ impl World {
         self.now
     }
 
+    /// The moment zero.
+    pub fn start(&self) -> Instant {
+        origin()
+    }
+
     /// How long the world has existed.
     pub fn elapsed(&self) -> Duration {
         self.now.saturating_duration_since(origin())

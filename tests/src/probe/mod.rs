@@ -176,8 +176,8 @@ impl ProbeStream {
                 sockets.listener_at = Some(local);
             }
         }
-        if peer.is_some() {
-            self.transfer.connected(slot, &mut self.out);
+        if let Some(peer) = peer {
+            self.transfer.connected(slot, peer.ip(), &mut self.out);
         }
         if !self.running && self.remote.is_some() && self.sockets.datagrams_at.is_some() {
             self.run(now);
@@ -235,7 +235,7 @@ impl ProbeStream {
             let how = SlotOpen::Connect { to, class };
             self.transfer.reconnect(&mut self.out);
             self.out.push_back(StreamOutput::Open { slot, how });
-        } else if listens && new_peer {
+        } else if listens && self.is_connected_to_another(remote.as_ref()) {
             self.listen_again();
         }
         if let Some(remote) = &remote {
@@ -246,6 +246,12 @@ impl ProbeStream {
         if !self.running && self.sockets.datagrams_at.is_some() {
             self.run(now);
         }
+    }
+
+    /// The peer of this branch may have connected before its answer came.
+    fn is_connected_to_another(&self, remote: Option<&Remote>) -> bool {
+        let now = self.transfer.peer();
+        now.is_some() && now != remote.map(|remote| remote.datagrams.ip())
     }
 
     /// A listener takes one connection only: another peer needs another one, on the port that it was
@@ -303,13 +309,15 @@ impl ProbeStream {
         }
     }
 
+    /// Follows the default route to another address.
     fn interfaces(&mut self, interfaces: &[Interface]) {
-        if interfaces.iter().any(|own| own.address == self.address) {
-            return;
-        }
         let family = |own: &&Interface| own.address.is_ipv4() == self.address.is_ipv4();
-        if let Some(own) = interfaces.iter().find(family) {
-            self.address = own.address;
+        let mut usable = interfaces.iter().filter(family);
+        let best = usable.clone().find(|own| own.default_route);
+        if let Some(best) = best.or_else(|| usable.next())
+            && best.address != self.address
+        {
+            self.address = best.address;
             self.out
                 .push_back(StreamOutput::Renegotiate { prepare: true });
         }

@@ -12,6 +12,7 @@ use sipsimple::{
 };
 use std::{
     collections::VecDeque,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,6 +24,7 @@ type Out = VecDeque<StreamOutput>;
 #[derive(Debug)]
 pub(super) struct Transfer {
     slot: Option<Slot>,
+    peer: Option<IpAddr>,
     send: Option<String>,
     stall: Duration,
     stalled_until: Option<Instant>,
@@ -70,6 +72,7 @@ impl Transfer {
     pub(super) fn new(options: &ProbeOptions) -> Self {
         Self {
             slot: None,
+            peer: None,
             send: options.send_file.clone(),
             stall: Duration::from_millis(options.stall_ms),
             stalled_until: None,
@@ -80,8 +83,9 @@ impl Transfer {
         }
     }
 
-    pub(super) fn connected(&mut self, slot: Slot, out: &mut Out) {
+    pub(super) fn connected(&mut self, slot: Slot, peer: IpAddr, out: &mut Out) {
         self.slot = Some(slot);
+        self.peer = Some(peer);
         self.state = match &self.send {
             Some(name) => {
                 let name = name.clone();
@@ -110,6 +114,11 @@ impl Transfer {
         self.state = State::Idle;
         self.room = 0;
         self.owed = 0;
+    }
+
+    /// The other end, if it was ever connected.
+    pub(super) const fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     pub(super) const fn leave(&mut self) {
