@@ -26,7 +26,7 @@ pub(super) const TABLE: [(InputKind, [Next; 7]); 22] = {
         (I::Hold,             [o,       o,       o,        PRO,      o,        X,          X]),
         (I::Unhold,           [o,       o,       o,        o,        o,        X,          X]),
         (I::Provisional,      [o,       o,       o,        o,        o,        o,          o]),
-        (I::Offered,          [o,       o,       o,        o,        o,        o,          o]),
+        (I::Offered,          [o,       o,       o,        o,        CON,      o,          o]),
         (I::OfferRequested,   [o,       o,       o,        PRO,      o,        o,          o]),
         (I::OfferWithdrawn,   [o,       o,       o,        o,        CON,      o,          o]),
         (I::Answered,         [o,       o,       o,        o,        CON,      o,          o]),
