@@ -54,6 +54,8 @@ pub(crate) struct Attempt {
     pub(crate) owner: Owner,
     pub(crate) draft: Draft,
     pub(crate) stage: Stage,
+    /// The resolver was asked for the next hop.
+    pub(crate) is_resolved: bool,
     /// Targets not tried yet.
     pub(crate) candidates: VecDeque<Candidate>,
     /// Transactions that have not ended, the current one included.
@@ -69,6 +71,8 @@ pub(crate) struct Attempt {
 /// How far it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
+    /// Nothing has happened.
+    New,
     /// The resolver was asked.
     Resolving(LookupId),
     /// A connection comes up.
@@ -120,11 +124,12 @@ pub(crate) enum Failure {
 }
 
 impl Attempt {
-    pub(crate) fn new(owner: Owner, draft: Draft, stage: Stage) -> Self {
+    pub(crate) const fn new(owner: Owner, draft: Draft) -> Self {
         Self {
             owner,
             draft,
-            stage,
+            stage: Stage::New,
+            is_resolved: false,
             candidates: VecDeque::new(),
             live: Vec::new(),
             cancel: false,
@@ -137,7 +142,11 @@ impl Attempt {
     pub(crate) const fn current(&self) -> Option<TransactionId> {
         match self.stage {
             Stage::Trying { transaction, .. } => Some(transaction),
-            Stage::Resolving(_) | Stage::Connecting(..) | Stage::Sent { .. } | Stage::Done => None,
+            Stage::New
+            | Stage::Resolving(_)
+            | Stage::Connecting(..)
+            | Stage::Sent { .. }
+            | Stage::Done => None,
         }
     }
 

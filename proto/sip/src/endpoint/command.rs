@@ -85,6 +85,7 @@ impl Endpoint {
             local,
             peer,
             state: flow::State::Up,
+            proven: None,
             waiting: Vec::new(),
             used: now,
             idle,

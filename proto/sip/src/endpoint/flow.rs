@@ -1,8 +1,8 @@
 //! Flows: what the endpoint knows of sockets and connections, and which one leads to a target.
 
 use super::settle::Waiter;
-use crate::FlowId;
-use base::{HostPort, Table, Target, Transport};
+use crate::{FlowId, IdentityId};
+use base::{Host, HostPort, Table, Target, Transport};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -18,6 +18,8 @@ pub(crate) struct Flow {
     /// The other end of a connection.
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) state: State,
+    /// What a secured connection of ours was opened for.
+    pub(crate) proven: Option<Proven>,
     /// Who waits for it to come up.
     pub(crate) waiting: Vec<Waiter>,
     /// The last message in either direction.
@@ -32,12 +34,23 @@ pub(crate) enum State {
     Up,
 }
 
+/// Which name a certificate has proven to us, and which of our certificates was shown.
+pub(crate) type Proven = (Host, Option<IdentityId>);
+type PeerKey = (Transport, SocketAddr, Option<Proven>);
+
+fn proven(target: &Target, identity: Option<IdentityId>) -> Option<Proven> {
+    target
+        .transport
+        .is_secure()
+        .then(|| (target.name.clone(), identity))
+}
+
 /// All flows, and where we listen.
 #[derive(Debug, Default)]
 pub(crate) struct Flows {
     pub(crate) table: Table<FlowId, Flow>,
     /// Connections by their other end, so that they are used again.
-    by_peer: BTreeMap<(Transport, SocketAddr), FlowId>,
+    by_peer: BTreeMap<PeerKey, FlowId>,
     /// The flows that carry datagrams: few, and walked.
     sockets: Vec<FlowId>,
     connections: usize,
@@ -57,12 +70,12 @@ impl Flows {
     }
 
     pub(crate) fn insert(&mut self, flow: Flow) -> FlowId {
-        let (transport, peer) = (flow.transport, flow.peer);
+        let key = flow.key();
         let id = self.table.insert(flow);
-        match peer {
-            Some(peer) => {
+        match key {
+            Some(key) => {
                 self.connections += 1;
-                self.by_peer.insert((transport, peer), id);
+                self.by_peer.insert(key, id);
             }
             None => self.sockets.push(id),
         }
@@ -72,9 +85,8 @@ impl Flows {
     pub(crate) fn remove(&mut self, id: FlowId) -> Option<Flow> {
         let flow = self.table.remove(id)?;
         self.sockets.retain(|socket| *socket != id);
-        if let Some(peer) = flow.peer {
+        if let Some(key) = flow.key() {
             self.connections -= 1;
-            let key = (flow.transport, peer);
             if self.by_peer.get(&key) == Some(&id) {
                 self.by_peer.remove(&key);
             }
@@ -86,11 +98,24 @@ impl Flows {
         self.connections
     }
 
-    /// A connection to exactly this target, up or coming up.
-    pub(crate) fn connection_to(&self, target: &Target) -> Option<FlowId> {
+    /// A connection to exactly this target, up or coming up. One that is secured proves one name to
+    /// us and shows one certificate of ours, so it serves no other.
+    pub(crate) fn connection_to(
+        &self,
+        target: &Target,
+        identity: Option<IdentityId>,
+    ) -> Option<FlowId> {
+        let proven = proven(target, identity);
         self.by_peer
-            .get(&(target.transport, target.address))
+            .get(&(target.transport, target.address, proven))
             .copied()
+    }
+
+    /// True if messages can be sent over it.
+    pub(crate) fn is_up(&self, id: FlowId) -> bool {
+        self.table
+            .get(id)
+            .is_some_and(|flow| flow.state == State::Up)
     }
 
     fn sockets(&self) -> impl Iterator<Item = (FlowId, &Flow)> {
@@ -160,6 +185,7 @@ impl Flows {
         &mut self,
         now: Instant,
         target: &Target,
+        identity: Option<IdentityId>,
         idle: Duration,
         waiter: Waiter,
     ) -> FlowId {
@@ -170,6 +196,7 @@ impl Flows {
             local,
             peer: Some(target.address),
             state: State::Connecting,
+            proven: proven(target, identity),
             waiting: vec![waiter],
             used: now,
             idle: Some(idle),
@@ -178,6 +205,11 @@ impl Flows {
 }
 
 impl Flow {
+    /// What finds a connection.
+    fn key(&self) -> Option<PeerKey> {
+        Some((self.transport, self.peer?, self.proven.clone()))
+    }
+
     /// When it is to be closed if nothing more happens on it; `None` for sockets and young connections.
     pub(crate) fn idle_until(&self) -> Option<Instant> {
         let idle = self.idle.filter(|_| self.state == State::Up)?;

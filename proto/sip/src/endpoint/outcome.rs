@@ -1,39 +1,56 @@
 //! What becomes of a request: responses, challenges, silence, failure, and its end.
 
-use super::{Child, Endpoint};
+use super::{Child, Endpoint, route::Connection, settle::Waiter};
 use crate::{
-    Response, Status, TransactionId,
+    LookupError, Response, Status, TransactionId,
     attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage},
+    transaction::Path,
     usage::invitation::Progress,
 };
 use base::{Deadline, Host, LinkError, Target, Transport};
 use std::time::Instant;
 
 impl Endpoint {
-    /// Sets the moment at which the current target counts as dead: only if another one is left.
+    /// Sets the moment at which the current step counts as failed.
     pub(super) fn watch(&mut self, now: Instant, id: AttemptId) {
-        let dead_target = self.config.dead_target;
         let Some(attempt) = self.attempts.get_mut(id) else {
             return;
         };
-        let silent = match &attempt.stage {
-            Stage::Connecting(..) => true,
+        let has_next = !attempt.candidates.is_empty() && !attempt.cancel;
+        let dead_target = has_next.then_some(self.config.dead_target);
+        // What goes on before there is a transaction may take as long as one.
+        let give_up = self.config.transactions.timers.timer_b;
+        let wait = match &attempt.stage {
+            Stage::Resolving(_) => Some(give_up),
+            Stage::Connecting(..) => Some(dead_target.unwrap_or(give_up)),
             // A connection that is up tells when it breaks.
-            Stage::Trying { path, answered, .. } => !answered && !path.transport.is_reliable(),
-            Stage::Resolving(_) | Stage::Sent { .. } | Stage::Done => false,
+            Stage::Trying { path, answered, .. } => {
+                dead_target.filter(|_| !answered && !path.transport.is_reliable())
+            }
+            Stage::New | Stage::Sent { .. } | Stage::Done => None,
         };
-        let deadline = (silent && !attempt.cancel && !attempt.candidates.is_empty())
-            .then(|| Deadline::new(now + dead_target, "dead target"));
+        let deadline = wait.map(|wait| Deadline::new(now + wait, "dead target"));
         self.timers.set(Child::Attempt(id), deadline);
     }
 
-    /// The current target has been silent too long.
+    /// The current step has taken too long.
     pub(super) fn handle_attempt_timeout(&mut self, now: Instant, id: AttemptId) {
-        if let Some(attempt) = self.attempts.get_mut(id) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        let failure = match attempt.stage {
+            Stage::Resolving(lookup) => {
+                self.lookups.remove(lookup);
+                Failure::Lookup(LookupError::TimedOut)
+            }
+            Stage::Connecting(..) => Failure::Transport(Some(LinkError::TimedOut)),
             // The abandoned transaction stays: a late 1xx is cancelled, a late 2xx acknowledged.
-            attempt.failure = Some(Failure::Timeout);
-            self.try_next(now, id);
-        }
+            Stage::New | Stage::Trying { .. } | Stage::Sent { .. } | Stage::Done => {
+                Failure::Timeout
+            }
+        };
+        attempt.failure = Some(failure);
+        self.try_next(now, id);
     }
 
     /// A response of a client transaction.
@@ -250,15 +267,33 @@ impl Endpoint {
                     self.send_cancel(now, transaction);
                 }
             }
-            Stage::Sent { .. } | Stage::Done => {}
+            Stage::New | Stage::Sent { .. } | Stage::Done => {}
         }
     }
 
-    fn send_cancel(&mut self, now: Instant, invite: TransactionId) {
-        let Some(path) = self.transactions.path(invite) else {
+    /// Sends CANCEL the way of its INVITE; over a connection of its own if that way is gone.
+    pub(super) fn send_cancel(&mut self, now: Instant, invite: TransactionId) {
+        let Some(mut path) = self.transactions.path(invite) else {
             return;
         };
+        if path.transport.is_reliable() && !self.flows.is_up(path.flow) {
+            let target = Target {
+                transport: path.transport,
+                address: path.to,
+                name: Host::Ip(path.to.ip()),
+            };
+            match self.connection(now, &target, None, Waiter::Cancel(invite)) {
+                Connection::Up(flow) => path.flow = flow,
+                Connection::Coming(_) | Connection::Impossible => return,
+            }
+        }
         // Too late or too early: the final response decides, or the next provisional one.
+        let _ = self.transactions.cancel(now, invite, path);
+    }
+
+    /// Sends CANCEL over a connection that was opened for it.
+    pub(super) fn cancel_over(&mut self, now: Instant, invite: TransactionId, path: Path) {
+        // As above.
         let _ = self.transactions.cancel(now, invite, path);
     }
 
@@ -269,7 +304,8 @@ impl Endpoint {
             .get(id)
             .and_then(|attempt| match &attempt.stage {
                 Stage::Sent { path, message } => Some((*path, message.clone())),
-                Stage::Resolving(_)
+                Stage::New
+                | Stage::Resolving(_)
                 | Stage::Connecting(..)
                 | Stage::Trying { .. }
                 | Stage::Done => None,

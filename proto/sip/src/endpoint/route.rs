@@ -32,28 +32,24 @@ impl Endpoint {
                 ..Candidate::new(target)
             })
         });
-        if let Some(candidate) = prefer {
-            let id = self
-                .attempts
-                .insert(Attempt::new(owner, draft, Stage::Done));
-            if let Some(attempt) = self.attempts.get_mut(id) {
-                attempt.candidates.push_back(candidate);
-            }
-            self.try_next(now, id);
-            return id;
-        }
-        let uri = draft.hop.clone();
-        let lookups = &mut self.lookups;
-        let mut lookup = None;
-        let id = self.attempts.insert_with(|id| {
-            let asked = lookups.insert(id);
-            lookup = Some(asked);
-            Attempt::new(owner, draft, Stage::Resolving(asked))
-        });
-        if let Some(lookup) = lookup {
-            self.out.push_back(Output::Resolve { lookup, uri });
-        }
+        let mut attempt = Attempt::new(owner, draft);
+        attempt.candidates.extend(prefer);
+        let id = self.attempts.insert(attempt);
+        self.try_next(now, id);
         id
+    }
+
+    /// Asks where the next hop is.
+    fn resolve(&mut self, now: Instant, id: AttemptId) {
+        let lookup = self.lookups.insert(id);
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        attempt.is_resolved = true;
+        attempt.stage = Stage::Resolving(lookup);
+        let uri = attempt.draft.hop.clone();
+        self.out.push_back(Output::Resolve { lookup, uri });
+        self.watch(now, id);
     }
 
     pub(super) fn handle_resolved(
@@ -92,6 +88,10 @@ impl Endpoint {
                 return self.fail(now, id, Failure::Cancelled);
             }
             let Some(candidate) = attempt.candidates.pop_front() else {
+                // A way that was known has broken; silence on it says enough.
+                if !attempt.is_resolved && attempt.failure != Some(Failure::Timeout) {
+                    return self.resolve(now, id);
+                }
                 let failure = attempt
                     .failure
                     .unwrap_or(Failure::Lookup(LookupError::NotFound));
@@ -263,7 +263,7 @@ impl Endpoint {
         identity: Option<crate::IdentityId>,
         waiter: Waiter,
     ) -> Connection {
-        if let Some(id) = self.flows.connection_to(target) {
+        if let Some(id) = self.flows.connection_to(target, identity) {
             return match self.flows.table.get_mut(id) {
                 Some(flow) if flow.state == flow::State::Up => Connection::Up(id),
                 Some(flow) => {
@@ -278,7 +278,7 @@ impl Endpoint {
         }
         let id = self
             .flows
-            .connect(now, target, self.config.idle_opened, waiter);
+            .connect(now, target, identity, self.config.idle_opened, waiter);
         self.out.push_back(Output::Connect {
             flow: id,
             target: target.clone(),

@@ -26,8 +26,12 @@ pub(super) struct Server {
 /// Who waits for a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
+    /// A request.
     Attempt(AttemptId),
+    /// A response.
     Server(TransactionId),
+    /// The CANCEL of an INVITE.
+    Cancel(TransactionId),
 }
 
 impl Endpoint {
@@ -43,7 +47,10 @@ impl Endpoint {
 
     /// Routes until nobody has anything to say.
     pub(super) fn settle(&mut self, now: Instant) {
+        let mut turns = 0;
         loop {
+            turns += 1;
+            debug_assert!(turns < MAX_TURNS, "a cascade without end: {:?}", self.dirty);
             if let Some(output) = self.transactions.poll_output() {
                 self.route_transaction(now, output);
             } else if let Some(id) = self.dirty.pop_front() {
@@ -74,7 +81,7 @@ impl Endpoint {
             }
             transaction::Output::Failed { transaction, error } => {
                 match self.servers.contains_key(&transaction) {
-                    true => self.move_server(now, transaction),
+                    true => self.handle_server_failure(now, transaction),
                     false => {
                         let failure = Failure::Transport(Some(error));
                         self.handle_transaction_failure(now, transaction, failure);
@@ -105,6 +112,18 @@ impl Endpoint {
         }
     }
 
+    /// The way of a response broke. Unless the peer has acknowledged it, it may not have arrived.
+    fn handle_server_failure(&mut self, now: Instant, transaction: TransactionId) {
+        let owner = self
+            .servers
+            .get(&transaction)
+            .and_then(|server| server.owner);
+        let invitation = owner.and_then(|id| self.invitations.get(id));
+        if invitation.is_some_and(|invitation| invitation.awaits_ack(transaction)) {
+            self.move_server(now, transaction);
+        }
+    }
+
     fn send_of_transaction(
         &mut self,
         now: Instant,
@@ -112,12 +131,7 @@ impl Endpoint {
         path: Path,
         message: Bytes,
     ) {
-        let up = self
-            .flows
-            .table
-            .get(path.flow)
-            .is_some_and(|flow| flow.state == flow::State::Up);
-        match up {
+        match self.flows.is_up(path.flow) {
             true => self.send(now, path, message),
             // Over a connection that is gone only responses have another way.
             false => self.move_server(now, transaction),
@@ -182,7 +196,8 @@ impl Endpoint {
             return;
         };
         flow.local = local;
-        flow.peer = peer.or(flow.peer);
+        // The peer is the target, which is what finds the connection.
+        debug_assert!(peer.is_none() || peer == flow.peer);
         flow.state = flow::State::Up;
         flow.used = now;
         let (transport, to) = (flow.transport, flow.peer.unwrap_or(local));
@@ -192,6 +207,15 @@ impl Endpoint {
             match waiter {
                 Waiter::Attempt(attempt) => self.connected(now, attempt, id),
                 Waiter::Server(transaction) => self.redirect(now, transaction, id, to, transport),
+                Waiter::Cancel(invite) => self.cancel_over(
+                    now,
+                    invite,
+                    Path {
+                        flow: id,
+                        to,
+                        transport,
+                    },
+                ),
             }
         }
     }
@@ -203,7 +227,7 @@ impl Endpoint {
         self.timers.set(Child::Flow(id), None);
         self.transactions.handle_flow_down(now, id, error);
         for waiter in flow.waiting {
-            // A response without a way is lost, as on any wire: the peer's timers decide.
+            // A response or CANCEL without a way is lost, as on any wire: timers decide.
             if let Waiter::Attempt(attempt) = waiter {
                 self.not_connected(now, attempt, id, error);
             }
@@ -382,3 +406,7 @@ impl Endpoint {
         }
     }
 }
+
+/// More than one input can cause: 1,024 timers, each with the outputs of a transaction and an
+/// invitation.
+const MAX_TURNS: usize = 100_000;

@@ -222,3 +222,24 @@ fn a_reinvite_answered_after_bye_is_acknowledged() {
     wire.wait(Duration::from_secs(64));
     assert_eq!(wire.endpoint.stats(), Stats::default());
 }
+
+#[test]
+fn a_repeated_2xx_to_a_reinvite_draws_the_same_ack() {
+    let mut wire = Wire::new();
+    wire.connect();
+    let now = wire.now;
+    wire.dialled()
+        .offer(now, Some(sdp("offer2")), &Headers::new())
+        .unwrap();
+    let reinvite = wire.request();
+    let ok = answer_to(&reinvite, "200 OK", "", "answer2");
+    wire.receive(&ok);
+    let ack = wire.sent.remove(0).1;
+    wire.receive(&ok);
+    assert_eq!(wire.sent.remove(0).1, ack);
+    let answers = wire.invitation_events();
+    let answers = answers
+        .iter()
+        .filter(|event| matches!(event, InvitationEvent::Answered { .. }));
+    assert_eq!(answers.count(), 1);
+}

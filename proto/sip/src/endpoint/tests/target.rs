@@ -393,3 +393,133 @@ fn flows_need_an_address() {
         .unwrap_err();
     assert_eq!(error, AddFlowError::Peer);
 }
+
+#[test]
+fn cancel_over_a_connection_that_closed_in_between() {
+    let mut bare = Bare::new(Config::default());
+    bare.dial(&[(Transport::Tcp, "192.0.2.9:5060")]);
+    let (flow, _) = bare.connects.remove(0);
+    let local = "192.0.2.1:40000".parse().unwrap();
+    bare.feed(Input::FlowUp {
+        flow,
+        local,
+        peer: None,
+    });
+    let (to, invite) = bare.request();
+    bare.answer(&invite, to, Status::RINGING, "");
+    // RFC 3261, 18.4 leaves it open; timers decide, not the end of the connection.
+    bare.feed(Input::FlowDown { flow, error: None });
+    assert_eq!(bare.ended(), None);
+    let id = bare.endpoint.invitations().next().unwrap();
+    let now = bare.now;
+    bare.endpoint
+        .invitation(id)
+        .unwrap()
+        .end(now, &Headers::new())
+        .unwrap();
+    bare.drain();
+    let (flow, target) = bare.connects.remove(0);
+    assert_eq!((target.transport, target.address), (Transport::Tcp, to));
+    bare.feed(Input::FlowUp {
+        flow,
+        local,
+        peer: None,
+    });
+    assert_eq!(bare.request().1.method, Method::Cancel);
+}
+
+#[test]
+fn a_request_inside_a_call_takes_its_connection_else_the_contact() {
+    // The caller stands behind a translator: no way leads to its Contact but its own connection.
+    let connected = || {
+        let mut bare = Bare::new(Config::default());
+        let local = "192.0.2.1:5060".parse().unwrap();
+        let peer: SocketAddr = "198.51.100.7:40001".parse().unwrap();
+        let flow = bare
+            .endpoint
+            .add_flow(bare.now, Transport::Tcp, local, Some(peer))
+            .unwrap();
+        let text = |method: &str, tag: &str| {
+            format!(
+                "{method} sip:bob@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/TCP 10.0.0.9:5060;branch=z9hG4bK{method}\r\n\
+                Max-Forwards: 70\r\nTo: <sip:bob@192.0.2.1>{tag}\r\nFrom: <sip:alice@10.0.0.9>;tag=1\r\n\
+                Call-ID: 1\r\nCSeq: 1 {method}\r\nContact: <sip:alice@10.0.0.9;transport=tcp>\r\n\
+                Content-Length: 0\r\n\r\n"
+            )
+        };
+        bare.feed(Input::Message {
+            flow,
+            from: peer,
+            message: text("INVITE", "").into(),
+        });
+        let id = bare.endpoint.invitations().next().unwrap();
+        let now = bare.now;
+        bare.endpoint
+            .invitation(id)
+            .unwrap()
+            .accept(now, sdp("offer"), Headers::new())
+            .unwrap();
+        bare.drain();
+        let Some((_, _, ok)) = bare.sent.pop() else {
+            panic!("no answer")
+        };
+        let tag = format!(";tag={}", ok.headers().to().unwrap().tag().unwrap());
+        let ack = text("ACK", &tag).replace(
+            "\r\nContent-Length: 0",
+            "\r\nContent-Type: application/sdp\r\nContent-Length: 6",
+        );
+        bare.feed(Input::Message {
+            flow,
+            from: peer,
+            message: (ack + "answer").into(),
+        });
+        (bare, id, flow, peer)
+    };
+    let (mut bare, id, _, peer) = connected();
+    let now = bare.now;
+    bare.endpoint
+        .invitation(id)
+        .unwrap()
+        .end(now, &Headers::new())
+        .unwrap();
+    bare.drain();
+    let (to, bye) = bare.request();
+    assert_eq!((to, bye.method), (peer, Method::Bye));
+
+    let (mut bare, id, flow, _) = connected();
+    bare.feed(Input::FlowDown {
+        flow,
+        error: Some(LinkError::Reset),
+    });
+    let now = bare.now;
+    bare.endpoint
+        .invitation(id)
+        .unwrap()
+        .end(now, &Headers::new())
+        .unwrap();
+    bare.resolve(&[(Transport::Tcp, "10.0.0.9:5060")]);
+    assert_eq!(bare.connects[0].1.address.to_string(), "10.0.0.9:5060");
+}
+
+#[test]
+fn resolvers_and_connections_that_never_answer() {
+    let mut bare = Bare::new(Config::default());
+    let invite = Invite::new(
+        address("sip:alice@example.com"),
+        address("sip:bob@example.com"),
+    );
+    bare.endpoint.invite(bare.now, invite).unwrap();
+    bare.wait(Duration::from_secs(32));
+    assert_eq!(
+        bare.ended(),
+        Some(EndCause::Lookup(crate::LookupError::TimedOut))
+    );
+
+    let mut bare = Bare::new(Config::default());
+    bare.dial(&[(Transport::Tcp, "192.0.2.9:5060")]);
+    bare.wait(Duration::from_secs(32));
+    assert_eq!(
+        bare.ended(),
+        Some(EndCause::Transport(Some(LinkError::TimedOut)))
+    );
+}

@@ -1,7 +1,10 @@
 //! Being called, with a caller written by hand from RFC 3261.
 
 use super::*;
-use crate::{HeaderName, Headers, Status, usage::invitation::EndCause};
+use crate::{
+    HeaderName, Headers, Status,
+    usage::invitation::{EndCause, RespondError},
+};
 
 /// An INVITE of RFC 3261, 24.2; `branch` and further header lines vary.
 pub(super) fn invite(branch: &str, further: &str) -> String {
@@ -270,6 +273,29 @@ fn cancel_before_and_after_the_final_response() {
 }
 
 #[test]
+fn a_call_is_sent_elsewhere() {
+    let mut wire = Wire::new();
+    wire.receive(&invite("1", ""));
+    let mut headers = Headers::new();
+    headers.push(HeaderName::Contact, "<sip:bob@home.example.com>");
+    let now = wire.now;
+    let error = wire
+        .call()
+        .reject(now, Status::BUSY_HERE, None, &headers)
+        .unwrap_err();
+    assert_eq!(error, RespondError::Reserved(HeaderName::Contact));
+    wire.call()
+        .reject(now, Status::MOVED_TEMPORARILY, None, &headers)
+        .unwrap();
+    let moved = wire.response();
+    assert_eq!(moved.status, Status::MOVED_TEMPORARILY);
+    assert_eq!(
+        value(&moved, HeaderName::Contact),
+        "<sip:bob@home.example.com>"
+    );
+}
+
+#[test]
 fn what_a_uas_refuses_by_itself() {
     let refused = |text: &str| {
         let mut wire = Wire::new();
@@ -417,7 +443,7 @@ fn too_many_calls_without_ack_are_refused() {
 
 #[test]
 fn commands_out_of_place_change_nothing() {
-    use crate::usage::invitation::{AnswerError, OfferError, RespondError};
+    use crate::usage::invitation::{AnswerError, OfferError};
     let mut wire = Wire::new();
     wire.receive(&invite("1", ""));
     let now = wire.now;

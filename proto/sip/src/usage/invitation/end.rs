@@ -58,7 +58,12 @@ impl Invitation {
         reason: Option<String>,
         headers: &Headers,
     ) -> Result<(), RespondError> {
-        if let Some(name) = reserved(headers) {
+        let mut foreign = headers.clone();
+        if status.is_some_and(Status::is_redirect) {
+            // RFC 3261, 21.3: where else to call is the application's to say.
+            foreign.remove(HeaderName::Contact);
+        }
+        if let Some(name) = reserved(&foreign) {
             return Err(RespondError::Reserved(name));
         }
         if status.is_some_and(|status| !status.is_failure()) {

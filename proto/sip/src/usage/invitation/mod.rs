@@ -258,6 +258,13 @@ impl Invitation {
             .any(|served| matches!(served.stage, Stage::Accepted { .. }))
     }
 
+    /// True while a final response of ours to this INVITE waits for its ACK.
+    pub(crate) fn awaits_ack(&self, server: TransactionId) -> bool {
+        self.served
+            .iter()
+            .any(|served| served.server == server && served.stage != Stage::Pending)
+    }
+
     /// True if the call needs this connection.
     pub(crate) fn holds(&self, flow: FlowId) -> bool {
         self.state != State::Disconnected && self.path.is_some_and(|path| path.flow == flow)

@@ -113,6 +113,8 @@ impl Invitation {
         let Sent { kind, number, .. } = self.requests[at];
         match progress {
             Progress::Sent { path } => self.path = Some(path),
+            // A re-INVITE that an earlier target has accepted.
+            Progress::Response(_) if self.requests[at].is_answered => {}
             Progress::Response(response) => {
                 self.note_user_agent(&response.headers);
                 if response.status.is_success() {
@@ -124,11 +126,15 @@ impl Invitation {
                 }
                 self.handle_response(now, kind, number, dialog, response);
             }
-            Progress::Late(response) => {
-                if kind == Kind::Invite {
-                    self.handle_success(now, dialog, response, true);
+            Progress::Late(response) => match kind {
+                Kind::Invite => self.handle_success(now, dialog, response, true),
+                // Repeated; or the first word of a target that was given up, which is taken at it.
+                Kind::Reinvite(id) => {
+                    self.requests[at].is_answered = true;
+                    self.handle_reinvite_success(id, number, response);
                 }
-            }
+                Kind::Ack(..) | Kind::Bye(_) => {}
+            },
             Progress::Failed(failure) => {
                 self.requests[at].is_answered = true;
                 self.handle_failed(now, kind, failure);
