@@ -171,7 +171,7 @@ pub fn number(text: &[u8], max: u64) -> Result<u64, NumberError> {
 /// Returns where the bytes from `at` on that satisfy `accept` end.
 ///
 /// Most of the work of a parser is done here, so it looks at four bytes a turn.
-#[inline]
+#[inline(always)]
 pub fn run(text: &[u8], mut at: usize, accept: impl Fn(u8) -> bool) -> usize {
     let mut rest = text.get(at..).unwrap_or_default();
     while let Some((&[a, b, c, d], tail)) = rest.split_first_chunk() {

@@ -333,6 +333,16 @@ impl Headers {
         }
     }
 
+    /// Makes an empty map with room for so many bytes of headers.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            received: Bytes::new(),
+            own: Vec::with_capacity(bytes),
+            entries: Vec::with_capacity(USUAL_HEADERS / 2),
+        }
+    }
+
+    #[inline]
     pub(crate) fn push_received(&mut self, line: ReceivedLine, clean: bool) {
         // The parser stops at MAX_HEAD, far below what the fields hold.
         self.entries.push(Entry {

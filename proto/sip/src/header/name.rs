@@ -114,8 +114,7 @@ impl HeaderName {
     /// Recognises a name in any case, long or compact.
     #[inline]
     pub fn from_bytes(text: &[u8]) -> Option<Self> {
-        let known = SLOTS[slot(text)?]?;
-        let name = known.as_str().as_bytes();
+        let (known, name) = SLOTS[slot(text)?]?;
         // Nearly everybody writes the usual spelling, and a comparison of memory is cheaper.
         if text == name || text.eq_ignore_ascii_case(name) {
             return Some(known);
@@ -234,19 +233,17 @@ impl<'a> From<&'a [u8]> for Name<'a> {
 /// A perfect hash of all names and compact forms: length, first, middle and last letter.
 #[inline]
 const fn slot(text: &[u8]) -> Option<usize> {
-    let len = text.len();
-    if len == 0 {
+    let (Some(first), Some(last)) = (text.first(), text.last()) else {
         return None;
-    }
-    let first = (text[0] | 0x20) as usize;
-    let middle = (text[len / 2] | 0x20) as usize;
-    let last = (text[len - 1] | 0x20) as usize;
-    Some((len.wrapping_mul(127) + first * 41 + last * 380 + middle * 37) % SLOTS.len())
+    };
+    let (first, last) = ((*first | 0x20) as usize, (*last | 0x20) as usize);
+    let middle = (text[text.len() / 2] | 0x20) as usize;
+    Some((text.len().wrapping_mul(127) + first * 41 + last * 380 + middle * 37) % SLOT_COUNT)
 }
 
 /// Which name hashes to which slot; it does not compile if two do to one.
-static SLOTS: [Option<HeaderName>; 512] = {
-    let mut slots = [None; 512];
+static SLOTS: [Option<(HeaderName, &[u8])>; SLOT_COUNT] = {
+    let mut slots = [None; SLOT_COUNT];
     let mut n = 0;
     while n < ALL.len() {
         let name = ALL[n];
@@ -259,11 +256,11 @@ static SLOTS: [Option<HeaderName>; 512] = {
     slots
 };
 
-const fn claim(
-    mut slots: [Option<HeaderName>; 512],
-    text: &[u8],
-    name: HeaderName,
-) -> [Option<HeaderName>; 512] {
+const SLOT_COUNT: usize = 512;
+
+type Slots = [Option<(HeaderName, &'static [u8])>; SLOT_COUNT];
+
+const fn claim(mut slots: Slots, text: &[u8], name: HeaderName) -> Slots {
     let Some(slot) = slot(text) else {
         panic!("a name is not empty");
     };
@@ -271,7 +268,7 @@ const fn claim(
         slots[slot].is_none(),
         "two names in one slot: other factors are needed"
     );
-    slots[slot] = Some(name);
+    slots[slot] = Some((name, name.as_str().as_bytes()));
     slots
 }
 

@@ -22,7 +22,7 @@ enum Form {
 }
 
 /// Reads one header line with its continuations into `headers`; `None` at the empty line.
-#[inline]
+#[inline(always)]
 pub(super) fn read_line(
     bytes: &[u8],
     start: usize,
@@ -40,8 +40,48 @@ pub(super) fn read_line(
 }
 
 /// Finds name and value of the line that begins at `start`; `None` at the empty line.
-#[inline]
+#[inline(always)]
 pub(super) fn next_line(bytes: &[u8], start: usize) -> Result<Option<Line>, ParseError> {
+    // Nearly every line is `Name: value CRLF`.
+    if let Some(line) = plain_line(bytes, start) {
+        return Ok(Some(line));
+    }
+    any_line(bytes, start)
+}
+
+#[inline(always)]
+fn plain_line(bytes: &[u8], start: usize) -> Option<Line> {
+    let colon = find_name_end(bytes, start);
+    let known = HeaderName::from_bytes(&bytes[start..colon])?;
+    let value = colon + 2;
+    let [b':', b' ', first, ..] = bytes.get(colon..)? else {
+        return None;
+    };
+    let value_end = find_cr_or_lf(bytes, value);
+    let [last, b'\r', b'\n', next, ..] = bytes.get(value_end - 1..)? else {
+        return None;
+    };
+    // White space, and anything else that is odd there.
+    let odd = |byte: &u8| *byte <= b' ';
+    if odd(first) || odd(last) || (odd(next) && *next != b'\r') || value_end + 2 > MAX_HEAD {
+        return None;
+    }
+    let received = ReceivedLine {
+        start,
+        name_len: colon - start,
+        known: Some(known),
+        value,
+        value_end,
+    };
+    Some(Line {
+        received,
+        form: Form::Clean,
+        next: value_end + 2,
+    })
+}
+
+#[cold]
+fn any_line(bytes: &[u8], start: usize) -> Result<Option<Line>, ParseError> {
     let name_end = find_name_end(bytes, start);
     let name = &bytes[start..name_end];
     if name.is_empty() && matches!(bytes.get(start), Some(b'\r' | b'\n') | None) {
@@ -127,28 +167,11 @@ pub(super) fn skip_line_ends(bytes: &[u8]) -> usize {
         .unwrap_or(bytes.len())
 }
 
-/// Finds the first CR or LF, eight bytes at a time; the length if there is none.
+/// Finds the first CR or LF; the length if there is none.
 #[inline]
 fn find_cr_or_lf(bytes: &[u8], from: usize) -> usize {
-    let mut rest = bytes.get(from..).unwrap_or_default();
-    let mut at = from;
-    while let Some((chunk, tail)) = rest.split_first_chunk() {
-        // 0x08 to 0x0d become less than 6, CR and LF among them; each hit is looked at.
-        let mut hits = less(u64::from_le_bytes(*chunk) ^ (ONES * 0x08), 6);
-        while hits != 0 {
-            let hit = hits.trailing_zeros() as usize / 8;
-            if matches!(chunk[hit], b'\r' | b'\n') {
-                return at + hit;
-            }
-            hits &= hits - 1;
-        }
-        at += chunk.len();
-        rest = tail;
-    }
-    at + rest
-        .iter()
-        .position(|&b| matches!(b, b'\r' | b'\n'))
-        .unwrap_or(rest.len())
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len())
 }
 
 /// Finds what ends the name of a header: a colon, white space, a line end or the end.

@@ -12,7 +12,7 @@ pub use salvage::{Salvaged, salvage};
 
 use crate::{
     Headers, Method, ParseError, Status, Uri,
-    header::{CSeq, ContactValue, HeaderName, MaxForwards, NameAddr, Via},
+    header::{CSeq, ContactValue, HeaderName, MaxForwards, NameAddr, Value, Via},
 };
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -142,6 +142,7 @@ impl Response {
 
     pub(crate) fn echo(request: &Headers, status: Status, to_tag: Option<&str>) -> Self {
         let mut response = Self::new(status);
+        response.headers = Headers::with_capacity(USUAL_ECHO);
         let headers = &mut response.headers;
         for name in [
             HeaderName::Via,
@@ -152,10 +153,8 @@ impl Response {
         ] {
             match (name, to_tag) {
                 (HeaderName::To, Some(tag)) if request.to().is_ok_and(|to| to.tag().is_none()) => {
-                    let mut value = request.get(name).unwrap_or_default().to_vec();
-                    value.extend_from_slice(b";tag=");
-                    value.extend_from_slice(tag.as_bytes());
-                    headers.push(name, value);
+                    let value = request.get(name).unwrap_or_default();
+                    headers.push(name, Joined([value, b";tag=", tag.as_bytes()]));
                 }
                 _ => headers.copy_from(request, name),
             }
@@ -262,6 +261,18 @@ impl Headers {
         Ok(self.typed::<MaxForwards>().transpose()?.map(|hops| hops.0))
     }
 }
+
+/// Texts one behind the other.
+struct Joined<'a>([&'a [u8]; 3]);
+
+impl Value for Joined<'_> {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        self.0.iter().for_each(|text| out.extend_from_slice(text));
+    }
+}
+
+/// Room for the headers that a response copies and for some of its own.
+const USUAL_ECHO: usize = 768;
 
 /// Longest start line and headers: far above any real message, and offsets into it stay small.
 pub const MAX_HEAD: usize = 64 * 1024;

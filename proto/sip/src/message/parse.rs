@@ -222,8 +222,7 @@ fn read_head(
     headers: &mut Headers,
     method: Option<&Method>,
 ) -> Result<(usize, Option<usize>), ParseError> {
-    let mut seen = 0u128;
-    let mut length = None;
+    let mut checked = Checked::default();
     while let Some(next) = read_line(bytes, at, headers)? {
         if headers.len() > MAX_HEADERS {
             return Err(ParseError::new(
@@ -233,71 +232,114 @@ fn read_head(
             ));
         }
         if let Some((Some(name), value)) = headers.last() {
-            let bit = 1u128 << (name as u8);
-            if seen & bit != 0 && is_single(name) {
-                return Err(ParseError::new(ErrorKind::Repeated, name.as_str(), at));
-            }
-            seen |= bit;
-            check_value(name, value, method, &mut length)
-                .map_err(|error| ParseError { at, ..error })?;
+            let checked = checked.value(name, value, method);
+            checked.map_err(|error| ParseError { at, ..error })?;
         }
         at = next;
     }
     // RFC 3261, 8.1.1; a missing Max-Forwards is RFC 2543's.
-    for name in [
-        HeaderName::Via,
-        HeaderName::From,
-        HeaderName::To,
-        HeaderName::CallId,
-        HeaderName::CSeq,
-    ] {
-        if seen & (1u128 << (name as u8)) == 0 {
-            return Err(ParseError::new(ErrorKind::Missing, name.as_str(), 0));
-        }
+    if checked.seen & MANDATORY != MANDATORY {
+        let missing = |name: &&(u32, HeaderName)| checked.seen & name.0 == 0;
+        let name = MANDATORY_NAMES
+            .iter()
+            .find(missing)
+            .map_or("header", |(_, name)| name.as_str());
+        return Err(ParseError::new(ErrorKind::Missing, name, 0));
     }
-    Ok((find_line_end(bytes, at)?.next, length))
+    Ok((find_line_end(bytes, at)?.next, checked.length))
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all other headers are read when somebody asks"
-)]
-fn check_value(
-    name: HeaderName,
-    value: &[u8],
-    method: Option<&Method>,
-    length: &mut Option<usize>,
-) -> Result<(), ParseError> {
-    match name {
-        HeaderName::Via => each::<Via<'_>>(value),
-        HeaderName::From | HeaderName::To => NameAddr::parse(value).map(drop),
-        HeaderName::Contact => each::<ContactValue<'_>>(value),
-        HeaderName::Route | HeaderName::RecordRoute => each::<NameAddr<'_>>(value),
-        HeaderName::CallId => call_id(value).map(drop),
-        HeaderName::MaxForwards => MaxForwards::parse(value).map(drop),
-        HeaderName::Date => misc::Date::parse(value).map(drop),
-        HeaderName::CSeq => {
-            let (_, cseq_method) = CSeq::split(value)?;
-            match method {
-                Some(method) if method.as_str().as_bytes() != cseq_method => {
-                    Err(ParseError::new(ErrorKind::Mismatch, "method of CSeq", 0))
-                }
-                None if Method::from_bytes(cseq_method).is_none() => {
-                    Err(ParseError::syntax("method of CSeq", 0))
-                }
-                _ => Ok(()),
+/// What the headers read so far say about the message.
+#[derive(Default)]
+struct Checked {
+    /// Which of the headers below stood there.
+    seen: u32,
+    length: Option<usize>,
+}
+
+impl Checked {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all other headers are read when somebody asks"
+    )]
+    #[inline(always)]
+    fn value(
+        &mut self,
+        name: HeaderName,
+        value: &[u8],
+        method: Option<&Method>,
+    ) -> Result<(), ParseError> {
+        match name {
+            HeaderName::Via => {
+                self.seen |= VIA;
+                each::<Via<'_>>(value)
             }
+            HeaderName::From => {
+                self.once(FROM, name)?;
+                NameAddr::parse(value).map(drop)
+            }
+            HeaderName::To => {
+                self.once(TO, name)?;
+                NameAddr::parse(value).map(drop)
+            }
+            HeaderName::CallId => {
+                self.once(CALL_ID, name)?;
+                call_id(value).map(drop)
+            }
+            HeaderName::CSeq => {
+                self.once(CSEQ, name)?;
+                cseq(value, method)
+            }
+            HeaderName::Contact => each::<ContactValue<'_>>(value),
+            HeaderName::Route | HeaderName::RecordRoute => each::<NameAddr<'_>>(value),
+            HeaderName::MaxForwards => {
+                self.once(MAX_FORWARDS, name)?;
+                MaxForwards::parse(value).map(drop)
+            }
+            HeaderName::Date => misc::Date::parse(value).map(drop),
+            HeaderName::ContentLength => self.content_length(value),
+            // A second line makes these ambiguous (RFC 4475, 3.3.8; RFC 3891, 3; RFC 3515, 2.1).
+            HeaderName::ContentType => self.once(1 << 6, name),
+            HeaderName::Event => self.once(1 << 7, name),
+            HeaderName::Expires => self.once(1 << 8, name),
+            HeaderName::ReferTo => self.once(1 << 9, name),
+            HeaderName::Replaces => self.once(1 << 10, name),
+            HeaderName::SessionExpires => self.once(1 << 11, name),
+            _ => Ok(()),
         }
-        HeaderName::ContentLength => {
-            let new = number(value, u64::from(u32::MAX))
-                .map_err(|e| ParseError::number(e, "Content-Length", 0))?;
-            match length.replace(new as usize) {
-                // RFC 4475, 3.3.9: nobody can know which of two is right.
-                Some(old) if old != new as usize => {
-                    Err(ParseError::new(ErrorKind::Repeated, "Content-Length", 0))
-                }
-                _ => Ok(()),
+    }
+
+    #[inline(always)]
+    fn once(&mut self, bit: u32, name: HeaderName) -> Result<(), ParseError> {
+        let again = self.seen & bit != 0;
+        self.seen |= bit;
+        match again {
+            true => Err(ParseError::new(ErrorKind::Repeated, name.as_str(), 0)),
+            false => Ok(()),
+        }
+    }
+
+    fn content_length(&mut self, value: &[u8]) -> Result<(), ParseError> {
+        let new = number(value, u64::from(u32::MAX))
+            .map_err(|e| ParseError::number(e, "Content-Length", 0))?;
+        match self.length.replace(new as usize) {
+            // RFC 4475, 3.3.9: nobody can know which of two is right.
+            Some(old) if old != new as usize => {
+                Err(ParseError::new(ErrorKind::Repeated, "Content-Length", 0))
             }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn cseq(value: &[u8], method: Option<&Method>) -> Result<(), ParseError> {
+    let (_, cseq_method) = CSeq::split(value)?;
+    match method {
+        Some(method) if method.as_str().as_bytes() != cseq_method => {
+            Err(ParseError::new(ErrorKind::Mismatch, "method of CSeq", 0))
+        }
+        None if Method::from_bytes(cseq_method).is_none() => {
+            Err(ParseError::syntax("method of CSeq", 0))
         }
         _ => Ok(()),
     }
@@ -315,20 +357,17 @@ fn each<'a, T: Parse<'a>>(mut list: &'a [u8]) -> Result<(), ParseError> {
     }
 }
 
-/// True for headers that a second line makes ambiguous (RFC 4475, 3.3.8; RFC 3891, 3; RFC 3515, 2.1).
-const fn is_single(name: HeaderName) -> bool {
-    matches!(
-        name,
-        HeaderName::From
-            | HeaderName::To
-            | HeaderName::CallId
-            | HeaderName::CSeq
-            | HeaderName::MaxForwards
-            | HeaderName::ContentType
-            | HeaderName::Event
-            | HeaderName::Expires
-            | HeaderName::Replaces
-            | HeaderName::ReferTo
-            | HeaderName::SessionExpires
-    )
-}
+const VIA: u32 = 1;
+const FROM: u32 = 1 << 1;
+const TO: u32 = 1 << 2;
+const CALL_ID: u32 = 1 << 3;
+const CSEQ: u32 = 1 << 4;
+const MAX_FORWARDS: u32 = 1 << 5;
+const MANDATORY: u32 = VIA | FROM | TO | CALL_ID | CSEQ;
+const MANDATORY_NAMES: [(u32, HeaderName); 5] = [
+    (VIA, HeaderName::Via),
+    (FROM, HeaderName::From),
+    (TO, HeaderName::To),
+    (CALL_ID, HeaderName::CallId),
+    (CSEQ, HeaderName::CSeq),
+];

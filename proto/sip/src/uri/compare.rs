@@ -1,7 +1,9 @@
 //! When two URIs mean the same.
 
-use super::{Scheme, UriRef, params::same};
-use base::Host;
+use super::{
+    Scheme, UriRef,
+    params::{Place, same},
+};
 
 impl UriRef<'_> {
     /// Compares as RFC 3261, 19.1.4 says (URI-06), `tel` as RFC 3966, 4, others by their text.
@@ -49,7 +51,7 @@ impl UriRef<'_> {
             Some(_) => (user, Some(head)),
             None => (head, None),
         };
-        let user_fits = self.user().is_some_and(|own| same(own, user, false));
+        let user_fits = self.user().is_some_and(|own| same(own, user, Place::User));
         let domain_fits = domain.is_none_or(|domain| same_host(self, domain));
         let port_fits =
             port.is_none_or(|port| self.port().map(|own| own.to_string()).as_deref() == Some(port));
@@ -84,8 +86,8 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
 }
 
 fn sip(a: UriRef<'_>, b: UriRef<'_>) -> bool {
-    same_user(a.user(), b.user())
-        && same_user(a.password(), b.password())
+    same_user(a.user(), b.user(), Place::User)
+        && same_user(a.password(), b.password(), Place::Password)
         && same_host(a, b.host_str())
         // An omitted port is not the default port.
         && a.port() == b.port()
@@ -93,17 +95,16 @@ fn sip(a: UriRef<'_>, b: UriRef<'_>) -> bool {
         && headers_agree(a, b)
 }
 
-fn same_user(a: Option<&str>, b: Option<&str>) -> bool {
+fn same_user(a: Option<&str>, b: Option<&str>, place: Place) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => same(a, b, false),
+        (Some(a), Some(b)) => same(a, b, place),
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }
 }
 
 fn same_host(uri: UriRef<'_>, text: &str) -> bool {
-    let ip = |host: Option<Host>| host.as_ref().and_then(Host::ip);
-    match (ip(uri.host()), ip(super::parse::host(text))) {
+    match (super::parse::ip(uri.host_str()), super::parse::ip(text)) {
         (Some(a), Some(b)) => a == b,
         (None, None) => uri.host_str().eq_ignore_ascii_case(text),
         (Some(_), None) | (None, Some(_)) => false,
@@ -128,13 +129,13 @@ fn params_agree(a: UriRef<'_>, b: UriRef<'_>) -> bool {
             // `transport` is not in the list of 19.1.4 but in its examples.
             None => !["user", "ttl", "method", "maddr", "transport"]
                 .iter()
-                .any(|name| same(param.name, name, true)),
+                .any(|name| same(param.name, name, Place::Param)),
         })
 }
 
 fn same_value(a: Option<&str>, b: Option<&str>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => same(a, b, true),
+        (Some(a), Some(b)) => same(a, b, Place::Param),
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }
@@ -156,12 +157,12 @@ fn headers_agree(a: UriRef<'_>, b: UriRef<'_>) -> bool {
 /// How often a header stands in a URI: several of one name and value are several.
 fn count(uri: UriRef<'_>, name: &str, value: Option<&str>) -> usize {
     let fits = |own: Option<&str>| match (own, value) {
-        (Some(own), Some(value)) => same(own, value, false),
+        (Some(own), Some(value)) => same(own, value, Place::HeaderValue),
         (own, value) => own == value,
     };
     uri.headers()
         .iter()
-        .filter(|header| same(header.name, name, true) && fits(header.value))
+        .filter(|header| same(header.name, name, Place::HeaderName) && fits(header.value))
         .count()
 }
 

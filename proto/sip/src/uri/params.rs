@@ -1,6 +1,6 @@
 //! Parameters and headers of URIs.
 
-use super::unescape;
+use super::{parse, unescape};
 use std::borrow::Cow;
 
 /// The parameters of a URI, still one text.
@@ -53,7 +53,8 @@ impl<'a> UriParams<'a> {
 
     /// Finds a parameter by name, in any case and with or without escapes.
     pub fn get(&self, name: &str) -> Option<UriParam<'a>> {
-        self.iter().find(|param| same(param.name, name, true))
+        self.iter()
+            .find(|param| same(param.name, name, Place::Param))
     }
 
     /// True if the parameter is there, with a value or without (`;lr`).
@@ -83,7 +84,8 @@ impl<'a> UriHeaders<'a> {
 
     /// Finds a header by name, in any case and with or without escapes.
     pub fn get(&self, name: &str) -> Option<UriParam<'a>> {
-        self.iter().find(|header| same(header.name, name, true))
+        self.iter()
+            .find(|header| same(header.name, name, Place::HeaderName))
     }
 
     /// True if there are none.
@@ -108,16 +110,46 @@ pub(super) fn unescaped(text: &[u8]) -> impl Iterator<Item = (u8, bool)> {
     })
 }
 
+/// A part of a URI: which characters stand there unescaped, and whether their case counts.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    User,
+    Password,
+    /// Names and values.
+    Param,
+    HeaderName,
+    HeaderValue,
+}
+
+impl Place {
+    const fn any_case(self) -> bool {
+        matches!(self, Self::Param | Self::HeaderName)
+    }
+
+    const fn allows(self, byte: u8) -> bool {
+        match self {
+            Self::User => parse::is_user(byte),
+            Self::Password => parse::is_password(byte),
+            Self::Param => parse::is_param(byte),
+            Self::HeaderName | Self::HeaderValue => parse::is_header(byte),
+        }
+    }
+}
+
 /// Compares two texts, escapes and what they stand for being equal (RFC 3261, 19.1.4).
-pub(super) fn same(a: &str, b: &str, any_case: bool) -> bool {
-    let fold = move |(byte, escaped): (u8, bool)| {
-        let byte = if any_case {
-            byte.to_ascii_lowercase()
-        } else {
-            byte
-        };
-        // "Characters other than those in the reserved set": `%3B` is not `;`.
-        (byte, escaped && is_reserved(byte))
+pub(super) fn same(a: &str, b: &str, place: Place) -> bool {
+    let fold = |(byte, escaped): (u8, bool)| {
+        // "Characters other than those in the reserved set": `%3B` is not `;`. But a character that may not
+        // stand there unescaped, and does, can only mean the escaped one.
+        let apart = is_reserved(byte) && (escaped || !place.allows(byte));
+        (
+            if place.any_case() {
+                byte.to_ascii_lowercase()
+            } else {
+                byte
+            },
+            apart,
+        )
     };
     unescaped(a.as_bytes())
         .map(fold)

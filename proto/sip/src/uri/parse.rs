@@ -6,7 +6,10 @@ use base::{
     Host,
     scan::{number, run},
 };
-use std::{net::Ipv6Addr, str};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    str,
+};
 
 impl<'a> UriRef<'a> {
     /// Reads `text`, all of it, as a URI.
@@ -107,6 +110,7 @@ impl Reader<'_> {
         (at - self.start) as u16
     }
 
+    #[inline(always)]
     fn sip(self, scheme: Scheme, colon: usize, form: Form) -> Result<(Spans, usize), ParseError> {
         let text = self.text;
         let mut host = colon + 1;
@@ -229,7 +233,7 @@ fn no_question(text: &[u8], end: usize) -> Result<usize, ParseError> {
 }
 
 /// Reads a host that begins at `at`, a name, an IPv4 address or an IPv6 address in brackets, and returns where it ends.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_host(text: &[u8], at: usize) -> Result<usize, ParseError> {
     let error = ParseError::syntax("host", at);
     if text.get(at) == Some(&b'[') {
@@ -243,7 +247,7 @@ pub(crate) fn read_host(text: &[u8], at: usize) -> Result<usize, ParseError> {
 }
 
 /// Reads a port that begins at `at`, and returns where it ends, and its value.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_port(
     text: &[u8],
     at: usize,
@@ -257,12 +261,17 @@ pub(crate) fn read_port(
 
 /// The host that `text`, accepted by [`read_host`], stands for.
 pub(super) fn host(text: &str) -> Option<Host> {
+    ip(text).map_or_else(|| text.parse().ok(), |ip| Some(Host::Ip(ip)))
+}
+
+/// The address that `text` stands for, if it is no name.
+pub(super) fn ip(text: &str) -> Option<IpAddr> {
     match text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'))
     {
-        Some(inner) => ipv6(inner).map(|ip| Host::Ip(ip.into())),
-        None => text.parse().ok(),
+        Some(inner) => ipv6(inner).map(IpAddr::V6),
+        None => text.parse().ok().map(IpAddr::V4),
     }
 }
 
@@ -274,6 +283,7 @@ fn ipv6(text: &str) -> Option<Ipv6Addr> {
 }
 
 /// Walks over `;name=value` and returns where the parameters end.
+#[inline]
 fn uri_params(text: &[u8], mut at: usize) -> Result<usize, ParseError> {
     while text.get(at) == Some(&b';') {
         let name = at + 1;
@@ -290,6 +300,7 @@ fn uri_params(text: &[u8], mut at: usize) -> Result<usize, ParseError> {
 }
 
 /// Walks over `?name=value&name=value` and returns where it ends.
+#[inline]
 fn uri_headers(text: &[u8], mut at: usize) -> Result<usize, ParseError> {
     if text.get(at) != Some(&b'?') {
         return Ok(at);
@@ -308,7 +319,7 @@ fn uri_headers(text: &[u8], mut at: usize) -> Result<usize, ParseError> {
 }
 
 /// Walks over characters of a class and whole escapes, and returns where they end.
-#[inline]
+#[inline(always)]
 fn check(text: &[u8], mut at: usize, class: u8, what: &'static str) -> Result<usize, ParseError> {
     loop {
         at = run(text, at, |b| CLASS[b as usize] & class != 0);
