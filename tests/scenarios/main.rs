@@ -7,19 +7,24 @@
     reason = "a test may panic, and says what it skipped"
 )]
 
+mod archive;
 mod call;
 mod cancel;
 mod codecs;
 mod digest;
 mod fork;
+mod heap;
 mod hold;
 mod hygiene;
 mod loss;
 mod probe;
+mod protos;
 mod proxy;
 mod race;
 mod rtp;
 mod runs;
 mod sdp;
 mod torture;
+mod torture_endpoint;
+mod wire;
 mod world;

@@ -4,7 +4,7 @@ use super::{
     Dialog, DialogError, Identifiers, Role, RouteSet, State, address, contact, is_secured,
     record_routes,
 };
-use crate::{HeaderName, Method, Request, Status, Uri, header::CSeq};
+use crate::{HeaderName, Method, Request, Status, Uri, header::CSeq, uri::Scheme};
 
 /// A request inside a dialog, still without Via, Contact and body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,7 +61,16 @@ impl Dialog {
             state: State::Early,
             local_sequence: None,
             remote_sequence: Some(headers.cseq()?.number),
-            remote_target: contact(headers)?,
+            remote_target: match (contact(headers), from.tag()) {
+                // RFC 2543, 6.13: Contact may be left out, and From says where its sender is.
+                (Err(DialogError::Contact), None)
+                    if headers.get(HeaderName::Contact).is_none()
+                        && matches!(from.uri.scheme(), Scheme::Sip | Scheme::Sips) =>
+                {
+                    from.uri.to_uri()
+                }
+                (target, _) => target?,
+            },
             routes: RouteSet::new(record_routes(headers), false)?,
             is_secure: is_secured(&request.uri, is_secure_hop),
         })

@@ -7,10 +7,10 @@ use super::{
     settle::Server,
 };
 use crate::{
-    FlowId, HeaderName, InvitationId, Message, Method, ParseError, Request, Response, Status,
-    TransactionId,
+    FlowId, HeaderName, Headers, InvitationId, Message, Method, ParseError, Request, Response,
+    Status, TransactionId,
     dialog::DialogKey,
-    header::List,
+    header::{List, MediaType},
     message::{Description, Unacceptable, frame, frame::FrameError, salvage},
     nat,
     transaction::{Incoming, NewRequest, Path},
@@ -259,6 +259,12 @@ impl Endpoint {
                     .with_header(HeaderName::Unsupported, List(unknown)),
             );
         }
+        // RFC 4475, 3.3.15
+        if request.method == Method::Invite && !accepts_descriptions(&request.headers) {
+            return Some(
+                Answer::new(Status::NOT_ACCEPTABLE).with_header(HeaderName::Warning, UNREADABLE),
+            );
+        }
         None
     }
 
@@ -439,6 +445,15 @@ impl Arrived {
     }
 }
 
+/// True if a caller can read our answer. Without Accept it can (RFC 3261, 20.1); an Accept that is
+/// empty or unreadable names nothing that we can send.
+fn accepts_descriptions(headers: &Headers) -> bool {
+    let admits = |range: Result<MediaType<'_>, ParseError>| {
+        range.is_ok_and(|range| range.admits("application", "sdp"))
+    };
+    !headers.contains(HeaderName::Accept) || headers.list(HeaderName::Accept).any(admits)
+}
+
 /// The description of an INVITE, copied out of its datagram.
 fn description_of(request: &Request) -> Result<Option<Description>, Unacceptable> {
     let description = request.description()?;
@@ -466,6 +481,8 @@ fn response_path(
     }
 }
 
+/// RFC 3261, 20.43: in words, to be read by people.
+const UNREADABLE: &str = "399 sipsimple \"Accept lacks application/sdp\"";
 /// Seconds after which a caller that met our limits may try again.
 const RETRY_AFTER: u32 = 10;
 /// Characters of a tag of ours, five bits each (RFC 3261, 19.3 asks for 32 bits).
