@@ -15,6 +15,7 @@ mod digest;
 mod fork;
 mod heap;
 mod hold;
+mod hostile;
 mod hygiene;
 mod loss;
 mod probe;
