@@ -4,10 +4,9 @@
 use crate::wire::{INVITE, Wire, request};
 
 mod bodies;
-mod calling;
+mod copied;
 mod matching;
 mod noise;
-mod reinvite;
 mod responses;
 mod ringing;
 mod routes;

@@ -17,6 +17,7 @@ mod heap;
 mod hold;
 mod hostile;
 mod hygiene;
+mod limits;
 mod loss;
 mod probe;
 mod protos;

@@ -233,7 +233,7 @@ fn check(name: &str, wire: &mut Wire, expect: Expect) {
                 );
             }
             assert!(calls.is_empty(), "{name}");
-            let parsed = Message::parse(sent.text.clone().into());
+            let parsed = Message::parse(sent.text.into());
             // What was missing in the request is missing in its answer.
             assert!(parsed.is_ok() || status == 400, "{name}: {parsed:?}");
         }

@@ -308,7 +308,6 @@ impl Sent {
 }
 
 /// The origin of virtual time.
-#[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
 pub(crate) fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)

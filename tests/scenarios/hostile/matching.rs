@@ -155,60 +155,6 @@ fn a_lower_number_is_out_of_order_and_a_gap_is_not() {
 }
 
 #[test]
-fn cancel_and_invite_are_both_answered() {
-    let mut wire = Wire::new();
-    wire.datagram(INVITE);
-    wire.ring();
-    let tag = wire.one().to_tag().to_owned();
-    let cancel = request("CANCEL", "776asdhds", None, 314_159).replace(
-        "Content-Length",
-        "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\nContent-Length",
-    );
-    wire.datagram(&cancel);
-    let [ok, terminated] = &wire.sent[..] else {
-        panic!("{:?}", wire.sent);
-    };
-    assert_eq!(
-        (ok.line(), ok.header("CSeq")),
-        ("SIP/2.0 200 OK", Some("314159 CANCEL"))
-    );
-    assert_eq!(terminated.line(), "SIP/2.0 487 Request Terminated");
-    // RFC 3261, 9.2: the tags are the same.
-    assert_eq!((ok.to_tag(), terminated.to_tag()), (&*tag, &*tag));
-    wire.lines();
-    wire.datagram(&cancel);
-    wire.expect(&["SIP/2.0 200 OK"]);
-    wire.wait(ms(500));
-    wire.expect(&["SIP/2.0 487 Request Terminated"]);
-    wire.datagram(request("ACK", "776asdhds", Some(&tag), 314_159));
-    wire.wait(secs(2));
-    wire.expect(&[]);
-    let ended = wire.events.iter().any(|event| {
-        format!("{event:?}").contains("cause: Cancelled, reason_header: Some(\"SIP;cause=200;")
-    });
-    assert!(ended, "{:?}", wire.events);
-    wire.assert_quiet();
-}
-
-#[test]
-fn cancel_has_no_effect_after_a_final_response_and_none_on_nothing() {
-    let mut wire = Wire::new();
-    let cancel = request("CANCEL", "776asdhds", None, 314_159);
-    wire.datagram(&cancel);
-    wire.expect(&["SIP/2.0 481 Call/Transaction Does Not Exist"]);
-    wire.datagram(INVITE);
-    wire.accept();
-    let tag = wire.one().to_tag().to_owned();
-    wire.datagram(&cancel);
-    wire.expect(&["SIP/2.0 200 OK"]);
-    wire.datagram(request("ACK", "ack", Some(&tag), 314_159));
-    assert_eq!(wire.endpoint.stats().dialogs, 1, "the call stands");
-    wire.datagram(request("BYE", "bye", Some(&tag), 314_160));
-    wire.expect(&["SIP/2.0 200 OK"]);
-    wire.assert_quiet();
-}
-
-#[test]
 fn cancel_comes_by_another_connection_than_its_invite() {
     let mut wire = Wire::new();
     let first = wire.connection("192.0.2.9:40001");
