@@ -6,7 +6,9 @@
 )]
 
 pub mod agent;
+mod edge;
 pub mod event;
+mod id;
 mod link;
 pub mod session;
 pub mod stream;

@@ -1,6 +1,6 @@
 //! Reads what Linux says about itself: text in, facts out. The runtimes fetch the text.
 
-use crate::agent::{Interface, InterfaceKind};
+use crate::edge::{Interface, InterfaceKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The texts that a runtime gathers; a file that cannot be read is empty.

@@ -1,6 +1,7 @@
 //! Everything that the application can ask for, as data and as methods.
 
-use super::{Child, SessionId, StreamId, UserAgent, record::payload};
+use super::{Child, SessionId, StreamId, UserAgent};
+use crate::edge::payload;
 use crate::{
     session::SessionError,
     stream::{BadCommand, MediaStream, StreamCommand, StreamError, StreamInput, StreamSpec},

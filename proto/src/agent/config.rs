@@ -17,7 +17,7 @@ use std::{fmt, net::IpAddr, time::Duration};
 pub struct Config {
     /// 32 bytes from the operating system's generator; never the same twice, or branches, tags and
     /// nonces repeat.
-    #[serde(with = "super::record::payload::seed")]
+    #[serde(with = "crate::edge::payload::seed")]
     pub seed: [u8; 32],
     /// The wall clock at the start, since 1970.
     pub unix_time: Duration,

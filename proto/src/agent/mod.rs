@@ -4,9 +4,7 @@ mod calls;
 mod commands;
 mod config;
 mod files;
-mod input;
 mod life;
-mod output;
 mod record;
 mod replay;
 mod resolve;
@@ -15,10 +13,13 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+pub use crate::edge::{
+    Class, Connection, FileDo, FileDone, Frame, INITIAL_CREDIT, Input, Interface, InterfaceKind,
+    Multicast, Open, Output, Store, StoreError, System, Trace,
+};
+pub use crate::id::{FileId, LinkId, SessionId, StoreId, StreamId};
 pub use commands::{Command, Connect, ConnectError, MediaFrame, OptionsError, UnknownStream};
 pub use config::{Account, Config, Limits};
-pub use input::{Connection, FileDone, Input, Interface, InterfaceKind, StoreError, System};
-pub use output::{Class, FileDo, Frame, INITIAL_CREDIT, Multicast, Open, Output, Store, Trace};
 pub use replay::{Difference, ReplayError, Report, replay};
 pub use stats::{Counters, Stats};
 
@@ -36,19 +37,6 @@ use life::Life;
 use record::Recorder;
 use resolve::Resolver;
 use std::{any::Any, collections::VecDeque, fmt, sync::Arc, time::Instant};
-
-base::ids! {
-    /// A socket of the operating system.
-    LinkId;
-    /// A session.
-    SessionId;
-    /// A media stream of a session.
-    StreamId;
-    /// A file that is sent or received.
-    FileId;
-    /// A request to the store.
-    StoreId;
-}
 
 /// A SIP user agent: the machine that composes all others (requirements 1, 3 and 24).
 ///

@@ -1,7 +1,7 @@
 //! Which events an observer wants: the old notification centre without callbacks.
 
 use super::Event;
-use crate::agent::{SessionId, StreamId};
+use crate::id::{SessionId, StreamId};
 use std::fmt;
 
 /// Whose event it is: the object that the documents call sender (GEN-02).

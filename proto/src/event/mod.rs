@@ -6,10 +6,7 @@ mod names;
 pub use filter::{Filter, Sender};
 pub use sip::usage::invitation::Originator;
 
-use crate::{
-    agent::{SessionId, StreamId},
-    stream::StreamError,
-};
+use crate::id::{SessionId, StreamId};
 
 use base::LinkError;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
@@ -245,6 +242,33 @@ pub enum StreamEvent {
     GotNoAudio,
     /// An event of an application's own stream.
     Custom(Arc<dyn CustomEvent>),
+}
+
+/// Why a stream cannot be, or cannot go on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// A socket could not be opened or broke.
+    #[error("transport: {0}")]
+    Transport(LinkError),
+    /// Offer and capabilities have no codec in common.
+    #[error("no common codec")]
+    NoCommonCodec,
+    /// No factory makes this kind.
+    #[error("unknown kind of stream")]
+    UnknownKind,
+    /// The options of the specification make no sense to this kind.
+    #[error("bad options: {0}")]
+    BadOptions(&'static str),
+    /// The description of the peer cannot be used.
+    #[error("bad description: {0}")]
+    BadDescription(&'static str),
+    /// It did not start in time (SES-12).
+    #[error("media stream timed-out while starting")]
+    TimedOut,
+    /// The kind's own reason.
+    #[error("{0}")]
+    Custom(&'static str),
 }
 
 /// What happens to an OPTIONS request.

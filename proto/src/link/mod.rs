@@ -14,7 +14,8 @@ mod tests;
 pub use limits::{LinkCounters, LinkLimits};
 
 use crate::{
-    agent::{Connection, Input, LinkId, Output, StreamId, Trace},
+    edge::{Connection, Input, Output, Trace},
+    id::{LinkId, StreamId},
     stream::{Slot, StreamInput},
 };
 use base::{Deadline, Index, LinkError, Rng, Table, Timers, Transport};

@@ -1,7 +1,8 @@
 //! Signalling links: the sockets that we listen on, and the flows of the endpoint.
 
 use super::{Link, LinkOutput, Links, Owner, Phase};
-use crate::agent::{Class, Connection, LinkId, Open, Output};
+use crate::edge::{Class, Connection, Open, Output};
+use crate::id::LinkId;
 use base::{LinkError, Target, Transport};
 use bytes::Bytes;
 use sip::{

@@ -2,7 +2,8 @@
 
 use super::{Link, LinkOutput, Links, Owner, Phase};
 use crate::{
-    agent::{Connection, LinkId, Open, Output, StreamId},
+    edge::{Connection, Open, Output},
+    id::{LinkId, StreamId},
     stream::{Slot, SlotOpen, StreamInput},
 };
 use base::{LinkError, Transport};

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    agent::{Class, Open},
+    edge::{Class, Open},
     stream::SlotOpen,
 };
 use base::{Host, Key, Target};

@@ -6,8 +6,8 @@ use super::{
     line::Line,
 };
 use crate::{
-    agent::{SessionId, StreamId},
     event::{Originator, SessionEvent},
+    id::{SessionId, StreamId},
     stream::{Direction, Streams},
 };
 use bytes::Bytes;

@@ -53,7 +53,7 @@ pub struct SessionInfo {
     /// SES-42.
     pub direction: Direction,
     /// SES-49.
-    pub streams: Vec<crate::agent::StreamId>,
+    pub streams: Vec<crate::id::StreamId>,
     /// SES-45: any stream is held, by whomever.
     pub on_hold: bool,
     /// Our hold was accepted by the peer (SES-46).

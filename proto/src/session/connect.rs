@@ -2,8 +2,8 @@
 
 use super::{CallCommand, Limits, Session, State, line::Line};
 use crate::{
-    agent::{SessionId, StreamId},
     event::{Originator, SessionEvent},
+    id::{SessionId, StreamId},
     stream::{Direction, Purpose, StreamError, Streams},
 };
 use std::time::Instant;

@@ -2,8 +2,8 @@
 
 use super::{Session, SessionOutput};
 use crate::{
-    agent::StreamId,
     event::StreamEvent,
+    id::StreamId,
     stream::{StreamError, Streams},
 };
 use std::time::Instant;

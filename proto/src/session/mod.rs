@@ -27,8 +27,8 @@ pub(crate) use description::{DescriptionError, parse as parse_description};
 pub(crate) use state::{Coverage, InputKind};
 
 use crate::{
-    agent::{SessionId, StreamId},
     event::{Originator, SessionEvent, StreamEvent},
+    id::{SessionId, StreamId},
     stream::{Direction, StreamError, Streams},
 };
 use base::{Deadline, earliest};

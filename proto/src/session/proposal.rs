@@ -5,8 +5,8 @@ use super::{
     description::{self, DescriptionError},
 };
 use crate::{
-    agent::StreamId,
     event::{Originator, SessionEvent},
+    id::StreamId,
     stream::{Purpose, Streams},
 };
 use sip::{Description, DialogId};

@@ -13,8 +13,8 @@ use super::{
     accept::IncomingCall,
 };
 use crate::{
-    agent::{SessionId, StreamId},
     event::{Originator, SessionEvent, StreamEvent},
+    id::{SessionId, StreamId},
     stream::{
         Agreement, Hold, MediaStream, Purpose, Refusal, StreamError, StreamInput, StreamOutput,
         Streams,

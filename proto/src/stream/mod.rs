@@ -12,9 +12,11 @@ mod table;
 pub(crate) use registry::Registry;
 pub(crate) use table::Streams;
 
+pub use crate::event::StreamError;
 use crate::{
-    agent::{Class, FileDo, FileDone, Frame, Interface, SessionId, StreamId, System},
+    edge::{Class, FileDo, FileDone, Frame, Interface, System},
     event::StreamEvent,
+    id::{SessionId, StreamId},
 };
 use base::{Clock, Deadline, Host, LinkError, Rng, Target, Transport};
 use bytes::{Bytes, BytesMut};
@@ -429,33 +431,6 @@ pub enum Lookup {
         /// The transport of the targets.
         transport: Transport,
     },
-}
-
-/// Why a stream cannot be, or cannot go on.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
-#[non_exhaustive]
-pub enum StreamError {
-    /// A socket could not be opened or broke.
-    #[error("transport: {0}")]
-    Transport(LinkError),
-    /// Offer and capabilities have no codec in common.
-    #[error("no common codec")]
-    NoCommonCodec,
-    /// No factory makes this kind.
-    #[error("unknown kind of stream")]
-    UnknownKind,
-    /// The options of the specification make no sense to this kind.
-    #[error("bad options: {0}")]
-    BadOptions(&'static str),
-    /// The description of the peer cannot be used.
-    #[error("bad description: {0}")]
-    BadDescription(&'static str),
-    /// It did not start in time (SES-12).
-    #[error("media stream timed-out while starting")]
-    TimedOut,
-    /// The kind's own reason.
-    #[error("{0}")]
-    Custom(&'static str),
 }
 
 /// A wish for a stream, as data: it can be recorded and made again.

@@ -1,7 +1,7 @@
 //! The table of all streams of an agent.
 
 use super::MediaStream;
-use crate::agent::{SessionId, StreamId};
+use crate::id::{SessionId, StreamId};
 use base::Table;
 use std::fmt;
 

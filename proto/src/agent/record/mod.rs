@@ -4,8 +4,6 @@
 //! `t`, the nanoseconds since the agent was made, and one of `in` (an [`Input`]), `do` (a [`Command`])
 //! and `out` (an [`Output`]). An input or command stands before the outputs that it caused.
 
-pub(crate) mod payload;
-
 use super::{Command, Config, Input, Output};
 use serde::Serialize;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! Media in and out, digits, and the clocks that watch them.
 
 use super::{AudioStream, State};
-use crate::{agent::Frame, event::StreamEvent, stream::StreamOutput};
+use crate::{edge::Frame, event::StreamEvent, stream::StreamOutput};
 use rtp::{Digit, Outgoing};
 use std::time::{Duration, Instant};
 

@@ -2,8 +2,9 @@
 
 use super::{AudioFactory, AudioStream, SendDtmf, SendDtmfError};
 use crate::{
-    agent::{Frame, SessionId, StreamId},
+    edge::Frame,
     event::{Originator, StreamEvent},
+    id::{SessionId, StreamId},
     stream::{
         Agreement, Direction, MediaSettings, MediaStream, Offered, Purpose, Slot, SlotOpen,
         StreamCommand as _, StreamEnv, StreamFactory as _, StreamInput, StreamOutput,

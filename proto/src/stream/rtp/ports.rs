@@ -2,7 +2,7 @@
 
 use super::{Heard, RTCP, RTP};
 use crate::{
-    agent::Class,
+    edge::Class,
     stream::{Slot, SlotOpen, StreamError, StreamOutput},
 };
 use base::{LinkError, Rng};

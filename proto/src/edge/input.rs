@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::{FileId, LinkId, StoreId, record::payload};
+use super::payload;
+use crate::id::{FileId, LinkId, StoreId};
 
 /// One thing that happened, with the moment as the first argument of
-/// [`UserAgent::handle_input`](super::UserAgent::handle_input).
+/// [`UserAgent::handle_input`](crate::agent::UserAgent::handle_input).
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -56,7 +56,7 @@ pub(crate) mod seed {
 /// What the store answered.
 pub(crate) mod stored {
     use super::Bytes;
-    use crate::agent::StoreError;
+    use crate::edge::StoreError;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Connection, FileId, LinkId, StoreId, StreamId, record::payload};
+use super::{Connection, payload};
+use crate::id::{FileId, LinkId, StoreId, StreamId};
 
-/// One thing to do, in the order of [`UserAgent::poll_output`](super::UserAgent::poll_output).
+/// One thing to do, in the order of [`UserAgent::poll_output`](crate::agent::UserAgent::poll_output).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

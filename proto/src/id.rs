@@ -1,0 +1,14 @@
+//! Ids of what a user agent owns.
+
+base::ids! {
+    /// A socket of the operating system.
+    LinkId;
+    /// A session.
+    SessionId;
+    /// A media stream of a session.
+    StreamId;
+    /// A file that is sent or received.
+    FileId;
+    /// A request to the store.
+    StoreId;
+}
