@@ -20,6 +20,8 @@ use std::{
 pub(crate) struct Matrix {
     pub(crate) name: &'static str,
     pub(crate) losses: &'static [f64],
+    /// Scenarios that take long run with one of so many seeds.
+    pub(crate) one_in: u64,
     pub(crate) phones: usize,
     /// With and without a proxy; only with.
     pub(crate) proxy: Proxied,
@@ -43,6 +45,7 @@ impl Matrix {
         Self {
             name,
             losses: LOSSES,
+            one_in: 1,
             phones: 1,
             proxy: Proxied::Both,
             incoming: ProbeOptions::default(),
@@ -62,14 +65,20 @@ impl Matrix {
                 _ => 0.9,
             };
             outcomes.floor(&condition, outcome, floor);
-            for seed in 0..seeds() {
+            for seed in 0..seeds().div_ceil(self.one_in) {
                 for setup in self.setups(seed, loss) {
+                    if only().is_some_and(|only| only != setup.seed) {
+                        continue;
+                    }
                     let label = self.run_one(&setup, &scenario, &mut elsewhere);
                     outcomes.count(&condition, &label);
                 }
             }
         }
         print!("{outcomes}");
+        if only().is_some() {
+            return;
+        }
         assert_eq!(outcomes.failures(), Vec::<String>::new());
         elsewhere.finish();
     }
@@ -199,6 +208,11 @@ pub(crate) fn seeds() -> u64 {
         .ok()
         .and_then(|n| n.parse().ok());
     seeds.unwrap_or(1)
+}
+
+/// The one run to make again: the seed that a failure names.
+fn only() -> Option<u64> {
+    env::var("SIPSIMPLE_ONLY").ok()?.parse().ok()
 }
 
 /// A second process that replays recordings.

@@ -58,6 +58,9 @@ pub struct Host {
     pub(crate) recordings: Vec<Vec<u8>>,
     /// Every link id ever used: none may come back.
     pub(crate) links_seen: BTreeSet<LinkId>,
+    /// The link of which the node is being told that it is closed: timers that are due in the same step
+    /// fire before it hears of it, and what they say about the link is not its fault.
+    pub(crate) closing: Option<LinkId>,
     /// How often it was woken by its deadline in a row without time moving.
     pub(crate) spins: u32,
     pub(crate) woken_at: Option<Instant>,
@@ -107,6 +110,7 @@ impl Host {
             inbox: Inbox::default(),
             recordings: vec![Vec::new()],
             links_seen: BTreeSet::new(),
+            closing: None,
             spins: 0,
             woken_at: None,
             next_port: FIRST_EPHEMERAL,

@@ -129,7 +129,8 @@ impl Link {
         (first, second)
     }
 
-    /// How long a segment of a byte stream takes: a lost one is sent again by the kernel, later and later.
+    /// How long a flight of a byte stream takes: a lost one is sent again by the kernel, later and
+    /// later. Into how many pieces it is cut does not matter: the kernel packs them together again.
     pub(crate) fn segment_delay(&mut self, now: Instant, len: usize) -> Duration {
         let mut delay = self.queue(now, len).unwrap_or(TCP_QUEUE_DELAY) + self.path.latency;
         delay += self.path.jitter.mul_f64(self.rng.unit());
@@ -199,8 +200,9 @@ impl Link {
 const UDP_AND_IP: usize = 28;
 /// The first retransmission timeout of a connection: the minimum of Linux (RFC 6298 says 1 s).
 pub(crate) const RETRANSMISSION: Duration = Duration::from_millis(200);
-/// After this many losses of one segment it goes through: a connection that breaks is made by a fault.
-const MAX_RETRANSMISSIONS: u32 = 8;
+/// After this many losses of one flight, 12.6 s, it goes through: a connection that breaks is made by
+/// a fault, not by chance.
+const MAX_RETRANSMISSIONS: u32 = 6;
 /// What a full queue costs a connection, whose kernel sends again.
 const TCP_QUEUE_DELAY: Duration = Duration::from_millis(400);
 

@@ -201,7 +201,7 @@ impl World {
 
     pub(crate) fn write(&mut self, host: HostId, link: LinkId, payload: Bytes) {
         let Some((id, side)) = self.open_side(host, link) else {
-            return self.violated(host, format!("bytes for {link:?}, which is not open"));
+            return self.not_open(host, link, "bytes for");
         };
         let limit = self.limits().write_backlog;
         let now = self.now();
@@ -227,7 +227,7 @@ impl World {
 
     pub(crate) fn receive(&mut self, host: HostId, link: LinkId, more: u32) {
         let Some((id, side)) = self.open_side(host, link) else {
-            return self.violated(host, format!("credit for {link:?}, which is not open"));
+            return self.not_open(host, link, "credit for");
         };
         if let Some(tcp) = self.tcp(id) {
             tcp.pipes[1 - side].credit += u64::from(more);
@@ -237,7 +237,7 @@ impl World {
 
     pub(crate) fn finish(&mut self, host: HostId, link: LinkId) {
         let Some((id, side)) = self.open_side(host, link) else {
-            return self.violated(host, format!("the end of {link:?}, which is not open"));
+            return self.not_open(host, link, "the end of");
         };
         let now = self.now();
         if let Some(tcp) = self.tcp(id) {
@@ -249,7 +249,7 @@ impl World {
     /// Closes a socket of any kind at once.
     pub(crate) fn close(&mut self, host: HostId, link: LinkId) {
         match self.host_mut(host).release(link) {
-            None => self.violated(host, format!("closes {link:?}, which is not open")),
+            None => self.not_open(host, link, "the close of"),
             Some(Socket::Stream { tcp, side }) => self.shut(tcp, side),
             // The connections that a listener got live on, as those of a kernel do.
             Some(Socket::Udp { .. } | Socket::Listener { .. }) => {}
@@ -360,6 +360,13 @@ impl World {
         let peer = Some(tcp.ends[1].address);
         self.handle(host, Input::Opened { link, local, peer });
         self.read_soon(id, 0);
+    }
+
+    /// Something is wanted of a link that is not there.
+    pub(crate) fn not_open(&mut self, host: HostId, link: LinkId, what: &str) {
+        if self.host(host).closing != Some(link) {
+            self.violated(host, format!("{what} {link:?}, which is not open"));
+        }
     }
 
     fn open_side(&mut self, host: HostId, link: LinkId) -> Option<(u64, usize)> {

@@ -76,7 +76,7 @@ impl World {
         payload: Bytes,
     ) {
         let Some(Socket::Udp { bound }) = self.host(host).sockets.get(&link).copied() else {
-            return self.violated(host, format!("a datagram on {link:?}, which is not open"));
+            return self.not_open(host, link, "a datagram on");
         };
         let source =
             from.or_else(

@@ -16,6 +16,7 @@ impl World {
     pub(super) fn pump(&mut self, now: Instant, id: u64, side: usize) {
         let cut = self.cut();
         let mut taken = false;
+        let mut delay = None;
         loop {
             let Some(tcp) = self.tcp(id) else { return };
             if !matches!(tcp.ends[side].state, EndState::Open(_)) {
@@ -32,6 +33,11 @@ impl World {
                 Cut::AtMost(limit) => most.min(limit.max(1)),
                 Cut::Random => self.random_cut(most),
             };
+            // One draw of luck for all that leaves at once.
+            let delay = match delay {
+                Some(delay) => delay,
+                None => *delay.insert(self.flight_delay(now, id, side, most)),
+            };
             let Some(tcp) = self.tcp(id) else { return };
             let pipe = &mut tcp.pipes[side];
             let Some(front) = pipe.queue.front_mut() else {
@@ -43,7 +49,7 @@ impl World {
             }
             pipe.taken += len as u64;
             taken = true;
-            self.launch(now, id, side, Flight::Data(segment));
+            self.launch_after(now + delay, id, side, Flight::Data(segment));
         }
         if taken {
             self.schedule_level(now, id, side);
@@ -82,16 +88,22 @@ impl World {
 
     /// Sends one piece from `side`; it arrives after everything that was sent before.
     pub(super) fn launch(&mut self, now: Instant, id: u64, side: usize, piece: Flight) {
-        let Some(tcp) = self.tcp(id) else { return };
-        let (from, to) = (tcp.ends[side].host, tcp.ends[1 - side].host);
-        let len = match &piece {
-            Flight::Data(data) => data.len(),
-            Flight::Fin | Flight::Reset => 0,
+        let delay = self.flight_delay(now, id, side, 0);
+        self.launch_after(now + delay, id, side, piece);
+    }
+
+    fn flight_delay(&mut self, now: Instant, id: u64, side: usize, len: usize) -> Duration {
+        let Some(tcp) = self.tcp(id) else {
+            return Duration::ZERO;
         };
-        let delay = self.link(from, to).segment_delay(now, len);
+        let (from, to) = (tcp.ends[side].host, tcp.ends[1 - side].host);
+        self.link(from, to).segment_delay(now, len)
+    }
+
+    fn launch_after(&mut self, arrival: Instant, id: u64, side: usize, piece: Flight) {
         let Some(tcp) = self.tcp(id) else { return };
         let pipe = &mut tcp.pipes[side];
-        pipe.last_arrival = pipe.last_arrival.max(now + delay);
+        pipe.last_arrival = pipe.last_arrival.max(arrival);
         pipe.flight.push_back(piece);
         let at = pipe.last_arrival;
         let event = TcpEvent::Arrive { side: 1 - side };
@@ -201,7 +213,9 @@ impl World {
                     self.launch(now, id, side, Flight::Fin);
                 }
                 self.host_mut(host).release(link);
+                self.host_mut(host).closing = Some(link);
                 self.handle(host, Input::Closed { link, error });
+                self.host_mut(host).closing = None;
             }
             // The node hears of it when it takes the connection.
             EndState::Pending(_) | EndState::Connecting(None) | EndState::Closed => {}
