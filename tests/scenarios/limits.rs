@@ -1,10 +1,12 @@
 //! What a peer can make us hold: streams that are cut, that lie about their length, that never end, and
-//! heads without end. Each ends in a limit's error, and the heap stays within that limit.
+//! heads without end; senders that are slow, readers that do not read. Each ends in a limit's error, and
+//! the heap stays within that limit.
 
 use crate::{
-    heap,
+    heap, reflection,
     wire::{INVITE, Wire, request, secs},
 };
+use simulator::{Habit, Phone};
 use sip::{
     endpoint::Stats,
     message::{MAX_BODY, MAX_HEAD, MAX_HEADERS},
@@ -192,4 +194,125 @@ fn calls_and_transactions_are_counted() {
         "{lines:?}"
     );
     wire.assert_quiet();
+}
+
+fn agent() -> Phone {
+    reflection::phone(Habit::Ring)
+}
+
+fn ping(n: usize) -> String {
+    request("OPTIONS", &format!("ping{n}"), None, 1)
+        .replace("/UDP", "/TCP")
+        .replace("a84b4c76e66710", &format!("ping{n}"))
+}
+
+#[test]
+fn a_sender_of_a_byte_a_second_is_cut_off() {
+    let mut phone = agent();
+    let link = phone.connect("192.0.2.9:40001".parse().unwrap()).unwrap();
+    heap::begin();
+    let before = heap::live();
+    let start = phone.now();
+    for byte in stream().bytes() {
+        if !phone.bytes(link, &[byte]) {
+            break;
+        }
+        phone.wait(secs(1));
+    }
+    // 64·T1 for a message, whatever drips in meanwhile.
+    assert_eq!(phone.now() - start, secs(32));
+    assert!(heap::peak() - before < 10_000, "{}", heap::peak() - before);
+    assert_eq!(phone.agent().counters().links.timeouts, 1);
+    assert_eq!(phone.agent().stats(), sipsimple::agent::Stats::default());
+
+    // The same byte by byte, but in time, and then a rest between two messages.
+    let link = phone.connect("192.0.2.9:40002".parse().unwrap()).unwrap();
+    for message in [ping(1), ping(2)] {
+        for piece in message.as_bytes().chunks(20) {
+            assert!(phone.bytes(link, piece));
+            phone.wait(secs(1));
+        }
+        phone.wait(secs(600));
+    }
+    assert_eq!(phone.agent().counters().links.timeouts, 1);
+    assert_eq!(phone.take_parcels().len(), 2);
+}
+
+#[test]
+fn who_connects_and_says_nothing_is_cut_off() {
+    let mut phone = agent();
+    let peer = |n: u16| {
+        format!("192.0.{}.9:{}", n / 200, 30_000 + n)
+            .parse()
+            .unwrap()
+    };
+    let links: Vec<_> = (0..2_000).filter_map(|n| phone.connect(peer(n))).collect();
+    // 1,024 in all.
+    assert_eq!(links.len(), 1_024);
+    assert_eq!(phone.agent().counters().links.refused, 976);
+    assert!(phone.connect(peer(9)).is_none());
+    phone.wait(secs(32));
+    assert_eq!(phone.agent().stats().links, 0);
+    assert!(phone.connect(peer(9)).is_some());
+
+    // One address does not take all of them.
+    let same = |n: u16| phone.connect(format!("198.51.100.1:{}", 20_000 + n).parse().unwrap());
+    assert_eq!((0..1_000).filter_map(same).count(), 256);
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_left() {
+    let mut phone = agent();
+    let peer = "192.0.2.9:40001".parse().unwrap();
+    let link = phone.connect(peer).unwrap();
+    heap::begin();
+    let before = heap::live();
+    let mut sent = 0;
+    let count = (0..100_000).find(|&n| {
+        let open = phone.bytes(link, ping(n).as_bytes());
+        // What was written is the system's.
+        sent += phone
+            .take_parcels()
+            .iter()
+            .map(|parcel| parcel.payload.len())
+            .sum::<usize>();
+        !open
+    });
+    println!(
+        "after {} answers, {sent} bytes, the connection is closed",
+        count.unwrap()
+    );
+    assert!((1_900_000..=2 * 1_024 * 1_024).contains(&sent), "{sent}");
+    assert!(heap::peak() - before < 100_000, "{}", heap::peak() - before);
+    assert_eq!(phone.agent().counters().links.overruns, 1);
+
+    // Who reads may ask for ever.
+    let link = phone.connect(peer).unwrap();
+    for n in 0..10_000 {
+        assert!(phone.bytes(link, ping(n).as_bytes()));
+        phone.read(link);
+    }
+}
+
+#[test]
+fn a_length_that_lies_ends_the_connection_of_an_agent_as_well() {
+    for length in [
+        "",
+        "Content-Length: -5\r\n",
+        "Content-Length: 99999999999\r\n",
+    ] {
+        let mut phone = agent();
+        let link = phone.connect("192.0.2.9:40001".parse().unwrap()).unwrap();
+        assert!(!phone.bytes(
+            link,
+            stream().replace("Content-Length: 5\r\n", length).as_bytes()
+        ));
+        let parcels = phone.take_parcels();
+        assert_eq!(parcels.len(), 1);
+        assert!(
+            parcels[0].payload.starts_with(BAD.as_bytes()),
+            "{parcels:?}"
+        );
+        assert_eq!(phone.rest(secs(100)), sipsimple::agent::Stats::default());
+    }
 }

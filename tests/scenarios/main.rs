@@ -23,6 +23,7 @@ mod probe;
 mod protos;
 mod proxy;
 mod race;
+mod reflection;
 mod rtp;
 mod runs;
 mod sdp;

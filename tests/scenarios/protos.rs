@@ -12,6 +12,8 @@ use crate::{
 use sip::{Event, InvitationEvent, endpoint::Stats};
 use std::{collections::BTreeMap, fmt::Write, fs};
 
+mod agent;
+
 /// One INVITE of the suite, and its CANCEL.
 pub(crate) struct Case {
     /// The line that is attacked, by its beginning; empty where whole lines are missing.

@@ -31,6 +31,7 @@ mod link;
 mod model;
 mod node;
 mod outcome;
+mod phone;
 mod probe;
 mod rest;
 mod script;
@@ -49,6 +50,7 @@ pub use link::{Loss, Path};
 pub use model::{Belief, Model, Phase};
 pub use node::Node;
 pub use outcome::Outcomes;
+pub use phone::{Habit, Parcel, Phone};
 pub use probe::{
     Beats, PROBE, ProbeCommand, ProbeEvent, ProbeFactory, ProbeOptions, ProbeReply, ProbeStream,
 };
