@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod agent_bytes;
 mod offer_answer;
 mod rtp_rtcp;
 mod sdp;
@@ -14,6 +15,7 @@ mod sip_message;
 mod sip_stream;
 mod uri;
 
+pub use self::agent_bytes::agent_bytes;
 pub use self::offer_answer::offer_answer;
 pub use self::rtp_rtcp::rtp_rtcp;
 pub use self::sdp::sdp;
@@ -26,6 +28,7 @@ pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and its folder in `corpus/`.
 pub const BODIES: &[(&str, Body)] = &[
+    ("agent_bytes", agent_bytes),
     ("offer_answer", offer_answer),
     ("rtp_rtcp", rtp_rtcp),
     ("sdp", sdp),
