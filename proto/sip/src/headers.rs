@@ -342,7 +342,7 @@ impl Headers {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_received(&mut self, line: ReceivedLine, clean: bool) {
         // The parser stops at MAX_HEAD, far below what the fields hold.
         self.entries.push(Entry {
@@ -384,11 +384,9 @@ impl Headers {
         });
     }
 
-    /// Name and value of the last header.
-    #[inline]
-    pub(crate) fn last(&self) -> Option<(Option<HeaderName>, &[u8])> {
-        let entry = self.entries.last()?;
-        Some((entry.known, self.value(entry)))
+    /// The value of the last header.
+    pub(crate) fn last(&self) -> Option<&[u8]> {
+        Some(self.value(self.entries.last()?))
     }
 
     /// How many bytes [`Headers::write_to`] writes.

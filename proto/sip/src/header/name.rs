@@ -112,15 +112,23 @@ names! {
 
 impl HeaderName {
     /// Recognises a name in any case, long or compact.
-    #[inline]
+    #[inline(always)]
     pub fn from_bytes(text: &[u8]) -> Option<Self> {
         let (known, name) = SLOTS[slot(text)?]?;
         // Nearly everybody writes the usual spelling, and a comparison of memory is cheaper.
-        if text == name || text.eq_ignore_ascii_case(name) {
-            return Some(known);
+        match text == name || known.is_spelt(text) {
+            true => Some(known),
+            false => None,
         }
-        let compact = matches!(text, [only] if known.compact() == Some(only.to_ascii_lowercase()));
-        compact.then_some(known)
+    }
+
+    /// True for its compact form, and for its name in any case.
+    #[cold]
+    fn is_spelt(self, text: &[u8]) -> bool {
+        match text {
+            [only] => self.compact() == Some(only.to_ascii_lowercase()),
+            _ => text.eq_ignore_ascii_case(self.as_str().as_bytes()),
+        }
     }
 
     /// True if a line of this header may carry several values, separated by commas (RFC 3261, 7.3.1).

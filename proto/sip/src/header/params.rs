@@ -219,7 +219,7 @@ const fn is_plain(byte: u8) -> bool {
     PLAIN[byte as usize]
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\t') = text.get(at) {
         at += 1;

@@ -21,8 +21,8 @@ enum Form {
     Folded,
 }
 
-/// Reads one header line with its continuations into `headers`; `None` at the empty line.
-#[inline(always)]
+/// Reads one header line with its continuations into `headers`, and returns where the next one begins; `None` at
+/// the empty line.
 pub(super) fn read_line(
     bytes: &[u8],
     start: usize,
@@ -31,12 +31,29 @@ pub(super) fn read_line(
     let Some(line) = next_line(bytes, start)? else {
         return Ok(None);
     };
-    match line.form {
-        Form::Folded => headers.push_unfolded(line.received),
-        Form::Clean => headers.push_received(line.received, true),
-        Form::Other => headers.push_received(line.received, false),
-    }
+    line.push_to(headers);
     Ok(Some(line.next))
+}
+
+impl Line {
+    /// Adds the line to the headers that were read.
+    #[inline(always)]
+    pub(super) fn push_to(&self, headers: &mut Headers) {
+        match self.form {
+            Form::Clean => headers.push_received(self.received, true),
+            Form::Other => headers.push_received(self.received, false),
+            Form::Folded => headers.push_unfolded(self.received),
+        }
+    }
+
+    /// The value, if it stands in one piece.
+    #[inline(always)]
+    pub(super) fn value<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        match self.form {
+            Form::Clean | Form::Other => bytes.get(self.received.value..self.received.value_end),
+            Form::Folded => None,
+        }
+    }
 }
 
 /// Finds name and value of the line that begins at `start`; `None` at the empty line.
@@ -167,20 +184,42 @@ pub(super) fn skip_line_ends(bytes: &[u8]) -> usize {
         .unwrap_or(bytes.len())
 }
 
-/// Finds the first CR or LF; the length if there is none.
-#[inline]
+/// Finds the first CR or LF, sixteen bytes at a time; the length if there is none.
+#[inline(always)]
 fn find_cr_or_lf(bytes: &[u8], from: usize) -> usize {
-    let rest = bytes.get(from..).unwrap_or_default();
-    from + memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len())
+    let mut rest = bytes.get(from..).unwrap_or_default();
+    let mut at = from;
+    while let Some((chunk, tail)) = rest.split_first_chunk::<16>() {
+        let (low, high) = (word(chunk, 0), word(chunk, 8));
+        // 0x08 to 0x0d become less than 6, CR and LF among them.
+        let (low, high) = (less(low ^ (ONES * 0x08), 6), less(high ^ (ONES * 0x08), 6));
+        if low | high != 0 {
+            let hit = match low {
+                0 => 8 + high.trailing_zeros() as usize / 8,
+                _ => low.trailing_zeros() as usize / 8,
+            };
+            if matches!(chunk[hit], b'\r' | b'\n') {
+                return at + hit;
+            }
+            // A tab, or worse.
+            break;
+        }
+        at += chunk.len();
+        rest = tail;
+    }
+    at + rest
+        .iter()
+        .position(|&b| matches!(b, b'\r' | b'\n'))
+        .unwrap_or(rest.len())
 }
 
 /// Finds what ends the name of a header: a colon, white space, a line end or the end.
-#[inline]
+#[inline(always)]
 fn find_name_end(bytes: &[u8], start: usize) -> usize {
     let mut rest = bytes.get(start..).unwrap_or_default();
     let mut at = start;
-    while let Some((chunk, tail)) = rest.split_first_chunk() {
-        let word = u64::from_le_bytes(*chunk);
+    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+        let word = word(chunk, 0);
         // The lowest hit is a true one: only above it can a borrow make a false one.
         let hits = less(word, 0x21) | less(word ^ (ONES * b':' as u64), 1);
         if hits != 0 {
@@ -198,6 +237,14 @@ fn find_name_end(bytes: &[u8], start: usize) -> usize {
 /// Sets the highest bit of each byte that is less than `n`, which is at most 0x80; perhaps of some above the first, too.
 const fn less(word: u64, n: u64) -> u64 {
     word.wrapping_sub(ONES * n) & !word & (ONES * 0x80)
+}
+
+/// The eight bytes from `at` on as a number whose lowest byte is the first.
+#[inline(always)]
+fn word(chunk: &[u8], at: usize) -> u64 {
+    chunk[at..]
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 #[inline]

@@ -2,7 +2,7 @@
 
 use super::{
     MAX_BODY, MAX_HEADERS, Message, Request, Response,
-    line::{find_line_end, read_line, skip_line_ends},
+    line::{find_line_end, next_line, read_line, skip_line_ends},
 };
 use crate::{
     ErrorKind, Headers, Method, ParseError, Status, Uri,
@@ -223,7 +223,8 @@ fn read_head(
     method: Option<&Method>,
 ) -> Result<(usize, Option<usize>), ParseError> {
     let mut checked = Checked::default();
-    while let Some(next) = read_line(bytes, at, headers)? {
+    while let Some(line) = next_line(bytes, at)? {
+        line.push_to(headers);
         if headers.len() > MAX_HEADERS {
             return Err(ParseError::new(
                 ErrorKind::HeadTooLarge,
@@ -231,11 +232,15 @@ fn read_head(
                 at,
             ));
         }
-        if let Some((Some(name), value)) = headers.last() {
+        if let Some(name) = line.received.known {
+            // What was folded stands unfolded in the map.
+            let value = line
+                .value(bytes)
+                .unwrap_or_else(|| headers.last().unwrap_or_default());
             let checked = checked.value(name, value, method);
             checked.map_err(|error| ParseError { at, ..error })?;
         }
-        at = next;
+        at = line.next;
     }
     // RFC 3261, 8.1.1; a missing Max-Forwards is RFC 2543's.
     if checked.seen & MANDATORY != MANDATORY {
