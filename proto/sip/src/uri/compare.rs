@@ -125,12 +125,17 @@ fn params_agree(a: UriRef<'_>, b: UriRef<'_>) -> bool {
     a.params()
         .iter()
         .all(|param| match b.params().get(param.name) {
-            Some(other) => same_value(param.value, other.value),
+            Some(other) => same_value(first_value(a, param.name), other.value),
             // `transport` is not in the list of 19.1.4 but in its examples.
             None => !["user", "ttl", "method", "maddr", "transport"]
                 .iter()
                 .any(|name| same(param.name, name, Place::Param)),
         })
+}
+
+/// The value of a parameter; the first one counts where there are several (RFC 3261, 19.1.1 allows one).
+fn first_value<'a>(uri: UriRef<'a>, name: &str) -> Option<&'a str> {
+    uri.params().get(name).and_then(|param| param.value)
 }
 
 fn same_value(a: Option<&str>, b: Option<&str>) -> bool {
@@ -178,7 +183,7 @@ fn tel(a: UriRef<'_>, b: UriRef<'_>) -> bool {
     let params = |a: UriRef<'_>, b: UriRef<'_>| {
         a.params().iter().all(|param| {
             let other = b.params().get(param.name);
-            other.is_some_and(|other| same_value(param.value, other.value))
+            other.is_some_and(|other| same_value(first_value(a, param.name), other.value))
         })
     };
     let many = |uri: UriRef<'_>| uri.params().iter().nth(MAX_COMPARED).is_some();

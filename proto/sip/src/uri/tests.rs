@@ -35,6 +35,8 @@ fn comparison_table() {
             "TEL:+1;Phone-Context=x;ext=5",
         ),
         ("soap.beep://a", "SOAP.beep://a"),
+        ("sip:h;x=1;x=2", "sip:h;x=1"),
+        ("tel:1;x=1;X=2", "tel:1;x=1;x=2"),
         // What may not stand there unescaped means the escaped one.
         ("sip:h;x=a:b:c@d", "sip:h;x=a:b:c%40d"),
         ("sip:a@h?Replaces=1@2;x", "sip:a@h?replaces=1%402%3Bx"),
