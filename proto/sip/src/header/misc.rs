@@ -191,7 +191,7 @@ impl Value for Timestamp<'_> {
 /// What more there is to say about a response (RFC 3261, 20.43).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Warning<'a> {
-    /// Three digits: 300 to 399.
+    /// Three digits: 300 to 399, or what somebody made up.
     pub code: u16,
     /// Who warns: a host, or a name.
     pub agent: &'a str,
@@ -233,7 +233,8 @@ impl<'a> Header<'a> for Warning<'a> {
 
 impl Value for Warning<'_> {
     fn write_to(&self, out: &mut Vec<u8>) {
-        u32::from(self.code).write_to(out);
+        // RFC 3261, 25.1: three digits, whatever the number.
+        out.extend([100, 10, 1].map(|unit| b'0' + (self.code / unit % 10) as u8));
         out.push(b' ');
         self.agent.write_to(out);
         out.push(b' ');
@@ -422,6 +423,8 @@ mod tests {
         assert_eq!(warning.text, "Session parameter \"foo\" not understood");
         assert_eq!(printed(warning), text);
         assert!(Warning::parse(br#"301 [2001:db8::1]:5060 "x""#).is_ok());
+        let odd = r#"099 a "x""#;
+        assert_eq!(printed(Warning::parse(odd.as_bytes()).unwrap()), odd);
         for bad in [
             &br#"1812 overture "In Progress""#[..],
             br#"30 a "x""#,
