@@ -2,7 +2,7 @@
 
 use crate::{
     ErrorKind, ParseError,
-    header::{Header, HeaderName, Name, Parse, Value},
+    header::{Header, HeaderName, Name, Parse, Shape, Value},
 };
 use base::scan::{quoted_len, trim};
 use bytes::Bytes;
@@ -35,6 +35,7 @@ struct Entry {
     name_len: u16,
     known: Option<HeaderName>,
     place: Place,
+    shape: Shape,
 }
 
 /// In which buffer name and value stand.
@@ -105,11 +106,14 @@ impl Headers {
 
     /// Parses the first element of a header whose shape several headers share (addresses, tokens).
     pub fn typed_as<'a, T: Parse<'a>>(&'a self, name: HeaderName) -> Option<Result<T, ParseError>> {
-        let value = self.value(
-            self.entries
-                .iter()
-                .find(|entry| entry.known == Some(name))?,
-        );
+        let entry = self
+            .entries
+            .iter()
+            .find(|entry| entry.known == Some(name))?;
+        let value = self.value(entry);
+        if let Some((found, _)) = T::of_shape(value, &entry.shape) {
+            return Some(Ok(found));
+        }
         match name.is_list() {
             true if value.is_empty() => None,
             true => Some(T::parse_first(value).0),
@@ -129,8 +133,13 @@ impl Headers {
                 let value = self.value(entry);
                 let empty = name.is_list() && value.is_empty();
                 let mut rest = (!empty).then_some(value);
+                let mut shape = entry.shape;
                 std::iter::from_fn(move || {
                     let value = rest?;
+                    if let Some((found, end)) = T::of_shape(value, &std::mem::take(&mut shape)) {
+                        rest = value.get(end + 1..).filter(|_| name.is_list());
+                        return Some(Ok(found));
+                    }
                     if !name.is_list() {
                         rest = None;
                         return Some(T::parse(value));
@@ -240,8 +249,9 @@ impl Headers {
     /// Adds copies of all headers of that name of `other`, in their order.
     pub fn copy_from<'n>(&mut self, other: &Self, name: impl Into<Name<'n>>) {
         let name = name.into();
-        for value in other.get_all(name) {
-            let entry = self.write(name, |out| out.extend_from_slice(value));
+        for original in other.entries.iter().filter(|entry| other.is(entry, name)) {
+            let mut entry = self.write(name, |out| out.extend_from_slice(other.value(original)));
+            entry.shape = original.shape;
             self.entries.push(entry);
         }
     }
@@ -319,6 +329,7 @@ impl Headers {
             name_len: u16::try_from(name_len).expect("at most MAX_NAME"),
             known: name.known,
             place: Place::Own,
+            shape: Shape::default(),
         }
     }
 }
@@ -352,6 +363,7 @@ impl Headers {
             name_len: line.name_len as u16,
             known: line.known,
             place: if clean { Place::Clean } else { Place::Received },
+            shape: Shape::default(),
         });
     }
 
@@ -381,7 +393,16 @@ impl Headers {
             name_len: line.name_len as u16,
             known: line.known,
             place: Place::Unfolded,
+            shape: Shape::default(),
         });
+    }
+
+    /// Keeps what was found out about the value of the last header.
+    #[inline]
+    pub(crate) fn set_last_shape(&mut self, shape: Shape) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.shape = shape;
+        }
     }
 
     /// The value of the last header.
@@ -556,7 +577,7 @@ pub(crate) fn element_len(value: &[u8]) -> usize {
 /// Longest name of a header of our own; a longer one is cut.
 const MAX_NAME: usize = 1_024;
 /// Room for the headers of an ordinary message in one allocation.
-const USUAL_HEADERS: usize = 32;
+const USUAL_HEADERS: usize = 20;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //! (RFC 3261, 20.10, 20.20, 20.30, 20.34, 20.39).
 
 use super::{
-    Params, Parse, Value, first,
+    Params, Parse, Shape, Value, first,
     params::{self, skip_space},
     whole,
 };
@@ -97,6 +97,14 @@ impl<'a> Parse<'a> for NameAddr<'a> {
     fn parse_first(list: &'a [u8]) -> (Result<Self, ParseError>, usize) {
         first(list, Self::read)
     }
+
+    fn shape(&self, value: &'a [u8]) -> Shape {
+        Shape::of_address(value, self)
+    }
+
+    fn of_shape(value: &'a [u8], shape: &Shape) -> Option<(Self, usize)> {
+        shape.address(value)
+    }
 }
 
 /// True for what may stand in a display name without quotes.
@@ -143,6 +151,18 @@ impl<'a> Parse<'a> for ContactValue<'a> {
                 (address.map(Self::Address), end)
             }
         }
+    }
+
+    fn shape(&self, value: &'a [u8]) -> Shape {
+        match self {
+            Self::All => Shape::default(),
+            Self::Address(address) => address.shape(value),
+        }
+    }
+
+    fn of_shape(value: &'a [u8], shape: &Shape) -> Option<(Self, usize)> {
+        let (address, end) = shape.address(value)?;
+        Some((Self::Address(address), end))
     }
 }
 

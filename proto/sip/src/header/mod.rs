@@ -12,6 +12,7 @@ pub mod misc;
 pub mod name;
 pub mod params;
 pub mod replaces;
+mod shape;
 pub mod via;
 
 pub use address::{Address, ContactValue, NameAddr};
@@ -23,6 +24,8 @@ pub use misc::{Date, Expires, MaxForwards, MinExpires, RetryAfter, Timestamp, Wa
 pub use name::{HeaderName, Name};
 pub use params::{Param, Params};
 pub use replaces::Replaces;
+#[doc(hidden)]
+pub use shape::Shape;
 pub use via::Via;
 
 use crate::{ParseError, headers::element_len};
@@ -41,6 +44,20 @@ pub trait Parse<'a>: Sized {
     fn parse_first(list: &'a [u8]) -> (Result<Self, ParseError>, usize) {
         let len = element_len(list);
         (Self::parse(trim(&list[..len])), len)
+    }
+
+    /// Says where the parts of this, the first element of `value`, stand.
+    #[doc(hidden)]
+    fn shape(&self, value: &'a [u8]) -> Shape {
+        let _ = value;
+        Shape::default()
+    }
+
+    /// Puts the first element of `value` together again, and returns where it ends.
+    #[doc(hidden)]
+    fn of_shape(value: &'a [u8], shape: &Shape) -> Option<(Self, usize)> {
+        let _ = (value, shape);
+        None
     }
 }
 

@@ -90,6 +90,15 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// `text` is what [`Params::as_bytes`] gave of checked parameters.
+    pub(super) const fn from_checked(text: &'a [u8]) -> Self {
+        Self { text }
+    }
+
+    pub(super) const fn as_bytes(&self) -> &'a [u8] {
+        self.text
+    }
+
     /// Walks the parameters in order.
     pub fn iter(&self) -> impl Iterator<Item = Param<'a>> + use<'a> {
         let mut cursor = Cursor::new(self.text);

@@ -1,7 +1,7 @@
 //! Via (RFC 3261, 20.42) with rport (RFC 3581).
 
 use super::{
-    Header, HeaderName, Params, Parse, Value, first,
+    Header, HeaderName, Params, Parse, Shape, Value, first,
     params::{skip_space, write_param},
     whole,
 };
@@ -22,9 +22,9 @@ use std::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Via<'a> {
     /// ASCII.
-    transport: &'a [u8],
+    pub(super) transport: &'a [u8],
     /// ASCII.
-    host: &'a [u8],
+    pub(super) host: &'a [u8],
     /// The port of sent-by, if it is written.
     pub port: Option<u16>,
     /// branch, received, rport and others.
@@ -190,6 +190,14 @@ impl<'a> Parse<'a> for Via<'a> {
 
     fn parse_first(list: &'a [u8]) -> (Result<Self, ParseError>, usize) {
         first(list, Self::read)
+    }
+
+    fn shape(&self, value: &'a [u8]) -> Shape {
+        Shape::of_via(value, self)
+    }
+
+    fn of_shape(value: &'a [u8], shape: &Shape) -> Option<(Self, usize)> {
+        shape.via(value)
     }
 }
 

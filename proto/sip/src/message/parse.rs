@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ErrorKind, Headers, Method, ParseError, Status, Uri,
-    header::{CSeq, ContactValue, HeaderName, MaxForwards, NameAddr, Parse, Via, misc},
+    header::{CSeq, ContactValue, HeaderName, MaxForwards, NameAddr, Parse, Shape, Via, misc},
 };
 use base::scan::{number, run};
 use bytes::Bytes;
@@ -237,8 +237,8 @@ fn read_head(
             let value = line
                 .value(bytes)
                 .unwrap_or_else(|| headers.last().unwrap_or_default());
-            let checked = checked.value(name, value, method);
-            checked.map_err(|error| ParseError { at, ..error })?;
+            let shape = checked.value(name, value, method);
+            headers.set_last_shape(shape.map_err(|error| ParseError { at, ..error })?);
         }
         at = line.next;
     }
@@ -273,45 +273,49 @@ impl Checked {
         name: HeaderName,
         value: &[u8],
         method: Option<&Method>,
-    ) -> Result<(), ParseError> {
-        match name {
+    ) -> Result<Shape, ParseError> {
+        let bit = match name {
             HeaderName::Via => {
                 self.seen |= VIA;
-                each::<Via<'_>>(value)
+                return each::<Via<'_>>(value);
             }
-            HeaderName::From => {
-                self.once(FROM, name)?;
-                NameAddr::parse(value).map(drop)
+            HeaderName::From | HeaderName::To => {
+                self.once(if name == HeaderName::From { FROM } else { TO }, name)?;
+                return NameAddr::parse(value).map(|address| address.shape(value));
             }
-            HeaderName::To => {
-                self.once(TO, name)?;
-                NameAddr::parse(value).map(drop)
-            }
+            HeaderName::Contact => return each::<ContactValue<'_>>(value),
+            HeaderName::Route | HeaderName::RecordRoute => return each::<NameAddr<'_>>(value),
             HeaderName::CallId => {
-                self.once(CALL_ID, name)?;
-                call_id(value).map(drop)
+                call_id(value)?;
+                CALL_ID
             }
             HeaderName::CSeq => {
-                self.once(CSEQ, name)?;
-                cseq(value, method)
+                cseq(value, method)?;
+                CSEQ
             }
-            HeaderName::Contact => each::<ContactValue<'_>>(value),
-            HeaderName::Route | HeaderName::RecordRoute => each::<NameAddr<'_>>(value),
             HeaderName::MaxForwards => {
-                self.once(MAX_FORWARDS, name)?;
-                MaxForwards::parse(value).map(drop)
+                MaxForwards::parse(value)?;
+                MAX_FORWARDS
             }
-            HeaderName::Date => misc::Date::parse(value).map(drop),
-            HeaderName::ContentLength => self.content_length(value),
+            HeaderName::Date => {
+                misc::Date::parse(value)?;
+                return Ok(Shape::default());
+            }
+            HeaderName::ContentLength => {
+                self.content_length(value)?;
+                return Ok(Shape::default());
+            }
             // A second line makes these ambiguous (RFC 4475, 3.3.8; RFC 3891, 3; RFC 3515, 2.1).
-            HeaderName::ContentType => self.once(1 << 6, name),
-            HeaderName::Event => self.once(1 << 7, name),
-            HeaderName::Expires => self.once(1 << 8, name),
-            HeaderName::ReferTo => self.once(1 << 9, name),
-            HeaderName::Replaces => self.once(1 << 10, name),
-            HeaderName::SessionExpires => self.once(1 << 11, name),
-            _ => Ok(()),
-        }
+            HeaderName::ContentType => 1 << 6,
+            HeaderName::Event => 1 << 7,
+            HeaderName::Expires => 1 << 8,
+            HeaderName::ReferTo => 1 << 9,
+            HeaderName::Replaces => 1 << 10,
+            HeaderName::SessionExpires => 1 << 11,
+            _ => return Ok(Shape::default()),
+        };
+        self.once(bit, name)?;
+        Ok(Shape::default())
     }
 
     #[inline(always)]
@@ -350,16 +354,18 @@ fn cseq(value: &[u8], method: Option<&Method>) -> Result<(), ParseError> {
     }
 }
 
-/// Checks all elements of a list; there is at least one.
-fn each<'a, T: Parse<'a>>(mut list: &'a [u8]) -> Result<(), ParseError> {
-    loop {
-        let (element, end) = T::parse_first(list);
+/// Checks all elements of a list, of which there is at least one, and says what the first is like.
+fn each<'a, T: Parse<'a>>(list: &'a [u8]) -> Result<Shape, ParseError> {
+    let (first, mut end) = T::parse_first(list);
+    let shape = first?.shape(list);
+    let mut rest = list;
+    while let Some(tail) = rest.get(end + 1..) {
+        rest = tail;
+        let (element, element_end) = T::parse_first(rest);
         element?;
-        match list.get(end + 1..) {
-            Some(rest) => list = rest,
-            None => return Ok(()),
-        }
+        end = element_end;
     }
+    Ok(shape)
 }
 
 const VIA: u32 = 1;

@@ -53,7 +53,7 @@ pub enum Scheme {
 
 /// Where the parts stand; the text is shorter than 64 KiB.
 #[derive(Clone, Copy)]
-struct Spans {
+pub(crate) struct Spans {
     scheme: Scheme,
     /// The colon behind the scheme.
     colon: u16,
@@ -174,6 +174,22 @@ impl Uri {
 }
 
 impl<'a> UriRef<'a> {
+    /// Puts a URI together again of the text that was read and what was found in it.
+    #[inline]
+    pub(crate) const fn from_parts(text: &'a [u8], spans: Spans) -> Self {
+        Self { text, spans }
+    }
+
+    #[inline]
+    pub(crate) const fn spans(&self) -> Spans {
+        self.spans
+    }
+
+    #[inline]
+    pub(crate) const fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
     /// The text.
     pub fn as_str(&self) -> &'a str {
         self.part(0, self.text.len())
