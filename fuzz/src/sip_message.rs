@@ -89,6 +89,29 @@ fn read(message: &Message, data: &[u8]) {
             via.known_transport(),
         );
     }
+    // What is kept of the first reading is what a second reading finds.
+    for name in [
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::Contact,
+        HeaderName::Route,
+        HeaderName::RecordRoute,
+    ] {
+        let kept = headers.list::<NameAddr<'_>>(name).flatten();
+        let read = headers.values(name).flat_map(NameAddr::parse);
+        for (kept, read) in kept.zip(read) {
+            assert_eq!((kept.display, kept.uri), (read.display, read.uri));
+            assert!(kept.params.iter().eq(read.params.iter()));
+        }
+    }
+    let kept = headers.list::<Via<'_>>(HeaderName::Via).flatten();
+    for (kept, read) in kept.zip(headers.values(HeaderName::Via).flat_map(Via::parse)) {
+        assert_eq!(
+            (kept.transport(), kept.sent_by()),
+            (read.transport(), read.sent_by())
+        );
+        assert!(kept.params.iter().eq(read.params.iter()));
+    }
     if let Ok(Some(ContactValue::Address(contact))) = headers.contact() {
         let mut printed = Vec::new();
         contact.to_address().write_to(&mut printed);

@@ -354,7 +354,7 @@ impl Headers {
     }
 
     #[inline(always)]
-    pub(crate) fn push_received(&mut self, line: ReceivedLine, clean: bool) {
+    pub(crate) fn push_received(&mut self, line: ReceivedLine, clean: bool, shape: Shape) {
         // The parser stops at MAX_HEAD, far below what the fields hold.
         self.entries.push(Entry {
             start: line.start as u32,
@@ -363,7 +363,7 @@ impl Headers {
             name_len: line.name_len as u16,
             known: line.known,
             place: if clean { Place::Clean } else { Place::Received },
-            shape: Shape::default(),
+            shape,
         });
     }
 

@@ -1,7 +1,7 @@
 //! Cutting the head of a message into lines.
 
 use super::MAX_HEAD;
-use crate::{ErrorKind, HeaderName, Headers, ParseError, headers::ReceivedLine};
+use crate::{ErrorKind, HeaderName, Headers, ParseError, header::Shape, headers::ReceivedLine};
 use base::scan::is_token;
 
 /// One header line with its continuations.
@@ -36,38 +36,36 @@ pub(super) fn read_line(
 }
 
 impl Line {
-    /// Adds the line to the headers that were read.
-    #[inline(always)]
-    pub(super) fn push_to(&self, headers: &mut Headers) {
-        match self.form {
-            Form::Clean => headers.push_received(self.received, true),
-            Form::Other => headers.push_received(self.received, false),
-            Form::Folded => headers.push_unfolded(self.received),
+    /// A line of the form in which lines are printed.
+    const fn plain(received: ReceivedLine) -> Self {
+        Self {
+            received,
+            form: Form::Clean,
+            next: received.value_end + "\r\n".len(),
         }
     }
 
-    /// The value, if it stands in one piece.
-    #[inline(always)]
-    pub(super) fn value<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    /// Adds the line to the headers that were read.
+    pub(super) fn push_to(&self, headers: &mut Headers) {
         match self.form {
-            Form::Clean | Form::Other => bytes.get(self.received.value..self.received.value_end),
-            Form::Folded => None,
+            Form::Clean => headers.push_received(self.received, true, Shape::default()),
+            Form::Other => headers.push_received(self.received, false, Shape::default()),
+            Form::Folded => headers.push_unfolded(self.received),
         }
     }
 }
 
 /// Finds name and value of the line that begins at `start`; `None` at the empty line.
-#[inline(always)]
 pub(super) fn next_line(bytes: &[u8], start: usize) -> Result<Option<Line>, ParseError> {
-    // Nearly every line is `Name: value CRLF`.
-    if let Some(line) = plain_line(bytes, start) {
-        return Ok(Some(line));
+    match plain_line(bytes, start) {
+        Some(received) => Ok(Some(Line::plain(received))),
+        None => any_line(bytes, start),
     }
-    any_line(bytes, start)
 }
 
+/// Reads a line as nearly all are, `Name: value CRLF` with a name that this stack knows; `None` for any other.
 #[inline(always)]
-fn plain_line(bytes: &[u8], start: usize) -> Option<Line> {
+pub(super) fn plain_line(bytes: &[u8], start: usize) -> Option<ReceivedLine> {
     let colon = find_name_end(bytes, start);
     let known = HeaderName::from_bytes(&bytes[start..colon])?;
     let value = colon + 2;
@@ -83,22 +81,18 @@ fn plain_line(bytes: &[u8], start: usize) -> Option<Line> {
     if odd(first) || odd(last) || (odd(next) && *next != b'\r') || value_end + 2 > MAX_HEAD {
         return None;
     }
-    let received = ReceivedLine {
+    Some(ReceivedLine {
         start,
         name_len: colon - start,
         known: Some(known),
         value,
         value_end,
-    };
-    Some(Line {
-        received,
-        form: Form::Clean,
-        next: value_end + 2,
     })
 }
 
+/// Reads a line of any form.
 #[cold]
-fn any_line(bytes: &[u8], start: usize) -> Result<Option<Line>, ParseError> {
+pub(super) fn any_line(bytes: &[u8], start: usize) -> Result<Option<Line>, ParseError> {
     let name_end = find_name_end(bytes, start);
     let name = &bytes[start..name_end];
     if name.is_empty() && matches!(bytes.get(start), Some(b'\r' | b'\n') | None) {

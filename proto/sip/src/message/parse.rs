@@ -2,7 +2,7 @@
 
 use super::{
     MAX_BODY, MAX_HEADERS, Message, Request, Response,
-    line::{find_line_end, next_line, read_line, skip_line_ends},
+    line::{any_line, find_line_end, next_line, plain_line, read_line, skip_line_ends},
 };
 use crate::{
     ErrorKind, Headers, Method, ParseError, Status, Uri,
@@ -223,22 +223,32 @@ fn read_head(
     method: Option<&Method>,
 ) -> Result<(usize, Option<usize>), ParseError> {
     let mut checked = Checked::default();
-    while let Some(line) = next_line(bytes, at)? {
-        line.push_to(headers);
-        if headers.len() > MAX_HEADERS {
+    loop {
+        let located = |error| ParseError { at, ..error };
+        if headers.len() == MAX_HEADERS && next_line(bytes, at)?.is_some() {
             return Err(ParseError::new(
                 ErrorKind::HeadTooLarge,
                 "number of headers",
                 at,
             ));
         }
+        if let Some(line) = plain_line(bytes, at)
+            && let Some(name) = line.known
+        {
+            let value = &bytes[line.value..line.value_end];
+            let shape = checked.value(name, value, method).map_err(located)?;
+            headers.push_received(line, true, shape);
+            at = line.value_end + "\r\n".len();
+            continue;
+        }
+        let Some(line) = any_line(bytes, at)? else {
+            break;
+        };
+        line.push_to(headers);
         if let Some(name) = line.received.known {
-            // What was folded stands unfolded in the map.
-            let value = line
-                .value(bytes)
-                .unwrap_or_else(|| headers.last().unwrap_or_default());
-            let shape = checked.value(name, value, method);
-            headers.set_last_shape(shape.map_err(|error| ParseError { at, ..error })?);
+            // What was folded is checked as it stands in the map: unfolded.
+            let shape = checked.value(name, headers.last().unwrap_or_default(), method);
+            headers.set_last_shape(shape.map_err(located)?);
         }
         at = line.next;
     }
@@ -267,7 +277,6 @@ impl Checked {
         clippy::wildcard_enum_match_arm,
         reason = "all other headers are read when somebody asks"
     )]
-    #[inline(always)]
     fn value(
         &mut self,
         name: HeaderName,
