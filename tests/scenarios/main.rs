@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod beside;
 mod call;
 mod cancel;
 mod codecs;

@@ -5,6 +5,7 @@ use simulator::{
     Between, Cut, Loss, Outcomes, Path, ProbeFactory, ProbeOptions, Setup, Stage,
     server::RecordRoute,
 };
+use sipsimple::stream::audio::AudioFactory;
 use sipsimple::{agent::UserAgent, stream::StreamFactory};
 use std::{
     collections::BTreeMap,
@@ -290,7 +291,10 @@ fn factories(name: &str, incoming: &ProbeOptions) -> Vec<Box<dyn StreamFactory>>
         "alice" => ProbeOptions::default(),
         _ => incoming.clone(),
     };
-    vec![Box::new(ProbeFactory { incoming })]
+    vec![
+        Box::new(ProbeFactory { incoming }),
+        Box::new(AudioFactory::new()),
+    ]
 }
 
 const CHILD: &str = "SIPSIMPLE_REPLAY_CHILD";
