@@ -10,7 +10,7 @@ use crate::{
 };
 use base::{Host, scan::is_token};
 use sip::{
-    InvitationId, Invite, Options, RequestId, SipUri, Status, Uri,
+    HeaderName, Headers, InvitationId, Invite, Options, RequestId, SipUri, Status, Uri,
     header::Address,
     usage::invitation::{Incoming, reserved},
 };
@@ -67,8 +67,12 @@ impl UserAgent {
 
     /// Somebody calls.
     pub(super) fn incoming_call(&mut self, invitation: InvitationId, call: Incoming) {
-        if !self.life.is_running() || self.session_count >= self.config.limits.sessions {
-            return self.refuse_call(invitation, Status::SERVICE_UNAVAILABLE, None);
+        let is_full = self.session_count >= self.config.limits.sessions;
+        if !self.life.is_running() || is_full || self.is_congested {
+            // RFC 3261, 21.5.4: without a time it is no better than a 500.
+            let mut headers = Headers::new();
+            headers.push(HeaderName::RetryAfter, RETRY_AFTER);
+            return self.refuse_call_with(invitation, Status::SERVICE_UNAVAILABLE, &headers);
         }
         let id = self.sessions.next_key();
         let local = self.local_address_for(Some(call.peer.ip()));
@@ -171,8 +175,12 @@ impl UserAgent {
     }
 
     fn refuse_call(&mut self, invitation: InvitationId, status: Status, warning: Option<String>) {
+        self.refuse_call_with(invitation, status, &warning_header(warning));
+    }
+
+    fn refuse_call_with(&mut self, invitation: InvitationId, status: Status, headers: &Headers) {
         if let Some(mut call) = self.endpoint.invitation(invitation)
-            && let Err(error) = call.reject(self.now, status, None, &warning_header(warning))
+            && let Err(error) = call.reject(self.now, status, None, headers)
         {
             tracing::debug!(%error, "the call is over already");
         }
@@ -260,9 +268,7 @@ impl UserAgent {
             .credentials
             .clone_from(&self.config.account.credentials);
         if let Some(subject) = &call.subject {
-            invite
-                .headers
-                .push(sip::HeaderName::Subject, subject.as_str());
+            invite.headers.push(HeaderName::Subject, subject.as_str());
         }
         for (name, value) in &call.headers {
             let is_token = !name.is_empty() && name.bytes().all(is_token);
@@ -308,3 +314,7 @@ impl Account {
             .collect()
     }
 }
+
+/// Seconds until a caller may try again whom we have no room for: a call of usual length ends, and
+/// slow applications catch up.
+const RETRY_AFTER: &str = "30";

@@ -65,6 +65,8 @@ pub struct UserAgent {
     registry: Registry,
     files: Files,
     interfaces: Arc<[Interface]>,
+    /// The application does not keep up.
+    is_congested: bool,
     recorder: Option<Recorder>,
     /// Which pairs of the session's table its sessions have seen, the living ones apart.
     coverage: Coverage,
@@ -135,6 +137,7 @@ impl UserAgent {
             registry: Registry::new(factories),
             files: Files::default(),
             interfaces: Arc::new([]),
+            is_congested: false,
             recorder,
             coverage: Coverage::default(),
             retired: None,
@@ -230,6 +233,11 @@ impl UserAgent {
         stream.downcast_ref()
     }
 
+    /// Says of which kind a stream is (STR-14); `None` if it is unknown or gone.
+    pub fn stream_kind(&self, id: StreamId) -> Option<&'static str> {
+        self.streams.get(id).map(MediaStream::kind)
+    }
+
     /// Where we listen.
     pub fn listening(&self) -> Vec<Listening> {
         self.life.listening()
@@ -285,6 +293,11 @@ impl UserAgent {
             }
             System::Hosts(hosts) => self.resolver.set_hosts(hosts.clone()),
             System::UnixTime(unix) => self.clock = Clock::new(self.now, *unix),
+            // Nothing that a stream could act upon.
+            System::Congested(is_congested) => {
+                self.is_congested = *is_congested;
+                return;
+            }
             System::NameServers(_) | System::Suspending | System::Resumed { .. } => {}
         }
         for id in self.streams.ids() {

@@ -117,6 +117,9 @@ pub enum System {
     NameServers(Vec<SocketAddr>),
     /// The hosts file: names in lower case.
     Hosts(Vec<(String, IpAddr)>),
+    /// The application does not keep up with the events, or does again. While it does not, calls that
+    /// come in are refused with 503 and Retry-After: it would miss them.
+    Congested(bool),
     /// Wall-clock time (since 1970) was corrected.
     UnixTime(Duration),
     /// The machine is about to sleep.

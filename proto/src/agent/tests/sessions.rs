@@ -5,7 +5,10 @@ use super::{
     stream::{Knock, Probe, ProbeFactory},
 };
 use crate::{
-    agent::{Connect, ConnectError, MediaFrame, SessionId, Stats, StreamId, UserAgent, replay},
+    agent::{
+        Connect, ConnectError, Input, MediaFrame, SessionId, Stats, StreamId, System, UserAgent,
+        replay,
+    },
     event::{Event, SessionEvent},
     session::{SessionError, State},
     stream::StreamSpec,
@@ -280,4 +283,30 @@ fn a_stream_that_talks_without_end_is_ended() {
         .command(0, |agent, now| agent.connect(now, call))
         .unwrap();
     rest(&mut world);
+}
+
+/// An application that does not keep up with its events would miss the call (architecture, 1.8).
+#[test]
+fn a_congested_agent_takes_no_calls() {
+    let mut world = world();
+    for (is_congested, expected) in [(true, Some("30")), (false, None)] {
+        world.input(1, Input::System(System::Congested(is_congested)));
+        call(&mut world, "udp");
+        world.run(TICK);
+        let answers = world.hosts[1].sent.iter().rev();
+        let refusal = answers
+            .map(|sent| String::from_utf8_lossy(sent).into_owned())
+            .find(|sent| sent.starts_with("SIP/2.0 503 "));
+        let retry_after = refusal.as_deref().and_then(|text| {
+            let line = text.lines().find_map(|l| l.strip_prefix("Retry-After: "));
+            line.map(str::to_owned)
+        });
+        assert_eq!(retry_after.as_deref(), expected);
+        world.hosts[1].sent.clear();
+    }
+    let calls = world.names(1);
+    let calls = calls
+        .iter()
+        .filter(|name| **name == "SIPSessionNewIncoming");
+    assert_eq!(calls.count(), 1);
 }
