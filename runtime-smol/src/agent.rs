@@ -1,24 +1,19 @@
 //! The handle of an agent that runs as a task.
 
 use crate::{
-    driver::{Driver, Happening},
-    observer::{self, Events},
+    driver::Driver,
+    frames::{self, Ear, FrameReceiver, FrameSender},
+    observer::{self, Events, Observer},
 };
-use async_channel::{Receiver, Sender, TryRecvError, bounded};
+use async_channel::{Sender, bounded, unbounded};
 use sipsimple::{
-    agent::{Config, Frame, MediaFrame, Output, StreamId, UserAgent},
+    agent::{Config, MediaFrame, Output, StreamId, UserAgent},
     event::Filter,
 };
-use std::{
-    cell::Cell,
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
-};
-use system::{CallError, SendError, Storage};
+use std::{fmt, io, sync::Arc, time::Instant};
+use system::{CallError, Flow, SendError, Storage, guarded, is_inside};
 
-/// Starts an agent as a task of smol's global executor. It ends when
-/// [`UserAgent::shutdown`] has done its work, or when all handles and events are dropped.
+/// Starts an agent as a task of smol's global executor.
 ///
 /// # Errors
 ///
@@ -33,12 +28,13 @@ pub fn start(config: Config, storage: Storage) -> io::Result<(Handle, Events)> {
 ///
 /// As [`start`].
 pub fn start_tapped(config: Config, storage: Storage, tap: Tap) -> io::Result<(Handle, Events)> {
-    let (sender, happenings) = bounded(HAPPENINGS);
-    let (requests, asked) = async_channel::unbounded();
-    let (observer, events) = observer::channel(Filter::default());
-    let driver = Driver::new(config, storage, tap, sender, happenings, asked, observer);
+    let (requests, asked) = unbounded();
+    let limit = config.limits.events;
+    let (observer, events) = observer::channel(Filter::default(), limit);
+    let driver = Driver::new(config, storage, tap, asked, observer);
     smol::spawn(driver.run()).detach();
-    Ok((Handle { requests }, events))
+    let owner = Arc::new(Owner { requests, limit });
+    Ok((Handle { owner }, events))
 }
 
 /// Sees everything that an agent says before it is done, with the moment; false: it is not done.
@@ -48,7 +44,15 @@ pub type Tap = Box<dyn FnMut(Instant, &Output) -> bool + Send>;
 /// Commands an agent; cheap to clone, usable from any thread (GEN-04).
 #[derive(Clone, Debug)]
 pub struct Handle {
+    owner: Arc<Owner>,
+}
+
+/// What all clones of a handle share; the agent ends with it.
+#[derive(Debug)]
+struct Owner {
     requests: Sender<Request>,
+    /// Events that may wait for one observer.
+    limit: usize,
 }
 
 /// A closure of the application; true: it panicked.
@@ -59,21 +63,23 @@ pub(crate) enum Request {
     /// Run a closure on the agent.
     Run(Closure),
     /// Send a frame.
-    Frame(StreamId, MediaFrame),
+    Frame(StreamId, MediaFrame, Arc<Flow>),
     /// Hand a stream's frames over.
-    Frames(StreamId, Sender<Frame>),
+    Frames(StreamId, Ear),
     /// Add an observer.
-    Observe(observer::Observer),
+    Observe(Observer),
+    /// The last handle is gone.
+    Abandon,
 }
 
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Request")
     }
 }
 
 impl Handle {
-    /// Runs a closure on the agent and waits for what it returns.
+    /// Runs a closure on the agent and waits for what it returns. The closure must not block.
     ///
     /// # Errors
     ///
@@ -82,7 +88,7 @@ impl Handle {
         &self,
         closure: impl FnOnce(&mut UserAgent, Instant) -> R + Send + 'static,
     ) -> Result<R, CallError> {
-        if INSIDE.get() {
+        if is_inside() {
             return Err(CallError::Reentrant);
         }
         let (reply, result) = bounded(1);
@@ -116,93 +122,31 @@ impl Handle {
         self.request(Request::Run(Box::new(run)))
     }
 
-    /// Exchanges media frames with a stream. The last caller gets what the stream hears.
+    /// Exchanges media frames with a stream. The last caller gets what the stream hears; of a stream
+    /// that is gone, both ends are closed.
     pub fn frames(&self, stream: StreamId) -> (FrameSender, FrameReceiver) {
-        let (sender, receiver) = bounded(FRAME_QUEUE);
-        // If the agent has ended, the receiver finds the end of its channel.
-        let _ = self.request(Request::Frames(stream, sender));
-        let sender = FrameSender {
-            handle: self.clone(),
-            stream,
-        };
-        (sender, FrameReceiver(receiver))
+        let (ear, sender, receiver) = frames::channel(stream, self.owner.requests.clone());
+        // If the agent has ended, the ear is dropped, and the receiver finds the end.
+        let _ = self.request(Request::Frames(stream, ear));
+        (sender, receiver)
     }
 
     /// Hears the events that a filter lets through, beside the first [`Events`].
     pub fn observe(&self, filter: Filter) -> Events {
-        let (observer, events) = observer::channel(filter);
+        let (observer, events) = observer::channel(filter, self.owner.limit);
         // If the agent has ended, the observer finds the end of its queue.
         let _ = self.request(Request::Observe(observer));
         events
     }
 
     fn request(&self, request: Request) -> Result<(), SendError> {
-        self.requests.try_send(request).map_err(|_| SendError)
+        self.owner.requests.try_send(request).map_err(|_| SendError)
     }
 }
 
-/// Runs a closure of the application inside of the driver.
-fn guarded<R>(closure: impl FnOnce() -> R) -> std::thread::Result<R> {
-    INSIDE.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(closure));
-    INSIDE.set(false);
-    outcome
-}
-
-thread_local! {
-    /// The driver runs a closure of the application on this thread.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Sends the frames of one stream.
-#[derive(Clone, Debug)]
-pub struct FrameSender {
-    handle: Handle,
-    stream: StreamId,
-}
-
-impl FrameSender {
-    /// Sends a frame.
-    ///
-    /// # Errors
-    ///
-    /// The agent has ended.
-    pub fn send(&self, frame: MediaFrame) -> Result<(), SendError> {
-        self.handle.request(Request::Frame(self.stream, frame))
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // An agent that has ended needs no end.
+        let _ = self.requests.try_send(Request::Abandon);
     }
 }
-
-/// Gets the frames that one stream hears; the newest are dropped while nobody takes them.
-#[derive(Debug)]
-pub struct FrameReceiver(Receiver<Frame>);
-
-impl FrameReceiver {
-    /// Takes the next frame if one is there; `Ok(None)` if not.
-    ///
-    /// # Errors
-    ///
-    /// The stream or the agent has ended.
-    pub fn try_recv(&self) -> Result<Option<Frame>, SendError> {
-        match self.0.try_recv() {
-            Ok(frame) => Ok(Some(frame)),
-            Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Closed) => Err(SendError),
-        }
-    }
-
-    /// Waits for the next frame.
-    ///
-    /// # Errors
-    ///
-    /// The stream or the agent has ended.
-    pub async fn recv(&self) -> Result<Frame, SendError> {
-        self.0.recv().await.map_err(|_| SendError)
-    }
-}
-
-pub(crate) type Happenings = Sender<Happening>;
-
-/// What readers have read and the driver has not: readers wait above it.
-const HAPPENINGS: usize = 256;
-/// Frames that wait for the application: a second of 20 ms packets and then some.
-const FRAME_QUEUE: usize = 64;

@@ -4,15 +4,22 @@
 //! hear it. Commands are closures over the agent itself, so that every method of
 //! [`UserAgent`](sipsimple::agent::UserAgent) is there without being wrapped. The sister crate for
 //! the standard library has the same names and behaves the same; here waiting is `await`.
+//!
+//! The agent ends by [`shutdown`](sipsimple::agent::UserAgent::shutdown), or when the last handle is
+//! dropped, which does the same: calls are hung up, sockets closed, the last event is `DidEnd`, and
+//! [`Events`] and frames end. As long as there is a handle the agent can still be looked at (`stats`,
+//! `take_record`); then its task ends. A closure that panics ends it at once.
 
 #![forbid(unsafe_code)]
 
 mod agent;
 mod driver;
+mod frames;
 mod observer;
 mod tcp;
 mod udp;
 
-pub use agent::{FrameReceiver, FrameSender, Handle, Tap, start, start_tapped};
+pub use agent::{Handle, Tap, start, start_tapped};
+pub use frames::{FrameReceiver, FrameSender};
 pub use observer::Events;
 pub use system::{CallError, SendError, Storage, seed};

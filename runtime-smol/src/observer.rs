@@ -1,33 +1,34 @@
 //! Queues from the driver to those who watch. They never block the driver.
 
-use async_channel::{Receiver, Sender, TrySendError, bounded};
+use async_channel::{Receiver, Sender, unbounded};
 use async_io::Timer;
-use sipsimple::event::{Event, Filter, Notification};
+use sipsimple::event::{Filter, Notification};
 use smol::{future::FutureExt as _, stream::Stream};
 use std::{
     pin::Pin,
     task::{Context, Poll},
     time::Instant,
 };
+use system::{Backlog, Entry};
 
 /// The driver's end.
 pub(crate) struct Observer {
-    filter: Filter,
-    sender: Sender<Notification>,
-    missed: u64,
+    backlog: Backlog,
+    sender: Sender<Entry>,
 }
 
-/// What an agent tells, in order. When the application is too slow and the queue of 8,192 is full, an
-/// [`Event::Lagged`] stands in the place of what is lost.
+/// What an agent tells, in order. When the application is too slow and the queue is full
+/// (`limits.events`), an [`Event::Lagged`](sipsimple::event::Event::Lagged) stands in the place of
+/// what is lost.
 #[derive(Debug)]
-pub struct Events(Pin<Box<Receiver<Notification>>>);
+pub struct Events(Pin<Box<Receiver<Entry>>>);
 
-pub(crate) fn channel(filter: Filter) -> (Observer, Events) {
-    let (sender, receiver) = bounded(QUEUE);
+pub(crate) fn channel(filter: Filter, limit: usize) -> (Observer, Events) {
+    // The backlog bounds what is in it.
+    let (sender, receiver) = unbounded();
     let observer = Observer {
-        filter,
+        backlog: Backlog::new(filter, limit),
         sender,
-        missed: 0,
     };
     (observer, Events(Box::pin(receiver)))
 }
@@ -35,33 +36,15 @@ pub(crate) fn channel(filter: Filter) -> (Observer, Events) {
 impl Observer {
     /// Passes an event on; false: nobody listens any more.
     pub(crate) fn tell(&mut self, notification: &Notification) -> bool {
-        if !self.filter.matches(&notification.event) {
-            return true;
+        match self.backlog.admit(self.sender.len(), notification) {
+            Some(entry) => self.sender.try_send(entry).is_ok(),
+            None => true,
         }
-        if self.missed > 0 {
-            let lagged = Notification {
-                at: notification.at,
-                event: Event::Lagged {
-                    missed: self.missed,
-                },
-            };
-            match self.sender.try_send(lagged) {
-                Ok(()) => self.missed = 0,
-                Err(TrySendError::Full(_)) => {
-                    self.missed += 1;
-                    return true;
-                }
-                Err(TrySendError::Closed(_)) => return false,
-            }
-        }
-        match self.sender.try_send(notification.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.missed += 1;
-                true
-            }
-            Err(TrySendError::Closed(_)) => false,
-        }
+    }
+
+    /// True if it is far behind.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.backlog.is_congested(self.sender.len())
     }
 }
 
@@ -72,12 +55,13 @@ impl Events {
             Timer::at(deadline).await;
             None
         };
-        async { self.0.recv().await.ok() }.or(late).await
+        let entry = async { self.0.recv().await.ok() };
+        entry.or(late).await.map(Entry::read)
     }
 
     /// Takes the next event if one is there.
     pub fn try_next(&self) -> Option<Notification> {
-        self.0.try_recv().ok()
+        self.0.try_recv().ok().map(Entry::read)
     }
 }
 
@@ -89,9 +73,7 @@ impl Stream for Events {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Notification>> {
-        self.0.as_mut().poll_next(context)
+        let entry = self.0.as_mut().poll_next(context);
+        entry.map(|entry| entry.map(Entry::read))
     }
 }
-
-/// Events that wait for one observer (`limits.events`).
-const QUEUE: usize = 8_192;

@@ -1,13 +1,10 @@
 //! TCP connections and listeners.
 
-use crate::{agent::Happenings, driver::Happening};
+use crate::driver::{Happening, Happenings};
 use async_channel::{Receiver, Sender, unbounded};
 use async_io::{Async, Timer};
-use bytes::{Buf, Bytes, BytesMut};
-use sipsimple::{
-    agent::{Class, INITIAL_CREDIT, Input, LinkId},
-    base::LinkError,
-};
+use bytes::{Buf as _, Bytes, BytesMut};
+use sipsimple::agent::{Class, INITIAL_CREDIT, Input, LinkId};
 use smol::{
     Task,
     future::FutureExt as _,
@@ -15,24 +12,17 @@ use smol::{
 };
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
-    time::Duration,
+    net::{IpAddr, Shutdown, SocketAddr, TcpStream},
+    time::Instant,
 };
-use system::{Type, is_in_progress, link_error, socket};
+use system::{Patience, link_error, listener, patience, stream};
 
-/// One connection: a task reads it, another one writes it.
+/// One connection, and the task that carries it.
 #[derive(Debug)]
 pub(crate) struct Tcp {
     credit: Sender<u32>,
-    writes: Sender<Write>,
-    _task: Task<()>,
-}
-
-#[derive(Debug)]
-enum Write {
-    Payload(Bytes),
-    Finish,
+    writes: Sender<Bytes>,
+    task: Task<()>,
 }
 
 impl Tcp {
@@ -51,15 +41,18 @@ impl Tcp {
                 local: stream.get_ref().local_addr()?,
                 peer: Some(stream.get_ref().peer_addr()?),
             };
-            // A driver that is gone reads no more either.
-            let _ = happenings.send(Happening::Input(opened)).await;
+            tell(&happenings, opened).await;
             Ok(stream)
         })
     }
 
     /// Takes a connection that a listener got.
     pub(crate) fn adopt(link: LinkId, stream: Async<TcpStream>, happenings: Happenings) -> Self {
-        Self::start(link, happenings, async move { Ok(stream) })
+        Self::start(link, happenings, async move {
+            // Messages are small and whole: waiting for more of them only delays.
+            stream.get_ref().set_nodelay(true)?;
+            Ok(stream)
+        })
     }
 
     fn start(
@@ -70,21 +63,21 @@ impl Tcp {
         let (credit, credits) = unbounded();
         let (writes, queue) = unbounded();
         let task = smol::spawn(async move {
-            let error = match connecting.await {
-                Ok(stream) => carry(link, stream, credits, queue, &happenings).await,
+            let done = match connecting.await {
+                Ok(stream) => {
+                    let reading = read(link, &stream, &credits, &happenings);
+                    let writing = write(link, &stream, &queue, &happenings);
+                    reading.or(writing).await
+                }
                 Err(error) => Err(error),
             };
-            let closed = Input::Closed {
-                link,
-                error: error.err().map(|error| link_error(&error)),
-            };
-            // A driver that is gone knows already.
-            let _ = happenings.send(Happening::Input(closed)).await;
+            let error = done.err().map(|error| link_error(&error));
+            tell(&happenings, Input::Closed { link, error }).await;
         });
         Self {
             credit,
             writes,
-            _task: task,
+            task,
         }
     }
 
@@ -97,14 +90,31 @@ impl Tcp {
     /// Queues bytes; the agent bounds the queue by what was reported as sent.
     pub(crate) fn queue(&self, payload: Bytes) {
         // A task that is gone has said `Closed`.
-        let _ = self.writes.try_send(Write::Payload(payload));
+        let _ = self.writes.try_send(payload);
     }
 
-    /// Closes when everything is written.
+    /// Closes our end when everything is written; what comes is dropped.
     pub(crate) fn finish(&self) {
-        // A task that is gone has said `Closed`.
-        let _ = self.writes.try_send(Write::Finish);
+        self.credit.close();
+        self.writes.close();
     }
+
+    /// True after [`finish`](Self::finish).
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.writes.is_closed()
+    }
+
+    /// The task that must end before the connection is closed.
+    pub(crate) fn close(self) -> Task<()> {
+        self.task
+    }
+}
+
+/// A driver that is gone needs to hear nothing.
+async fn tell(happenings: &Happenings, input: Input) {
+    let _ = happenings
+        .send(Happening::Input(Instant::now(), input))
+        .await;
 }
 
 async fn connect(
@@ -112,17 +122,7 @@ async fn connect(
     to: SocketAddr,
     class: Class,
 ) -> io::Result<Async<TcpStream>> {
-    let from = from.unwrap_or_else(|| match to {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    });
-    let socket = socket(Type::STREAM, SocketAddr::new(from, 0), class)?;
-    match socket.connect(&to.into()) {
-        Ok(()) => {}
-        Err(error) if is_in_progress(&error) => {}
-        Err(error) => return Err(error),
-    }
-    let stream = Async::new_nonblocking(TcpStream::from(socket))?;
+    let stream = Async::new_nonblocking(stream(from, to, class)?)?;
     stream.writable().await?;
     match stream.get_ref().take_error()? {
         Some(error) => Err(error),
@@ -130,22 +130,8 @@ async fn connect(
     }
 }
 
-/// Reads and writes until either end closes.
-async fn carry(
-    link: LinkId,
-    stream: Async<TcpStream>,
-    credits: Receiver<u32>,
-    queue: Receiver<Write>,
-    happenings: &Happenings,
-) -> io::Result<()> {
-    // Messages are small and whole: waiting for more of them only delays.
-    stream.get_ref().set_nodelay(true)?;
-    let stream = Arc::new(stream);
-    let reading = read(link, &stream, &credits, happenings);
-    let writing = write(link, &stream, &queue, happenings);
-    reading.or(writing).await
-}
-
+/// Reads as much as the agent takes. Ends with an error or with the peer's end; but if our end is to
+/// be closed, the writer decides.
 async fn read(
     link: LinkId,
     mut stream: &Async<TcpStream>,
@@ -161,57 +147,51 @@ async fn read(
         if credit == 0 {
             match credits.recv().await {
                 Ok(more) => credit = more as usize,
-                Err(_) => return Ok(()),
+                // The peer may wait to write before it reads.
+                Err(_) => break drain(stream, &mut buffer).await?,
             }
             continue;
         }
         let room = credit.min(buffer.len());
         let length = stream.read(&mut buffer[..room]).await?;
         if length == 0 {
-            return Ok(());
+            break;
         }
         credit -= length;
-        let input = Input::Bytes {
-            link,
-            payload: BytesMut::from(&buffer[..length]),
-        };
-        if happenings.send(Happening::Input(input)).await.is_err() {
-            return Ok(());
-        }
+        let payload = BytesMut::from(&buffer[..length]);
+        tell(happenings, Input::Bytes { link, payload }).await;
     }
+    if credits.is_closed() {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
 }
 
-/// Ends only with an error, or when everything was written and the peer closed its end, too.
+/// Writes what is queued. Ends with an error, or when our end was closed and the peer's is, too.
 async fn write(
     link: LinkId,
     mut stream: &Async<TcpStream>,
-    queue: &Receiver<Write>,
+    queue: &Receiver<Bytes>,
     happenings: &Happenings,
 ) -> io::Result<()> {
     let mut total = 0;
-    while let Ok(Write::Payload(mut payload)) = queue.recv().await {
+    while let Ok(mut payload) = queue.recv().await {
         while payload.has_remaining() {
             let length = stream.write(&payload).await?;
             payload.advance(length);
             total += length as u64;
-            let sent = Input::Sent { link, total };
-            if happenings.send(Happening::Input(sent)).await.is_err() {
-                return Ok(());
-            }
+            tell(happenings, Input::Sent { link, total }).await;
         }
     }
-    // Our end first: closing both with unread bytes would reset what is still on its way.
     stream.get_ref().shutdown(Shutdown::Write)?;
-    let mut rest = [0; 1024];
-    let drained = async {
-        while stream.read(&mut rest).await? > 0 {}
-        Ok(())
-    };
-    let late = async {
-        Timer::after(LINGER).await;
-        Ok(())
-    };
-    drained.or(late).await
+    // As long as the agent likes: closing with unread bytes would reset what is still on its way.
+    drain(stream, &mut [0; 1024]).await
+}
+
+/// Drops what comes until the peer's end.
+async fn drain(mut stream: &Async<TcpStream>, buffer: &mut [u8]) -> io::Result<()> {
+    while stream.read(buffer).await? > 0 {}
+    Ok(())
 }
 
 /// Listens on `bind`; also returns the address.
@@ -221,41 +201,37 @@ pub(crate) fn listen(
     class: Class,
     happenings: Happenings,
 ) -> io::Result<(Task<()>, SocketAddr)> {
-    let socket = socket(Type::STREAM, bind, class)?;
-    socket.listen(BACKLOG)?;
-    let listener = Async::new_nonblocking(TcpListener::from(socket))?;
-    let local = listener.get_ref().local_addr()?;
+    let socket = Async::new_nonblocking(listener(bind, class)?)?;
+    let local = socket.get_ref().local_addr()?;
     let task = smol::spawn(async move {
         loop {
-            let Ok((stream, peer)) = listener.accept().await else {
-                // Out of sockets: the next one may be there soon.
-                Timer::after(PAUSE).await;
-                continue;
-            };
-            let Ok(local) = stream.get_ref().local_addr() else {
-                continue;
-            };
-            let accepted = Happening::Accepted {
-                listener: link,
-                stream,
-                local,
-                peer,
-            };
-            if happenings.send(accepted).await.is_err() {
-                return;
+            match socket.accept().await {
+                Ok((stream, peer)) => {
+                    // One without an address is gone already.
+                    let Ok(local) = stream.get_ref().local_addr() else {
+                        continue;
+                    };
+                    let accepted = Happening::Accepted {
+                        at: Instant::now(),
+                        listener: link,
+                        stream,
+                        local,
+                        peer,
+                    };
+                    if happenings.send(accepted).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    if let Patience::Pause(pause) = patience(&error) {
+                        Timer::after(pause).await;
+                    }
+                }
             }
         }
     });
     Ok((task, local))
 }
 
-/// What the runtime cannot do.
-pub(crate) const UNSUPPORTED: LinkError = LinkError::Other(0);
 /// One read of a connection.
 const BUFFER: usize = 16 * 1024;
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1_024;
-/// How long a peer may take to close its end after us.
-const LINGER: Duration = Duration::from_secs(2);
-/// After an accept that failed.
-const PAUSE: Duration = Duration::from_millis(100);

@@ -2,27 +2,26 @@
 
 use crate::{
     driver::Driver,
-    observer::{self, Events},
+    frames::{self, Ear, FrameReceiver, FrameSender},
+    observer::{self, Events, Observer},
 };
 use mio::{Poll, Token, Waker};
 use sipsimple::{
-    agent::{Config, Frame, MediaFrame, Output, StreamId, UserAgent},
+    agent::{Config, MediaFrame, Output, StreamId, UserAgent},
     event::Filter,
 };
 use std::{
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
+    fmt, io,
     sync::{
         Arc,
-        mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel},
+        mpsc::{Sender, channel},
     },
-    thread::{self, ThreadId},
+    thread,
     time::Instant,
 };
-use system::{CallError, SendError, Storage};
+use system::{CallError, Flow, SendError, Storage, guarded, is_inside};
 
-/// Starts an agent on a thread of its own. It ends when [`UserAgent::shutdown`] has done its work, or
-/// when all handles and events are dropped.
+/// Starts an agent on a thread of its own.
 ///
 /// # Errors
 ///
@@ -39,24 +38,18 @@ pub fn start(config: Config, storage: Storage) -> io::Result<(Handle, Events)> {
 pub fn start_tapped(config: Config, storage: Storage, tap: Tap) -> io::Result<(Handle, Events)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-    let (sender, requests) = channel();
-    let (observer, events) = observer::channel(Filter::default());
-    let (started, driver_thread) = channel();
-    let driver_waker = waker.clone();
+    let (sender, asked) = channel();
+    let limit = config.limits.events;
+    let (observer, events) = observer::channel(Filter::default(), limit);
+    let requests = Requests { sender, waker };
+    let driver_waker = requests.waker.clone();
     thread::Builder::new()
         .name("sipsimple".to_owned())
         .spawn(move || {
-            // The receiver is gone only if `start` itself is.
-            let _ = started.send(thread::current().id());
-            Driver::new(config, storage, tap, poll, driver_waker, requests, observer).run();
+            Driver::new(config, storage, tap, poll, driver_waker, asked, observer).run();
         })?;
-    let thread = driver_thread.recv().map_err(io::Error::other)?;
-    let handle = Handle {
-        sender,
-        waker,
-        thread,
-    };
-    Ok((handle, events))
+    let owner = Arc::new(Owner { requests, limit });
+    Ok((Handle { owner }, events))
 }
 
 /// Sees everything that an agent says before it is done, with the moment; false: it is not done.
@@ -66,9 +59,22 @@ pub type Tap = Box<dyn FnMut(Instant, &Output) -> bool + Send>;
 /// Commands an agent; cheap to clone, usable from any thread (GEN-04).
 #[derive(Clone, Debug)]
 pub struct Handle {
+    owner: Arc<Owner>,
+}
+
+/// What all clones of a handle share; the agent ends with it.
+#[derive(Debug)]
+struct Owner {
+    requests: Requests,
+    /// Events that may wait for one observer.
+    limit: usize,
+}
+
+/// The way to the driver.
+#[derive(Clone, Debug)]
+pub(crate) struct Requests {
     sender: Sender<Request>,
     waker: Arc<Waker>,
-    thread: ThreadId,
 }
 
 /// A closure of the application; true: it panicked.
@@ -79,21 +85,23 @@ pub(crate) enum Request {
     /// Run a closure on the agent.
     Run(Closure),
     /// Send a frame.
-    Frame(StreamId, MediaFrame),
+    Frame(StreamId, MediaFrame, Arc<Flow>),
     /// Hand a stream's frames over.
-    Frames(StreamId, SyncSender<Frame>),
+    Frames(StreamId, Ear),
     /// Add an observer.
-    Observe(observer::Observer),
+    Observe(Observer),
+    /// The last handle is gone.
+    Abandon,
 }
 
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Request")
     }
 }
 
 impl Handle {
-    /// Runs a closure on the agent and waits for what it returns.
+    /// Runs a closure on the agent and waits for what it returns. The closure must not block.
     ///
     /// # Errors
     ///
@@ -102,12 +110,12 @@ impl Handle {
         &self,
         closure: impl FnOnce(&mut UserAgent, Instant) -> R + Send + 'static,
     ) -> Result<R, CallError> {
-        if thread::current().id() == self.thread {
+        if is_inside() {
             return Err(CallError::Reentrant);
         }
         let (reply, result) = channel();
         let run = move |agent: &mut UserAgent, now: Instant| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| closure(agent, now)));
+            let outcome = guarded(|| closure(agent, now));
             let panicked = outcome.is_err();
             // A caller that went away does not want the result.
             let _ = reply.send(outcome);
@@ -131,85 +139,46 @@ impl Handle {
         &self,
         closure: impl FnOnce(&mut UserAgent, Instant) + Send + 'static,
     ) -> Result<(), SendError> {
-        let run = move |agent: &mut UserAgent, now: Instant| {
-            catch_unwind(AssertUnwindSafe(|| closure(agent, now))).is_err()
-        };
+        let run =
+            move |agent: &mut UserAgent, now: Instant| guarded(|| closure(agent, now)).is_err();
         self.request(Request::Run(Box::new(run)))
     }
 
-    /// Exchanges media frames with a stream. The last caller gets what the stream hears.
+    /// Exchanges media frames with a stream. The last caller gets what the stream hears; of a stream
+    /// that is gone, both ends are closed.
     pub fn frames(&self, stream: StreamId) -> (FrameSender, FrameReceiver) {
-        let (sender, receiver) = sync_channel(FRAME_QUEUE);
-        // If the agent has ended, the receiver finds the end of its channel.
-        let _ = self.request(Request::Frames(stream, sender));
-        let sender = FrameSender {
-            handle: self.clone(),
-            stream,
-        };
-        (sender, FrameReceiver(receiver))
+        let (ear, sender, receiver) = frames::channel(stream, self.owner.requests.clone());
+        // If the agent has ended, the ear is dropped, and the receiver finds the end.
+        let _ = self.request(Request::Frames(stream, ear));
+        (sender, receiver)
     }
 
     /// Hears the events that a filter lets through, beside the first [`Events`].
     pub fn observe(&self, filter: Filter) -> Events {
-        let (observer, events) = observer::channel(filter);
+        let (observer, events) = observer::channel(filter, self.owner.limit);
         // If the agent has ended, the observer finds the end of its queue.
         let _ = self.request(Request::Observe(observer));
         events
     }
 
     fn request(&self, request: Request) -> Result<(), SendError> {
+        self.owner.requests.send(request)
+    }
+}
+
+impl Requests {
+    pub(crate) fn send(&self, request: Request) -> Result<(), SendError> {
         self.sender.send(request).map_err(|_| SendError)?;
         self.waker.wake().map_err(|_| SendError)
     }
 }
 
-/// Sends the frames of one stream.
-#[derive(Clone, Debug)]
-pub struct FrameSender {
-    handle: Handle,
-    stream: StreamId,
-}
-
-impl FrameSender {
-    /// Sends a frame.
-    ///
-    /// # Errors
-    ///
-    /// The agent has ended.
-    pub fn send(&self, frame: MediaFrame) -> Result<(), SendError> {
-        self.handle.request(Request::Frame(self.stream, frame))
-    }
-}
-
-/// Gets the frames that one stream hears; the newest are dropped while nobody takes them.
-#[derive(Debug)]
-pub struct FrameReceiver(Receiver<Frame>);
-
-impl FrameReceiver {
-    /// Takes the next frame if one is there; `Ok(None)` if not.
-    ///
-    /// # Errors
-    ///
-    /// The stream or the agent has ended.
-    pub fn try_recv(&self) -> Result<Option<Frame>, SendError> {
-        match self.0.try_recv() {
-            Ok(frame) => Ok(Some(frame)),
-            Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => Err(SendError),
-        }
-    }
-
-    /// Waits for the next frame.
-    ///
-    /// # Errors
-    ///
-    /// The stream or the agent has ended.
-    pub fn recv(&self) -> Result<Frame, SendError> {
-        self.0.recv().map_err(|_| SendError)
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // An agent that has ended needs no end.
+        let _ = self.requests.send(Request::Abandon);
     }
 }
 
 /// Wakes the driver for requests.
 pub(crate) const WAKE: Token = Token(0);
-/// Frames that wait for the application: a second of 20 ms packets and then some.
-const FRAME_QUEUE: usize = 64;

@@ -1,6 +1,7 @@
 //! TCP connections and listeners.
 
-use bytes::{Buf, Bytes, BytesMut};
+use crate::driver::Ready;
+use bytes::{Buf as _, Bytes, BytesMut};
 use mio::{
     Interest, Registry, Token,
     net::{TcpListener, TcpStream},
@@ -11,11 +12,11 @@ use sipsimple::{
 };
 use std::{
     collections::VecDeque,
-    io::{self, ErrorKind, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr},
-    time::{Duration, Instant},
+    io::{self, ErrorKind, Read as _, Write as _},
+    net::{IpAddr, Shutdown, SocketAddr},
+    time::Instant,
 };
-use system::{Type, is_in_progress, link_error, socket};
+use system::{Inbox, Patience, link_error, listener, patience, stream};
 
 /// One connection.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Tcp {
     phase: Phase,
     /// How many bytes the agent still takes.
     credit: usize,
-    /// The system has bytes that were not read for want of credit.
+    /// The system may have bytes: it says so only once.
     readable: bool,
     queue: VecDeque<Bytes>,
     sent: u64,
@@ -35,10 +36,11 @@ pub(crate) struct Tcp {
 enum Phase {
     Connecting,
     Open,
-    /// Everything is to be written, then closed.
+    /// Everything is to be written, then our end is closed; what comes is dropped.
     Finishing,
-    /// Our end is closed; the peer's is waited for until then.
-    Draining(Instant),
+    /// Our end is closed. The peer's is waited for, as long as the agent likes: closing with unread
+    /// bytes would reset what is still on its way.
+    Finished,
 }
 
 impl Tcp {
@@ -51,23 +53,8 @@ impl Tcp {
         to: SocketAddr,
         class: Class,
     ) -> io::Result<Self> {
-        let from = from.unwrap_or_else(|| match to {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        });
-        let socket = socket(Type::STREAM, SocketAddr::new(from, 0), class)?;
-        match socket.connect(&to.into()) {
-            Ok(()) => {}
-            Err(error) if is_in_progress(&error) => {}
-            Err(error) => return Err(error),
-        }
-        Self::register(
-            registry,
-            token,
-            link,
-            TcpStream::from_std(socket.into()),
-            Phase::Connecting,
-        )
+        let socket = TcpStream::from_std(stream(from, to, class)?);
+        Self::register(registry, token, link, socket, Phase::Connecting)
     }
 
     /// Takes a connection that a listener got.
@@ -77,6 +64,8 @@ impl Tcp {
         link: LinkId,
         socket: TcpStream,
     ) -> io::Result<Self> {
+        // Messages are small and whole: waiting for more of them only delays.
+        socket.set_nodelay(true)?;
         Self::register(registry, token, link, socket, Phase::Open)
     }
 
@@ -87,8 +76,6 @@ impl Tcp {
         mut socket: TcpStream,
         phase: Phase,
     ) -> io::Result<Self> {
-        // Messages are small and whole: waiting for more of them only delays.
-        socket.set_nodelay(true)?;
         registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             socket,
@@ -101,92 +88,80 @@ impl Tcp {
         })
     }
 
-    /// The system says that something can be done; true: the connection is over.
-    pub(crate) fn ready(
-        &mut self,
-        buffer: &mut [u8],
-        readable: bool,
-        hand: &mut impl FnMut(Input),
-    ) -> bool {
+    /// The system says that something can be done.
+    pub(crate) fn ready(&mut self, readable: bool, buffer: &mut [u8], inbox: &mut Inbox) -> Ready {
         self.readable |= readable;
-        if self.phase == Phase::Connecting && !self.connected(hand) {
-            return self.phase != Phase::Connecting;
-        }
-        self.write(hand) || self.read(buffer, hand)
-    }
-
-    fn connected(&mut self, hand: &mut impl FnMut(Input)) -> bool {
-        if let Ok(Some(error)) | Err(error) = self.socket.take_error() {
-            self.phase = Phase::Open;
-            hand(self.closed(Some(link_error(&error))));
-            return false;
-        }
-        match (self.socket.local_addr(), self.socket.peer_addr()) {
-            (Ok(local), Ok(peer)) => {
-                self.phase = Phase::Open;
-                hand(Input::Opened {
-                    link: self.link,
-                    local,
-                    peer: Some(peer),
-                });
-                true
+        let done = self
+            .connected(inbox)
+            .and_then(|()| self.write(inbox))
+            .and_then(|()| self.read(buffer, inbox));
+        match done {
+            Ok(ready) => ready,
+            Err(error) => {
+                let error = Some(link_error(&error));
+                inbox.push(Instant::now(), self.closed(error));
+                Ready::Over
             }
-            _ => false,
         }
     }
 
-    /// Reads as much as the agent takes; true: the connection is over.
-    pub(crate) fn read(&mut self, buffer: &mut [u8], hand: &mut impl FnMut(Input)) -> bool {
-        while self.readable && self.phase != Phase::Connecting {
-            let is_draining = matches!(self.phase, Phase::Draining(_) | Phase::Finishing);
-            let room = if is_draining {
-                buffer.len()
-            } else {
-                self.credit.min(buffer.len())
-            };
-            if room == 0 {
-                return false;
-            }
-            match self.socket.read(&mut buffer[..room]) {
-                Ok(0) if self.phase == Phase::Finishing => self.readable = false,
-                Ok(0) => {
-                    hand(self.closed(None));
-                    return true;
-                }
-                Ok(_) if is_draining => {}
-                Ok(length) => {
-                    self.credit -= length;
-                    hand(Input::Bytes {
-                        link: self.link,
-                        payload: BytesMut::from(&buffer[..length]),
-                    });
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    hand(self.closed(Some(link_error(&error))));
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// Allows more bytes to be read.
-    pub(crate) fn allow(&mut self, more: u32) {
+    /// Allows more bytes to be read; true: there may be some.
+    pub(crate) fn allow(&mut self, more: u32) -> bool {
         self.credit = self.credit.saturating_add(more as usize);
+        self.readable
     }
 
-    /// Queues bytes; the agent bounds the queue by what was reported as sent.
-    pub(crate) fn queue(&mut self, payload: Bytes) {
+    /// Queues bytes and writes what the system takes; the agent bounds the queue by what was reported
+    /// as sent.
+    pub(crate) fn queue(&mut self, payload: Bytes, inbox: &mut Inbox) -> io::Result<()> {
         self.queue.push_back(payload);
+        self.write(inbox)
     }
 
-    /// Writes what the system takes; true: the connection is over.
-    pub(crate) fn write(&mut self, hand: &mut impl FnMut(Input)) -> bool {
-        if self.phase == Phase::Connecting {
-            return false;
+    /// Closes our end when everything is written.
+    pub(crate) fn finish(&mut self, inbox: &mut Inbox) -> io::Result<()> {
+        self.phase = Phase::Finishing;
+        self.write(inbox)
+    }
+
+    pub(crate) const fn closed(&self, error: Option<LinkError>) -> Input {
+        Input::Closed {
+            link: self.link,
+            error,
         }
+    }
+
+    /// Closes it; returns whose it was.
+    pub(crate) fn close(mut self, registry: &Registry) -> LinkId {
+        // A socket that cannot be deregistered is closed all the same.
+        let _ = registry.deregister(&mut self.socket);
+        self.link
+    }
+
+    fn connected(&mut self, inbox: &mut Inbox) -> io::Result<()> {
+        if self.phase != Phase::Connecting {
+            return Ok(());
+        }
+        if let Some(error) = self.socket.take_error()? {
+            return Err(error);
+        }
+        match self.socket.peer_addr() {
+            Ok(peer) => {
+                self.phase = Phase::Open;
+                let opened = Input::Opened {
+                    link: self.link,
+                    local: self.socket.local_addr()?,
+                    peer: Some(peer),
+                };
+                inbox.push(Instant::now(), opened);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&mut self, inbox: &mut Inbox) -> io::Result<()> {
         let before = self.sent;
         while let Some(front) = self.queue.front_mut() {
             match self.socket.write(front) {
@@ -199,72 +174,124 @@ impl Tcp {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    hand(self.closed(Some(link_error(&error))));
-                    return true;
-                }
+                Err(error) => return Err(error),
             }
         }
         if self.sent != before {
-            hand(Input::Sent {
+            let sent = Input::Sent {
                 link: self.link,
                 total: self.sent,
-            });
+            };
+            inbox.push(Instant::now(), sent);
         }
         if self.phase == Phase::Finishing && self.queue.is_empty() {
-            // Our end first: closing both with unread bytes would reset what is still on its way.
-            if self.socket.shutdown(Shutdown::Write).is_err() {
-                hand(self.closed(None));
-                return true;
+            self.socket.shutdown(Shutdown::Write)?;
+            self.phase = Phase::Finished;
+        }
+        Ok(())
+    }
+
+    /// Reads once what the agent takes and the buffer holds.
+    fn read(&mut self, buffer: &mut [u8], inbox: &mut Inbox) -> io::Result<Ready> {
+        let room = match self.phase {
+            Phase::Connecting => 0,
+            Phase::Open => self.credit.min(buffer.len()),
+            Phase::Finishing | Phase::Finished => buffer.len(),
+        };
+        if room == 0 || !self.readable {
+            return Ok(Ready::Idle);
+        }
+        match self.socket.read(&mut buffer[..room]) {
+            // What is written must still go out; the end is read again after it.
+            Ok(0) if self.phase == Phase::Finishing => Ok(Ready::Idle),
+            Ok(0) => {
+                inbox.push(Instant::now(), self.closed(None));
+                Ok(Ready::Over)
             }
-            self.phase = Phase::Draining(Instant::now() + LINGER);
-        }
-        false
-    }
-
-    /// Closes when everything is written.
-    pub(crate) fn finish(&mut self) {
-        if matches!(self.phase, Phase::Open | Phase::Connecting) {
-            self.phase = Phase::Finishing;
-        }
-    }
-
-    /// When a peer that does not close its end is closed from here.
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Draining(until) => Some(until),
-            Phase::Connecting | Phase::Open | Phase::Finishing => None,
-        }
-    }
-
-    pub(crate) const fn closed(&self, error: Option<LinkError>) -> Input {
-        Input::Closed {
-            link: self.link,
-            error,
+            Ok(length) => {
+                if self.phase == Phase::Open {
+                    self.credit -= length;
+                    let bytes = Input::Bytes {
+                        link: self.link,
+                        payload: BytesMut::from(&buffer[..length]),
+                    };
+                    inbox.push(Instant::now(), bytes);
+                }
+                Ok(Ready::More)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(Ready::Idle)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Ready::More),
+            Err(error) => Err(error),
         }
     }
+}
 
-    pub(crate) fn close(mut self, registry: &Registry) {
+/// A socket that gets connections.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+    link: LinkId,
+}
+
+/// A connection before the agent has decided about it.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) listener: LinkId,
+    pub(crate) socket: TcpStream,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+}
+
+impl Listener {
+    /// Listens on `bind`; also returns the address.
+    pub(crate) fn open(
+        registry: &Registry,
+        token: Token,
+        link: LinkId,
+        bind: SocketAddr,
+        class: Class,
+    ) -> io::Result<(Self, SocketAddr)> {
+        let mut socket = TcpListener::from_std(listener(bind, class)?);
+        let local = socket.local_addr()?;
+        registry.register(&mut socket, token, Interest::READABLE)?;
+        Ok((Self { socket, link }, local))
+    }
+
+    /// Accepts at most [`BATCH`] connections.
+    pub(crate) fn accept(&self, mut hand: impl FnMut(Accepted)) -> Ready {
+        for _ in 0..BATCH {
+            match self.socket.accept() {
+                Ok((socket, peer)) => {
+                    // One without an address is gone already.
+                    if let Ok(local) = socket.local_addr() {
+                        hand(Accepted {
+                            listener: self.link,
+                            socket,
+                            local,
+                            peer,
+                        });
+                    }
+                }
+                Err(error) => match patience(&error) {
+                    Patience::Wait => return Ready::Idle,
+                    Patience::GoOn => {}
+                    Patience::Pause(pause) => return Ready::Later(pause),
+                },
+            }
+        }
+        Ready::More
+    }
+
+    /// Closes it; returns whose it was.
+    pub(crate) fn close(mut self, registry: &Registry) -> LinkId {
         // A socket that cannot be deregistered is closed all the same.
         let _ = registry.deregister(&mut self.socket);
+        self.link
     }
 }
 
-/// Listens on `bind`.
-pub(crate) fn listen(
-    registry: &Registry,
-    token: Token,
-    bind: SocketAddr,
-    class: Class,
-) -> io::Result<TcpListener> {
-    let socket = socket(Type::STREAM, bind, class)?;
-    socket.listen(BACKLOG)?;
-    let mut listener = TcpListener::from_std(socket.into());
-    registry.register(&mut listener, token, Interest::READABLE)?;
-    Ok(listener)
-}
-
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1_024;
-/// How long a peer may take to close its end after us.
-const LINGER: Duration = Duration::from_secs(2);
+/// Connections accepted in one go.
+const BATCH: usize = 64;

@@ -1,95 +1,83 @@
 //! UDP sockets.
 
+use crate::driver::Ready;
 use bytes::{Bytes, BytesMut};
 use mio::{Interest, Registry, Token, net::UdpSocket};
-use sipsimple::{
-    agent::{Class, Input, LinkId},
-    base::LinkError,
-};
+use sipsimple::agent::{Class, Input, LinkId, Multicast};
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
+    time::Instant,
 };
-use system::{Type, link_error, socket};
+use system::{Inbox, Patience, link_error, patience, udp};
 
 /// One socket.
 #[derive(Debug)]
 pub(crate) struct Udp {
     socket: UdpSocket,
     link: LinkId,
-    local: SocketAddr,
 }
 
 impl Udp {
+    /// Opens a socket; also returns its address.
     pub(crate) fn open(
         registry: &Registry,
         token: Token,
         link: LinkId,
         bind: SocketAddr,
         class: Class,
-    ) -> io::Result<Self> {
-        let mut socket = UdpSocket::from_std(socket(Type::DGRAM, bind, class)?.into());
-        registry.register(&mut socket, token, Interest::READABLE)?;
+        group: Option<&Multicast>,
+    ) -> io::Result<(Self, SocketAddr)> {
+        let mut socket = UdpSocket::from_std(udp(bind, class, group)?);
         let local = socket.local_addr()?;
-        Ok(Self {
-            socket,
-            link,
-            local,
-        })
+        registry.register(&mut socket, token, Interest::READABLE)?;
+        Ok((Self { socket, link }, local))
     }
 
-    pub(crate) const fn local(&self) -> SocketAddr {
-        self.local
-    }
-
-    /// Reads at most [`BATCH`] datagrams; true: there may be more.
-    pub(crate) fn read(&self, buffer: &mut [u8], mut hand: impl FnMut(Input)) -> bool {
+    /// Reads at most [`BATCH`] datagrams, so that the others and the clock have their turn.
+    pub(crate) fn read(&self, buffer: &mut [u8], inbox: &mut Inbox) -> Ready {
         for _ in 0..BATCH {
             match self.socket.recv_from(buffer) {
-                Ok((length, from)) => hand(Input::Datagram {
-                    link: self.link,
-                    from,
-                    to: None,
-                    // One buffer a datagram: it lives as long as the transaction that it began.
-                    payload: BytesMut::from(&buffer[..length]),
-                }),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-                // ICMP errors of earlier datagrams come here without an address: the next read goes on.
-                Err(_) => {}
+                Ok((length, from)) => {
+                    let input = Input::Datagram {
+                        link: self.link,
+                        from,
+                        to: None,
+                        // One buffer a datagram: it lives as long as the transaction that it began.
+                        payload: BytesMut::from(&buffer[..length]),
+                    };
+                    inbox.push(Instant::now(), input);
+                }
+                Err(error) => match patience(&error) {
+                    Patience::Wait => return Ready::Idle,
+                    Patience::GoOn => {}
+                    Patience::Pause(pause) => return Ready::Later(pause),
+                },
             }
         }
-        true
+        Ready::More
     }
 
     /// Sends a datagram; one that the system does not take is reported.
     pub(crate) fn send(&self, to: SocketAddr, payload: &Bytes) -> Option<Input> {
-        let error = match self.socket.send_to(payload, to) {
-            Ok(_) => return None,
-            // The error is one of an earlier datagram to somewhere else: this one was not tried.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                match self.socket.send_to(payload, to) {
-                    Ok(_) => return None,
-                    Err(error) => error,
-                }
-            }
+        match self.socket.send_to(payload, to) {
             // A full queue is loss, as anywhere on the way.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
-            Err(error) => error,
-        };
-        Some(Input::Undeliverable {
-            link: self.link,
-            to,
-            error: link_error(&error),
-        })
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Some(Input::Undeliverable {
+                link: self.link,
+                to,
+                error: link_error(&error),
+            }),
+            _ => None,
+        }
     }
 
-    pub(crate) fn close(mut self, registry: &Registry) {
+    /// Closes it; returns whose it was.
+    pub(crate) fn close(mut self, registry: &Registry) -> LinkId {
         // A socket that cannot be deregistered is closed all the same.
         let _ = registry.deregister(&mut self.socket);
+        self.link
     }
 }
 
-/// What the runtime cannot do.
-pub(crate) const UNSUPPORTED: LinkError = LinkError::Other(0);
-/// Datagrams read from one socket before the others and the clock have their turn.
+/// Datagrams read from one socket in one go.
 const BATCH: usize = 64;

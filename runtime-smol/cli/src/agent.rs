@@ -300,7 +300,7 @@ fn interrupted() -> Arc<AtomicBool> {
 
 /// How long sockets may take to open.
 const START: Duration = Duration::from_secs(5);
-/// How long an agent may take to hang up.
-const STOP: Duration = Duration::from_secs(5);
+/// How long an agent may take to hang up, and its connections to close.
+const STOP: Duration = Duration::from_secs(10);
 /// How often recordings are written and interruptions are looked for.
 const SLICE: Duration = Duration::from_millis(200);

@@ -1,17 +1,21 @@
-//! What every runtime of sipsimple needs of the operating system: sockets as the agent wants them,
-//! clocks, facts about the machine, storage. How to wait for all of it is the runtimes' own affair.
+//! What every runtime of sipsimple needs of the operating system and of its own edge: sockets as the
+//! agent wants them, facts about the machine, storage, the rules of closures, inputs, observers and
+//! frames. How to wait for all of it is the runtimes' own affair.
 
 #![forbid(unsafe_code)]
 
-mod call;
-mod clock;
-mod facts;
+mod closure;
+mod flow;
+mod inbox;
+mod observer;
 mod socket;
 mod storage;
+mod watch;
 
-pub use call::{CallError, SendError};
-pub use clock::{Drift, Jump, seed, unix_time};
-pub use facts::facts;
-pub use socket::{is_in_progress, link_error, socket};
-pub use socket2::Type;
+pub use closure::{CallError, SendError, guarded, inside, is_inside};
+pub use flow::Flow;
+pub use inbox::Inbox;
+pub use observer::{Backlog, Entry};
+pub use socket::{Patience, UNSUPPORTED, link_error, listener, patience, stream, udp};
 pub use storage::{Disk, Job, Storage};
+pub use watch::{Watch, seed, unix_time};
