@@ -27,6 +27,7 @@ mod race;
 mod reflection;
 mod rtp;
 mod runs;
+mod runtimes;
 mod sdp;
 mod torture;
 mod torture_endpoint;
