@@ -284,7 +284,8 @@ impl Endpoint {
             };
             match self.connection(now, &target, None, Waiter::Cancel(invite)) {
                 Connection::Up(flow) => path.flow = flow,
-                Connection::Coming(_) | Connection::Impossible => return,
+                Connection::Coming(_) => return,
+                Connection::Impossible => return self.transactions.cancel_in_vain(now, invite),
             }
         }
         // Too late or too early: the final response decides, or the next provisional one.

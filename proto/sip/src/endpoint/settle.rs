@@ -228,8 +228,10 @@ impl Endpoint {
         self.transactions.handle_flow_down(now, id, error);
         for waiter in flow.waiting {
             // A response or CANCEL without a way is lost, as on any wire: timers decide.
-            if let Waiter::Attempt(attempt) = waiter {
-                self.not_connected(now, attempt, id, error);
+            match waiter {
+                Waiter::Attempt(attempt) => self.not_connected(now, attempt, id, error),
+                Waiter::Cancel(invite) => self.transactions.cancel_in_vain(now, invite),
+                Waiter::Server(_) => {}
             }
         }
     }

@@ -251,6 +251,18 @@ impl Transactions {
         Ok(id)
     }
 
+    /// Gives an INVITE whose CANCEL found no way to the peer 64·T1 for its final response, as if it
+    /// had left: nothing else would ever end it.
+    pub fn cancel_in_vain(&mut self, now: Instant, invite: TransactionId) {
+        let waits = |transaction: &Transaction| {
+            matches!(&transaction.machine, AnyMachine::ClientInvite(machine)
+                if machine.state() == client_invite::State::Proceeding)
+        };
+        if self.table.get(invite).is_some_and(waits) {
+            self.step(now, invite, Stimulus::Cancelled, None, None);
+        }
+    }
+
     /// A response arrived. Returns the transaction that it belongs to; a response that belongs to none
     /// is to be dropped (RFC 6026, 8.9).
     pub fn handle_response(&mut self, now: Instant, response: Response) -> Option<TransactionId> {
