@@ -14,6 +14,7 @@ mod cancel;
 mod codecs;
 mod digest;
 mod fork;
+mod generated;
 mod heap;
 mod hold;
 mod hostile;

@@ -141,13 +141,6 @@ impl Matrix {
             (stage, label, complaints)
         };
         let (stage, label, complaints) = play();
-        let show = |stage: &Stage| {
-            if env::var_os("SIPSIMPLE_LADDER").is_some() {
-                stage.world.trace().lines()
-            } else {
-                stage.world.trace().ladder()
-            }
-        };
         assert!(
             complaints.is_empty(),
             "{}, {setup:?}: {complaints:#?}\n{}",
@@ -165,12 +158,16 @@ impl Matrix {
             panic!("{}, {setup:?}: {label}\n{}", self.name, show(&stage));
         }
         cover(&stage);
-        for (_, host) in stage.world.hosts() {
-            for recording in host.recordings() {
-                elsewhere.replay(host.name(), &self.incoming, recording);
-            }
-        }
+        elsewhere.replay_all(&stage, &self.incoming);
         label
+    }
+}
+
+/// The ladder of a run; every step of it if `SIPSIMPLE_LADDER` is set.
+pub(crate) fn show(stage: &Stage) -> String {
+    match env::var_os("SIPSIMPLE_LADDER") {
+        Some(_) => stage.world.trace().lines(),
+        None => stage.world.trace().ladder(),
     }
 }
 
@@ -238,6 +235,15 @@ impl Elsewhere {
         Self { child, count: 0 }
     }
 
+    /// Hands all recordings of a run over.
+    pub(crate) fn replay_all(&mut self, stage: &Stage, incoming: &ProbeOptions) {
+        for (_, host) in stage.world.hosts() {
+            for recording in host.recordings() {
+                self.replay(host.name(), incoming, recording);
+            }
+        }
+    }
+
     /// Hands a recording over; empty ones are those of nodes that record nothing.
     fn replay(&mut self, name: &str, incoming: &ProbeOptions, recording: &[u8]) {
         if recording.is_empty() {
@@ -302,7 +308,7 @@ const CHILD: &str = "SIPSIMPLE_REPLAY_CHILD";
 /// Which pairs of the tables were reached, by all tests of this process.
 pub(crate) static COVERED: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
 
-fn cover(stage: &Stage) {
+pub(crate) fn cover(stage: &Stage) {
     let mut covered = COVERED.lock().unwrap();
     for host in stage.up() {
         let agent = stage.world.node::<UserAgent>(host);

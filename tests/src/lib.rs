@@ -25,9 +25,11 @@
 mod edge;
 mod faults;
 mod files;
+mod generate;
 mod host;
 mod invariant;
 mod link;
+mod log;
 mod model;
 mod node;
 mod outcome;
@@ -44,6 +46,7 @@ mod world;
 
 pub use faults::Crash;
 pub use files::FileContent;
+pub use generate::{Move, MoveKind, Plan};
 pub use host::{Host, HostId, Inbox};
 pub use invariant::{Limits, Violation};
 pub use link::{Loss, Path};

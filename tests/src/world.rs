@@ -21,6 +21,7 @@ use std::{
 use crate::{
     Cut, Host, HostId, Inbox, Limits, Node, Path, Violation,
     link::Link,
+    log::errors_of,
     tcp::{Tcp, TcpEvent},
     trace::{Action, Trace},
     udp::{Judge, Packet},
@@ -228,9 +229,11 @@ impl World {
         let node = (node.expect("the host is up") as &mut dyn Any)
             .downcast_mut()
             .expect("a node of the type asked for");
-        let reply = command(node, now);
+        let mut reply = None;
+        let errors = errors_of(|| reply = Some(command(node, now)));
         self.drain(id);
-        reply
+        self.note_errors(id, errors);
+        reply.expect("the command was given")
     }
 
     /// Takes what the application on a host was told since the last time.
@@ -345,10 +348,12 @@ impl World {
     /// The same where the caller has recorded the step.
     pub(crate) fn handle_quietly(&mut self, host: HostId, input: Input) {
         let now = self.now;
-        if let Some(node) = &mut self.hosts[host.index()].node {
-            node.handle(now, input);
-            self.drain(host);
-        }
+        let Some(node) = &mut self.hosts[host.index()].node else {
+            return;
+        };
+        let errors = errors_of(|| node.handle(now, input));
+        self.drain(host);
+        self.note_errors(host, errors);
     }
 
     pub(crate) fn drain(&mut self, host: HostId) {
@@ -368,6 +373,12 @@ impl World {
         let node = entry.node.as_ref().filter(|_| !entry.asleep);
         let deadline = node.and_then(|node| node.poll_timeout());
         self.deadlines.set(host, deadline);
+    }
+
+    fn note_errors(&mut self, host: HostId, errors: Vec<String>) {
+        for error in errors {
+            self.violated(host, format!("error record {error}"));
+        }
     }
 
     fn poll(&mut self, host: HostId) -> Option<Output> {
