@@ -293,7 +293,7 @@ fn uri_params(text: &[u8], mut at: usize) -> Result<usize, ParseError> {
         }
         if text.get(at) == Some(&b'=') {
             // `;param=` is no parameter by the grammar, but some write it.
-            at = check(text, at + 1, PARAM, "parameter of a URI")?;
+            at = check(text, at + 1, PARAM_VALUE, "parameter of a URI")?;
         }
     }
     Ok(at)
@@ -311,7 +311,7 @@ fn uri_headers(text: &[u8], mut at: usize) -> Result<usize, ParseError> {
         if at == name || text.get(at) != Some(&b'=') {
             return Err(ParseError::syntax("header of a URI", at));
         }
-        at = check(text, at + 1, HEADER, "header of a URI")?;
+        at = check(text, at + 1, HEADER_VALUE, "header of a URI")?;
         if text.get(at) != Some(&b'&') {
             return Ok(at);
         }
@@ -367,6 +367,8 @@ const PARAM: u8 = 4;
 const HEADER: u8 = 8;
 /// A user part in a URI without brackets.
 const BARE_USER: u8 = 16;
+const PARAM_VALUE: u8 = 32;
+const HEADER_VALUE: u8 = 64;
 
 const CLASS: [u8; 256] = {
     let mut table = [0; 256];
@@ -386,10 +388,14 @@ const CLASS: [u8; 256] = {
             }
         }
         if is_param(b) || tolerated || matches!(b, b',' | b'@') {
-            class |= PARAM;
+            class |= PARAM | PARAM_VALUE;
         }
         if is_header(b) || tolerated || matches!(b, b';' | b',' | b'@') {
-            class |= HEADER;
+            class |= HEADER | HEADER_VALUE;
+        }
+        if b == b'=' {
+            // Base64 that nobody escaped; the first `=` ends the name.
+            class |= PARAM_VALUE | HEADER_VALUE;
         }
         table[n] = class;
         n += 1;

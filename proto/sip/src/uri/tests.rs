@@ -39,7 +39,10 @@ fn comparison_table() {
         ("tel:1;x=1;X=2", "tel:1;x=1;x=2"),
         // What may not stand there unescaped means the escaped one.
         ("sip:h;x=a:b:c@d", "sip:h;x=a:b:c%40d"),
-        ("sip:a@h?Replaces=1@2;x", "sip:a@h?replaces=1%402%3Bx"),
+        (
+            "sip:a@h?Replaces=1@2;to-tag=3",
+            "sip:a@h?replaces=1%402%3Bto-tag%3D3",
+        ),
     ];
     let different = [
         (
@@ -183,6 +186,10 @@ fn what_peers_send_beside_the_grammar() {
         Some("jürgen")
     );
     assert!(uri("sip:jürgen@h").equivalent(&uri("sip:j%C3%BCrgen@h")));
+    assert_eq!(
+        uri("sip:a@h;x=Zm9v==;y").params().get("x").unwrap().value,
+        Some("Zm9v==")
+    );
     assert_eq!(uri("sip:a@h;x=").params().get("x").unwrap().value, Some(""));
     assert_eq!(uri("sip:a@_sip._udp.h").as_ref().host_str(), "_sip._udp.h");
     // RFC 5118, 4.10
