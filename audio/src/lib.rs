@@ -49,6 +49,7 @@ pub mod codec;
 pub mod device;
 pub mod engine;
 pub mod frame;
+mod level;
 pub mod measure;
 pub mod mixer;
 mod port;

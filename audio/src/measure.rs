@@ -5,19 +5,11 @@ mod fourier;
 
 pub use compare::{Comparison, Windows, compare};
 
+pub use crate::level::level;
+
+pub(crate) use crate::level::decibels;
 use crate::sound::Sound;
 use fourier::{Complex, Fourier};
-
-/// Returns the RMS level in dBFS; −∞ for silence.
-///
-/// 0 dBFS is a square wave over the full scale, so that the loudest undistorted sine has −3.01.
-pub fn level(samples: &[i16]) -> f64 {
-    if samples.is_empty() {
-        return f64::NEG_INFINITY;
-    }
-    let sum: f64 = samples.iter().map(|&s| f64::from(s).powi(2)).sum();
-    decibels(sum / samples.len() as f64 / 32_768f64.powi(2))
-}
 
 /// Returns the strongest frequency in Hz, averaged over the whole sound; `None` for silence or
 /// less than 50 ms.
@@ -65,11 +57,6 @@ pub fn dominant_frequency(sound: &Sound) -> Option<f64> {
 /// The longer one's surplus is ignored.
 pub fn correlation(a: &[i16], b: &[i16]) -> f64 {
     pearson(a.iter().zip(b).map(|(&a, &b)| (f64::from(a), f64::from(b))))
-}
-
-/// Returns a ratio of powers in dB.
-pub(crate) fn decibels(ratio: f64) -> f64 {
-    10.0 * ratio.log10()
 }
 
 fn pearson(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {

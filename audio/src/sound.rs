@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::measure;
+use crate::level::level;
 use crate::resample::{RateError, Resampler};
 
 /// Is a piece of mono sound: 16-bit samples at one rate.
@@ -34,9 +34,9 @@ impl Sound {
         Duration::from_secs_f64(self.samples.len() as f64 / f64::from(self.rate))
     }
 
-    /// Returns the RMS level of the whole in dBFS; see [`measure::level`].
+    /// Returns the RMS level of the whole in dBFS; see [`measure::level`](crate::measure::level).
     pub fn level(&self) -> f64 {
-        measure::level(&self.samples)
+        level(&self.samples)
     }
 
     /// Returns the same sound at another rate, without delay.
