@@ -8,6 +8,7 @@ pub mod auth;
 pub mod content;
 pub mod cseq;
 pub mod identity;
+mod list;
 pub mod misc;
 pub mod name;
 pub mod params;
@@ -20,6 +21,8 @@ pub use auth::{Auth, AuthParams};
 pub use content::{Item, MediaType};
 pub use cseq::CSeq;
 pub use identity::Privacy;
+pub use list::List;
+pub(crate) use list::{Elements, element_len};
 pub use misc::{Date, Expires, MaxForwards, MinExpires, RetryAfter, Timestamp, Warning};
 pub use name::{HeaderName, Name};
 pub use params::{Param, Params};
@@ -28,7 +31,7 @@ pub use replaces::Replaces;
 pub use shape::Shape;
 pub use via::Via;
 
-use crate::{ParseError, headers::element_len};
+use crate::ParseError;
 use base::scan::trim;
 
 /// Reads the value of a header, or one element of a list.
@@ -158,23 +161,5 @@ impl Value for u32 {
 impl Value for usize {
     fn write_to(&self, out: &mut Vec<u8>) {
         (*self as u64).write_to(out);
-    }
-}
-
-/// Values separated by commas: `headers.push(HeaderName::Supported, List(["100rel", "timer"]))`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct List<I>(pub I);
-
-impl<I> Value for List<I>
-where
-    I: IntoIterator<Item: Value> + Clone,
-{
-    fn write_to(&self, out: &mut Vec<u8>) {
-        let mut separator: &[u8] = b"";
-        for element in self.0.clone() {
-            out.extend_from_slice(separator);
-            element.write_to(out);
-            separator = b", ";
-        }
     }
 }
