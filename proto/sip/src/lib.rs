@@ -2,8 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod attempt;
 pub mod auth;
+mod capability;
+pub mod config;
 pub mod dialog;
 pub mod endpoint;
 pub mod error;
@@ -20,7 +23,8 @@ pub mod transaction;
 pub mod uri;
 pub mod usage;
 
-pub use endpoint::{Config, Endpoint, Event, Input, Output};
+pub use config::Config;
+pub use endpoint::{Endpoint, Event, Input, Output};
 pub use error::{ErrorKind, ParseError};
 pub use header::{HeaderName, Name};
 pub use headers::{Field, Headers};

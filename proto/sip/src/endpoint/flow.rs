@@ -1,7 +1,6 @@
 //! Flows: what the endpoint knows of sockets and connections, and which one leads to a target.
 
-use super::settle::Waiter;
-use crate::{FlowId, IdentityId};
+use crate::{FlowId, IdentityId, TransactionId, attempt::AttemptId};
 use base::{Host, HostPort, Table, Target, Transport};
 use std::{
     collections::BTreeMap,
@@ -32,6 +31,17 @@ pub(crate) struct Flow {
 pub(crate) enum State {
     Connecting,
     Up,
+}
+
+/// Who waits for a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waiter {
+    /// A request.
+    Attempt(AttemptId),
+    /// A response.
+    Server(TransactionId),
+    /// The CANCEL of an INVITE.
+    Cancel(TransactionId),
 }
 
 /// Which name a certificate has proven to us, and which of our certificates was shown.

@@ -2,7 +2,6 @@
 //! Engine), usable alone, without accounts or media.
 
 mod command;
-pub mod config;
 mod flow;
 pub mod input;
 mod outcome;
@@ -15,11 +14,10 @@ pub mod stats;
 mod tests;
 mod uas;
 
+pub use crate::config::{self, Availability, Config, Limits};
 pub use command::{AddFlowError, InvitationMut, OptionsError};
-pub use config::{Availability, Config, Limits};
 pub use input::Input;
 pub use output::{Dropped, Event, Output};
-pub(crate) use response::{ALLOWED, Answer};
 pub use stats::{Counters, Stats};
 
 use crate::{
@@ -32,8 +30,7 @@ use crate::{
         options::Query,
     },
 };
-use base::{Deadline, Rng, Table};
-use settle::Server;
+use base::{Deadline, Rng, Table, Target};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -88,6 +85,17 @@ pub struct Endpoint {
 struct DialogEntry {
     /// Whose it is, and what finds it once it is made.
     owner: Option<(InvitationId, Option<DialogKey>)>,
+}
+
+/// A server transaction, seen from above.
+#[derive(Clone, Debug)]
+struct Server {
+    /// Whose INVITE, BYE or other request it is; `None` if it was answered at once.
+    owner: Option<InvitationId>,
+    /// Where responses go when the connection is gone (RFC 3261, 18.2.2).
+    fallback: Target,
+    /// The connection was replaced once; it is not replaced again.
+    moved: bool,
 }
 
 /// What has a deadline of its own.

@@ -1,6 +1,6 @@
 //! What becomes of a request: responses, challenges, silence, failure, and its end.
 
-use super::{Child, Endpoint, route::Connection, settle::Waiter};
+use super::{Child, Endpoint, flow::Waiter, route::Connection};
 use crate::{
     LookupError, Response, Status, TransactionId,
     attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage},

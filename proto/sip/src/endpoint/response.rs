@@ -2,46 +2,14 @@
 
 use super::{Endpoint, route::contact_address};
 use crate::{
-    HeaderName, Headers, Method, Request, Response, Status, TransactionId, attempt::Contact,
-    header::List, message::Description, transaction::Path,
+    HeaderName, Headers, Method, Request, Response, Status, TransactionId,
+    answer::Answer,
+    capability::{ACCEPTED, ALLOWED, SUPPORTED},
+    header::List,
+    transaction::Path,
 };
 use bytestring::ByteString;
 use std::time::Instant;
-
-/// A response without what its request and its way decide.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: Status,
-    pub(crate) reason: Option<String>,
-    pub(crate) headers: Headers,
-    pub(crate) description: Option<Description>,
-    /// The tag of the dialog; `None` for a tag that is only this response's.
-    pub(crate) to_tag: Option<Box<str>>,
-    /// Our Contact: the response makes a dialog, or refreshes its target.
-    pub(crate) contact: Option<Contact>,
-}
-
-impl Answer {
-    pub(crate) fn new(status: Status) -> Self {
-        Self {
-            status,
-            reason: None,
-            headers: Headers::new(),
-            description: None,
-            to_tag: None,
-            contact: None,
-        }
-    }
-
-    pub(crate) fn with_header(
-        mut self,
-        name: HeaderName,
-        value: impl crate::header::Value,
-    ) -> Self {
-        self.headers.push(name, value);
-        self
-    }
-}
 
 impl Endpoint {
     /// Answers the request of a server transaction.
@@ -173,12 +141,6 @@ impl Endpoint {
     }
 }
 
-/// Methods that we understand (RFC 3261, 20.5).
-pub(crate) const ALLOWED: [&str; 5] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"];
-/// Extensions that we understand (RFC 3261, 20.37).
-pub(crate) const SUPPORTED: [&str; 0] = [];
-/// Bodies that we understand (RFC 3261, 20.1); parts of a multipart are looked through.
-const ACCEPTED: &str = "application/sdp, multipart/mixed, multipart/alternative, multipart/related";
 /// A stateless answer may be this many times its request.
 const MAX_AMPLIFICATION: usize = 3;
 /// 64 bits in hexadecimal.

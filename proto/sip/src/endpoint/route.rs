@@ -1,10 +1,12 @@
 //! The way of a request: which target, which flow, which bytes.
 
-use super::{Endpoint, flow, settle::Waiter};
+use super::{
+    Endpoint, Output,
+    flow::{self, Waiter},
+};
 use crate::{
     FlowId, HeaderName, LookupError, LookupId, Method, Request, SipUri, Uri,
     attempt::{Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Stage},
-    endpoint::Output,
     header::{Address, Via},
     transaction::{Outgoing, Path},
     usage::invitation::Progress,

@@ -1,6 +1,10 @@
 //! The worklist: what transactions and usages say, and where it goes. All routes stand here.
 
-use super::{Child, DialogEntry, Endpoint, Event, Output, flow, route::Connection};
+use super::{
+    Child, DialogEntry, Endpoint, Event, Output,
+    flow::{self, Waiter},
+    route::Connection,
+};
 use crate::{
     DialogId, FlowId, InvitationId, Response, Status, TransactionId,
     attempt::{AttemptId, Failure, Owner},
@@ -8,31 +12,9 @@ use crate::{
     transaction::{self, Path},
     usage::invitation::{Effect, Invitation, Progress},
 };
-use base::{Deadline, LinkError, Target, Transport};
+use base::{Deadline, LinkError, Transport};
 use bytes::Bytes;
 use std::{net::SocketAddr, time::Instant};
-
-/// A server transaction, seen from above.
-#[derive(Clone, Debug)]
-pub(super) struct Server {
-    /// Whose INVITE, BYE or other request it is; `None` if it was answered at once.
-    pub(super) owner: Option<InvitationId>,
-    /// Where responses go when the connection is gone (RFC 3261, 18.2.2).
-    pub(super) fallback: Target,
-    /// The connection was replaced once; it is not replaced again.
-    pub(super) moved: bool,
-}
-
-/// Who waits for a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Waiter {
-    /// A request.
-    Attempt(AttemptId),
-    /// A response.
-    Server(TransactionId),
-    /// The CANCEL of an INVITE.
-    Cancel(TransactionId),
-}
 
 impl Endpoint {
     /// Marks an invitation: it may have something to say, or another deadline.

@@ -1,14 +1,12 @@
 //! What arrives: noise, malformed messages, responses, and requests on their way to a dialog, a new
 //! call, or an answer without state (RFC 3261, 8.2).
 
-use super::{
-    Availability, DialogEntry, Dropped, Endpoint, Event, Output,
-    response::{Answer, SUPPORTED},
-    settle::Server,
-};
+use super::{Availability, DialogEntry, Dropped, Endpoint, Event, Output, Server};
 use crate::{
     FlowId, HeaderName, Headers, InvitationId, Message, Method, ParseError, Request, Response,
     Status, TransactionId,
+    answer::Answer,
+    capability::SUPPORTED,
     dialog::DialogKey,
     header::{List, MediaType},
     message::{Description, Unacceptable, frame, frame::FrameError, salvage},

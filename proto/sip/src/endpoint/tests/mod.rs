@@ -109,7 +109,7 @@ impl Wire {
                         .push((to, String::from_utf8(message.to_vec()).unwrap()));
                 }
                 Output::Resolve { lookup, .. } => {
-                    let target = base::Target {
+                    let target = Target {
                         transport: Transport::Udp,
                         address: self.peer,
                         name: base::Host::Ip(self.peer.ip()),

@@ -7,7 +7,9 @@ use super::{
     leg,
     uac::copied,
 };
-use crate::{DialogId, HeaderName, Headers, Method, Request, Status, TransactionId};
+use crate::{
+    DialogId, HeaderName, Headers, Method, Request, Status, TransactionId, answer::Answer,
+};
 use std::time::Instant;
 
 impl Invitation {
@@ -78,7 +80,7 @@ impl Invitation {
         let answer = self.dialog_answer(id, Status::OK);
         self.effects.push_back(Effect::Respond(
             server,
-            Box::new(crate::endpoint::Answer {
+            Box::new(Answer {
                 contact: None,
                 ..answer
             }),

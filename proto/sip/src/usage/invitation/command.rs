@@ -64,7 +64,7 @@ impl Invite {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InviteError {
-    /// Too many calls already; see [`Limits`](crate::endpoint::Limits).
+    /// Too many calls already; see [`Limits`](crate::config::Limits).
     #[error("too many calls")]
     TooMany,
     /// Only `sip` and `sips` URIs can be called without a proxy.

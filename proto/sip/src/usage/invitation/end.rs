@@ -6,7 +6,7 @@ use super::{
     event::{EndCause, InvitationEvent, Originator},
     leg,
 };
-use crate::{HeaderName, Headers, Status, endpoint::Answer};
+use crate::{HeaderName, Headers, Status, answer::Answer};
 use std::time::Instant;
 
 /// What the application will be told when the call is over.

@@ -21,10 +21,11 @@ pub(crate) use uac::{copied, routed};
 use crate::{
     DialogId, FlowId, HeaderName, Headers, IdentityId, Method, Request, Response, Status,
     TransactionId, Uri,
+    answer::Answer,
     attempt::{AttemptId, Contact, Draft, Failure},
     auth::{Authentication, Keyring, Origin, Tries},
+    config::Config,
     dialog::DialogKey,
-    endpoint::{Answer, Config},
     header::Address,
     message::{Description, Unacceptable},
     offer_answer::OfferAnswer,

@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Status, TransactionId,
+    answer::Answer,
     attempt::Contact,
     auth::{Authentication, Keyring, Origin},
+    config::Config,
     dialog::Dialog,
-    endpoint::{Answer, Config},
     header::{Expires, NameAddr},
     message::Description,
     offer_answer::{Carrier, OfferAnswer},
