@@ -8,8 +8,8 @@ use std::fmt;
 /// A `sip` or `sips` URI in its parts (URI-01, URI-05).
 ///
 /// Texts are in their escaped form. Printing escapes whatever else may not stand in its place, so
-/// that no part can leak into another; `%41` stays as it is.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// that no part can leak into another; `%41` stays as it is. `Debug` does not show the password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SipUri {
     /// True for `sips`.
     pub secure: bool,
@@ -148,6 +148,22 @@ impl fmt::Display for SipUri {
             escape(f, value, parse::is_header)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for SipUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A password never reaches a log.
+        let password = self.password.as_ref().map(|_| "…");
+        f.debug_struct("SipUri")
+            .field("secure", &self.secure)
+            .field("user", &self.user)
+            .field("password", &password)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("params", &self.params)
+            .field("headers", &self.headers)
+            .finish()
     }
 }
 

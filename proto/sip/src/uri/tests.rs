@@ -6,6 +6,23 @@ fn uri(text: &str) -> Uri {
         .unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
+#[test]
+fn debug_shows_no_password() {
+    let uri: Uri = "sip:alice:hunter2@example.com".parse().unwrap();
+    let parts = uri.to_parts().unwrap();
+    assert_eq!(parts.password.as_deref(), Some("hunter2"));
+    for shown in [
+        format!("{uri:?}"),
+        format!("{:?}", uri.as_ref()),
+        format!("{parts:?}"),
+    ] {
+        assert!(
+            shown.contains("alice") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}
+
 /// RFC 3261, 19.1.4, the examples and one pair for every sentence of the rules.
 #[test]
 fn comparison_table() {
