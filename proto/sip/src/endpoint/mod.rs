@@ -10,6 +10,7 @@ mod response;
 mod route;
 mod settle;
 pub mod stats;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod uas;
@@ -36,6 +37,7 @@ use std::{
     sync::Arc,
     time::Instant,
 };
+use tag::TagKey;
 
 /// SIP without accounts and media: calls and questions over flows that somebody else owns.
 ///
@@ -53,7 +55,7 @@ pub struct Endpoint {
     config: Arc<Config>,
     rng: Rng,
     /// Keys the tags of answers without state, so that they need not be remembered.
-    secret: [u8; 16],
+    tag_key: TagKey,
     availability: Availability,
     is_shutting_down: bool,
     flows: flow::Flows,
@@ -109,12 +111,11 @@ enum Child {
 impl Endpoint {
     /// Makes an endpoint without flows. All its random choices come from `rng`.
     pub fn new(now: Instant, config: Config, mut rng: Rng) -> Self {
-        let mut secret = [0; 16];
-        rng.fill(&mut secret);
+        let tag_key = TagKey::new(&mut rng);
         let transactions = Transactions::new(config.transactions.clone(), &mut rng.fork());
         Self {
             now,
-            secret,
+            tag_key,
             availability: Availability::Available,
             is_shutting_down: false,
             flows: flow::Flows::default(),

@@ -2,7 +2,7 @@
 
 use super::{Endpoint, route::contact_address};
 use crate::{
-    HeaderName, Headers, Method, Request, Response, Status, TransactionId,
+    HeaderName, Method, Request, Response, Status, TransactionId,
     answer::Answer,
     capability::{ACCEPTED, ALLOWED, SUPPORTED},
     header::List,
@@ -74,7 +74,7 @@ impl Endpoint {
     fn build(&self, request: &Request, path: Option<Path>, answer: Answer) -> Response {
         let tag = match answer.to_tag {
             Some(tag) => tag,
-            None => self.stateless_tag(&request.headers),
+            None => self.tag_key.tag(&request.headers),
         };
         // RFC 3261, 8.2.6.2: 100 may go without a tag.
         let tag = (answer.status != Status::TRYING).then_some(&*tag);
@@ -124,24 +124,7 @@ impl Endpoint {
         }
         response
     }
-
-    /// The tag of a response that no state remembers: the same for each copy of a request
-    /// (RFC 3261, 8.2.7).
-    pub(super) fn stateless_tag(&self, headers: &Headers) -> Box<str> {
-        let value = |name| headers.get(name).unwrap_or_default();
-        let parts: [&[u8]; 5] = [
-            &self.secret,
-            value(HeaderName::Via),
-            value(HeaderName::From),
-            value(HeaderName::CallId),
-            value(HeaderName::CSeq),
-        ];
-        let digest = base::digest::HashFunction::Sha256.hex(&parts);
-        digest.as_str()[..TAG_LEN].into()
-    }
 }
 
 /// A stateless answer may be this many times its request.
 const MAX_AMPLIFICATION: usize = 3;
-/// 64 bits in hexadecimal.
-const TAG_LEN: usize = 16;

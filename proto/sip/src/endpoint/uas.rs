@@ -88,7 +88,7 @@ impl Endpoint {
         let path = response_path(&via, flow, transport, from);
         let stamped = via.stamped(from);
         salvaged.headers.replace_first(HeaderName::Via, stamped);
-        let tag = self.stateless_tag(&salvaged.headers);
+        let tag = self.tag_key.tag(&salvaged.headers);
         let Some(mut response) = salvaged.response(error.status(), &tag) else {
             return;
         };

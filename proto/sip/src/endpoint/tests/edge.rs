@@ -10,6 +10,15 @@ use crate::{
 };
 
 #[test]
+fn debug_shows_no_key() {
+    let endpoint = Wire::new().endpoint;
+    let mut key = [0_u8; 16];
+    Rng::from_seed([1; 32]).fill(&mut key);
+    let shown = format!("{endpoint:?}");
+    assert!(!shown.contains(&format!("{key:?}")), "{shown}");
+}
+
+#[test]
 fn noise_is_counted_and_nothing_else() {
     let mut wire = Wire::new();
     let stun = [
