@@ -89,14 +89,10 @@ fn message() -> Message {
 /// Looks at the eight headers that every transaction and dialog looks at.
 fn typed(message: &Message) {
     let headers = message.headers();
-    black_box((
-        headers.via(),
-        headers.from(),
-        headers.to(),
-        headers.call_id(),
-    ));
-    black_box((headers.cseq(), headers.contact(), headers.max_forwards()));
-    black_box(headers.require::<NameAddr<'_>>(HeaderName::RecordRoute)).expect("a Record-Route");
+    let _ = black_box((headers.via(), headers.from(), headers.to()));
+    let _ = black_box((headers.call_id(), headers.cseq(), headers.contact()));
+    let _ = black_box(headers.max_forwards());
+    let _ = black_box(headers.require::<NameAddr<'_>>(HeaderName::RecordRoute));
 }
 
 #[divan::bench]
