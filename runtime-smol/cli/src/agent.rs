@@ -32,6 +32,7 @@ pub(crate) struct Agent {
     pub(crate) listening: Vec<Listening>,
     recording: Option<File>,
     interrupted: Arc<AtomicBool>,
+    is_over: bool,
 }
 
 /// Reads the options into a configuration.
@@ -175,6 +176,7 @@ impl Agent {
             listening: Vec::new(),
             recording,
             interrupted: interrupted(),
+            is_over: false,
         };
         let deadline = Instant::now() + START;
         loop {
@@ -213,7 +215,15 @@ impl Agent {
         let notification = self.runtime.next_before(slice);
         self.save_recording();
         match notification {
-            Some(notification) => Wait::Event(notification),
+            Some(notification) => {
+                self.is_over |= matches!(notification.event, Event::Agent(AgentEvent::DidEnd));
+                Wait::Event(notification)
+            }
+            // Its events have ended before the time.
+            None if Instant::now() < slice => {
+                self.is_over = true;
+                Wait::Over
+            }
             None if self.interrupted.load(Ordering::Relaxed) => Wait::Interrupted,
             None if Instant::now() >= deadline => Wait::Late,
             None => Wait::Nothing,
@@ -221,17 +231,12 @@ impl Agent {
     }
 
     /// Ends the agent properly: calls are hung up, sockets closed.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self, printer: &Printer) {
         self.runtime.call(|agent, now| agent.shutdown(now));
         let deadline = Instant::now() + STOP;
-        loop {
-            match self.next_before(deadline) {
-                Wait::Event(Notification {
-                    event: Event::Agent(AgentEvent::DidEnd),
-                    ..
-                })
-                | Wait::Late => return,
-                _ => {}
+        while !self.is_over && Instant::now() < deadline {
+            if let Wait::Event(notification) = self.next_before(deadline) {
+                printer.notification(&notification);
             }
         }
     }
@@ -256,7 +261,14 @@ pub(crate) enum Wait {
     Event(Notification),
     Late,
     Interrupted,
+    /// The agent has ended.
+    Over,
     Nothing,
+}
+
+/// The failure of a verb whose agent has ended by itself.
+pub(crate) fn ended() -> Failure {
+    Failure::new(Exit::Internal, "the agent has ended")
 }
 
 /// A file that only its owner can read.

@@ -15,13 +15,13 @@ use audio::{
 };
 use serde_json::{Value, json};
 use sipsimple::{
-    agent::{MediaFrame, StreamId},
+    agent::{MediaFrame, StreamId, UserAgent},
     stream::audio::{AudioFormat, AudioStream},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The audio of all calls of one agent.
@@ -29,6 +29,8 @@ pub(crate) struct Media {
     engine: Engine,
     source: Source,
     record: Option<PathBuf>,
+    /// How long speech waits for late packets.
+    patience: Option<Duration>,
     recorded: u32,
     calls: BTreeMap<StreamId, Call>,
 }
@@ -72,15 +74,21 @@ impl Media {
             None if options.echo => Source::Echo,
             None => Source::Tone,
         };
-        Self::with(source, options.record.clone())
+        Self::with(source, options.record.clone(), None)
     }
 
-    /// Says `sound` once, and keeps what is heard in a file.
+    /// Says `sound` once, and keeps what is heard in a file. Nobody talks back, so that speech may wait
+    /// long: what a busy machine delivers late is late, but not lost.
     pub(crate) fn saying(sound: Sound, record: &Path) -> Result<Self, Failure> {
-        Self::with(Source::Sound { sound, rounds: 1 }, Some(record.to_owned()))
+        let source = Source::Sound { sound, rounds: 1 };
+        Self::with(source, Some(record.to_owned()), Some(PATIENCE))
     }
 
-    fn with(source: Source, record: Option<PathBuf>) -> Result<Self, Failure> {
+    fn with(
+        source: Source,
+        record: Option<PathBuf>,
+        patience: Option<Duration>,
+    ) -> Result<Self, Failure> {
         let internal =
             |error: &dyn std::fmt::Display| Failure::new(Exit::Internal, format!("audio: {error}"));
         let mixer = Mixer::new(RATE).map_err(|error| internal(&error))?;
@@ -88,6 +96,7 @@ impl Media {
             engine: Engine::start(mixer).map_err(|error| internal(&error))?,
             source,
             record,
+            patience,
             recorded: 0,
             calls: BTreeMap::new(),
         })
@@ -131,6 +140,10 @@ impl Media {
         let mut config =
             TrackConfig::new(codec, format.receive_payload_type, format.send_payload_type);
         config.frame_length = format.packet_time;
+        if let Some(patience) = self.patience {
+            config.jitter.depth = patience;
+            config.jitter.limit = 2 * patience;
+        }
         let track = Track::new(RATE, config, Inbound(receiver), Outbound(sender))
             .map_err(|error| text(&error))?;
         let (said, heard) = self
@@ -216,30 +229,69 @@ impl Media {
     }
 }
 
-/// The `media` object of the last line.
-pub(crate) fn describe(runtime: &Runtime, stream: StreamId) -> Value {
-    let described = runtime.call(move |agent, _| {
-        let stream = agent.stream::<AudioStream>(stream)?;
-        let format = stream.format()?;
-        let statistics = stream.statistics()?;
-        Some(json!({
-            "codec": format.codec,
-            "sample_rate": format.sample_rate,
-            "srtp": false,
-            "ice": false,
-            "packets_sent": statistics.packets_sent,
-            "bytes_sent": statistics.bytes_sent,
-            "packets_received": statistics.packets_received,
-            "bytes_received": statistics.bytes_received,
-            "lost": statistics.packets_lost,
-            "jitter_ms": statistics.jitter_ms,
-            "rtt_ms": statistics.round_trip_ms,
-            "local": stream.local_address().map(|address| address.to_string()),
-            "remote": stream.remote_address_described().map(|address| address.to_string()),
-            "remote_received": stream.remote_address_received().map(|address| address.to_string()),
-        }))
-    });
-    described.flatten().unwrap_or(Value::Null)
+/// The `media` objects of streams, as they are on the last line. Whoever wants one must have asked
+/// before the stream is over: a peer that hangs up takes it away at once.
+#[derive(Default)]
+pub(crate) struct Described {
+    known: BTreeMap<StreamId, Value>,
+    looked: Option<Instant>,
+}
+
+impl Described {
+    /// Looks at a stream from now on.
+    pub(crate) fn add(&mut self, stream: StreamId) {
+        self.known.entry(stream).or_default();
+        self.looked = None;
+    }
+
+    /// Looks at all streams, if it is time to.
+    pub(crate) fn refresh(&mut self, runtime: &Runtime) {
+        let now = Instant::now();
+        let is_fresh = self
+            .looked
+            .is_some_and(|at| now.saturating_duration_since(at) < LOOK);
+        if self.known.is_empty() || is_fresh {
+            return;
+        }
+        self.looked = Some(now);
+        let streams: Vec<StreamId> = self.known.keys().copied().collect();
+        let all = runtime.call(move |agent, _| -> Vec<_> {
+            let described = streams.into_iter().map(|id| (id, describe(agent, id)));
+            described
+                .filter_map(|(id, described)| Some((id, described?)))
+                .collect()
+        });
+        self.known.extend(all.into_iter().flatten());
+    }
+
+    /// What is known of a stream that ends.
+    pub(crate) fn take(&mut self, runtime: &Runtime, stream: StreamId) -> Option<Value> {
+        self.looked = None;
+        self.refresh(runtime);
+        self.known.remove(&stream)
+    }
+}
+
+fn describe(agent: &UserAgent, stream: StreamId) -> Option<Value> {
+    let stream = agent.stream::<AudioStream>(stream)?;
+    let format = stream.format()?;
+    let statistics = stream.statistics()?;
+    Some(json!({
+        "codec": format.codec,
+        "sample_rate": format.sample_rate,
+        "srtp": false,
+        "ice": false,
+        "packets_sent": statistics.packets_sent,
+        "bytes_sent": statistics.bytes_sent,
+        "packets_received": statistics.packets_received,
+        "bytes_received": statistics.bytes_received,
+        "lost": statistics.packets_lost,
+        "jitter_ms": statistics.jitter_ms,
+        "rtt_ms": statistics.round_trip_ms,
+        "local": stream.local_address().map(|address| address.to_string()),
+        "remote": stream.remote_address_described().map(|address| address.to_string()),
+        "remote_received": stream.remote_address_received().map(|address| address.to_string()),
+    }))
 }
 
 /// Adds what was heard to a `media` object.
@@ -362,10 +414,14 @@ impl AudioPort for Meter {
 
 /// The mixer's rate, that of all codecs there are.
 pub(crate) const RATE: u32 = 8_000;
+/// Ten packets.
+const PATIENCE: Duration = Duration::from_millis(200);
 const TONE_HZ: f64 = 440.0;
 const TONE_LEVEL: f64 = -20.0;
 /// What counts as sound, in dBFS.
 const AUDIBLE: f64 = -50.0;
+/// Between two looks at the counters of streams.
+const LOOK: Duration = Duration::from_millis(200);
 const SILENCE: f64 = -99.9;
 /// Ten seconds.
 const METER: usize = 10 * RATE as usize;

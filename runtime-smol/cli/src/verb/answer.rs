@@ -3,7 +3,7 @@
 use super::call::{Plan, Step, perform};
 use crate::{
     agent::{self, Agent, Wait},
-    media::{self, Media},
+    media::{self, Described, Media},
     options::{Answer, Common},
     outcome::{Exit, Failure, Outcome},
     print::Printer,
@@ -30,6 +30,7 @@ pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outco
         options,
         plan,
         media,
+        described: Described::default(),
         calls: BTreeMap::new(),
         owners: BTreeMap::new(),
         done: 0,
@@ -45,7 +46,7 @@ pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outco
         "media": waiting.last_media,
         "stats": stats,
     });
-    agent.stop();
+    agent.stop(printer);
     match result {
         Ok(()) if waiting.heard_too_little > 0 => {
             let text = format!("{} calls had too little sound", waiting.heard_too_little);
@@ -60,6 +61,7 @@ struct Waiting<'a> {
     options: &'a Answer,
     plan: Plan,
     media: Media,
+    described: Described,
     calls: BTreeMap<SessionId, Call>,
     owners: BTreeMap<StreamId, SessionId>,
     done: u64,
@@ -88,6 +90,7 @@ impl Waiting<'_> {
             if self.options.count.is_some_and(|count| self.done >= count) && self.calls.is_empty() {
                 return Ok(());
             }
+            self.described.refresh(&agent.runtime);
             let due = self.calls.values().flat_map(|call| {
                 call.decide
                     .into_iter()
@@ -116,6 +119,7 @@ impl Waiting<'_> {
                     self.due(agent);
                 }
                 Wait::Interrupted => return Err(Failure::new(Exit::Interrupted, "interrupted")),
+                Wait::Over => return Err(agent::ended()),
                 Wait::Nothing => {}
             }
         }
@@ -147,6 +151,7 @@ impl Waiting<'_> {
             SessionEvent::DidStart { streams } => {
                 for stream in &streams {
                     self.owners.insert(*stream, id);
+                    self.described.add(*stream);
                     self.media.attach(&agent.runtime, *stream)?;
                     self.plan.send_digits(agent, *stream)?;
                 }
@@ -193,9 +198,8 @@ impl Waiting<'_> {
         if self.owners.remove(&stream).is_none() {
             return;
         }
-        let data = media::describe(&agent.runtime, stream);
         let hearing = self.media.detach(stream);
-        if !data.is_null() {
+        if let Some(data) = self.described.take(&agent.runtime, stream) {
             self.last_media = data;
         }
         media::add_hearing(&mut self.last_media, hearing);
@@ -220,7 +224,7 @@ impl Waiting<'_> {
             if is_rest || now >= deadline {
                 return serde_json::to_value(stats).unwrap_or_default();
             }
-            if let Wait::Interrupted = agent.next_before(deadline.min(now + LOOK)) {
+            if let Wait::Interrupted | Wait::Over = agent.next_before(deadline.min(now + LOOK)) {
                 return serde_json::to_value(stats).unwrap_or_default();
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     agent::{self, Agent, Wait},
-    media::{self, Hearing, Media},
+    media::{self, Described, Hearing, Media},
     options::{Call, Common, MediaOptions},
     outcome::{self, Exit, Failure, Outcome},
     print::Printer,
@@ -38,12 +38,13 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome
     {
         Some(Ok(session)) => session,
         Some(Err(error)) => return Err(Failure::new(Exit::Usage, error.to_string())),
-        None => return Err(Failure::new(Exit::Internal, "the agent has ended")),
+        None => return Err(agent::ended()),
     };
     let mut running = Running {
         session,
         plan,
         media,
+        described: Described::default(),
         media_data: Value::Null,
         hearing: None,
         stream: None,
@@ -55,7 +56,7 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome
         options.cancel_after.map(|after| begun + after),
         printer,
     );
-    agent.stop();
+    agent.stop(printer);
     let data = json!({"media": running.media_data});
     match ended {
         Ok(()) => running
@@ -145,6 +146,7 @@ struct Running {
     session: SessionId,
     plan: Plan,
     media: Media,
+    described: Described,
     media_data: Value,
     hearing: Option<Hearing>,
     stream: Option<StreamId>,
@@ -160,8 +162,8 @@ impl Running {
     ) -> Result<(), Failure> {
         let give_up = common.timeout.map(|timeout| Instant::now() + timeout);
         let mut steps: Vec<(Instant, Step)> = Vec::new();
-        let mut failure = None;
         loop {
+            self.described.refresh(&agent.runtime);
             let next = [give_up, cancel, steps.first().map(|(at, _)| *at)]
                 .into_iter()
                 .flatten()
@@ -176,12 +178,13 @@ impl Running {
                                 self.stream = streams.first().copied();
                                 steps = self.plan.steps(Instant::now());
                                 if let Some(stream) = self.stream {
+                                    self.described.add(stream);
                                     self.media.attach(&agent.runtime, stream)?;
                                     self.plan.send_digits(agent, stream)?;
                                 }
                             }
                             SessionEvent::WillEnd { .. } => self.look(agent),
-                            SessionEvent::DidEnd { .. } => return failure.map_or(Ok(()), Err),
+                            SessionEvent::DidEnd { .. } => return Ok(()),
                             SessionEvent::DidFail {
                                 code,
                                 reason,
@@ -193,7 +196,7 @@ impl Running {
                                     0 => failure_reason,
                                     code => format!("{code} {reason}: {failure_reason}"),
                                 };
-                                return Err(failure.unwrap_or_else(|| Failure::new(exit, text)));
+                                return Err(Failure::new(exit, text));
                             }
                             _ => {}
                         },
@@ -219,17 +222,15 @@ impl Running {
                     } else if give_up.is_some_and(|at| at <= now) {
                         self.look(agent);
                         perform(agent, self.session, Step::HangUp);
-                        agent.stop();
                         return Err(Failure::new(Exit::TimedOut, "timed out"));
                     }
                 }
                 Wait::Interrupted => {
                     self.look(agent);
                     perform(agent, self.session, Step::HangUp);
-                    failure = Some(Failure::new(Exit::Interrupted, "interrupted"));
-                    agent.stop();
-                    return failure.map_or(Ok(()), Err);
+                    return Err(Failure::new(Exit::Interrupted, "interrupted"));
                 }
+                Wait::Over => return Err(agent::ended()),
                 Wait::Nothing => {}
             }
         }
@@ -238,8 +239,7 @@ impl Running {
     /// Keeps what can be said about the media, while it is there.
     fn look(&mut self, agent: &Agent) {
         let Some(stream) = self.stream else { return };
-        let data = media::describe(&agent.runtime, stream);
-        if !data.is_null() {
+        if let Some(data) = self.described.take(&agent.runtime, stream) {
             self.media_data = data;
         }
         if let Some(hearing) = self.media.detach(stream) {

@@ -52,8 +52,8 @@ pub(crate) fn run(common: &Common, options: &Demo, printer: &Printer) -> Outcome
         None,
     )?;
     let result = play(&mut alice, &mut bob, printer);
-    alice.stop();
-    bob.stop();
+    alice.stop(printer);
+    bob.stop(printer);
     let picture = ladder(&seen);
     printer.say(&picture);
     let mut data = json!({"ladder": picture.lines().collect::<Vec<_>>()});
@@ -314,9 +314,9 @@ impl Party {
         }
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, printer: &Printer) {
         self.media.detach_all();
-        self.agent.stop();
+        self.agent.stop(printer);
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn run(common: &Common, options: &Ping, printer: &Printer) -> Outcome
         let request = match agent.runtime.call(move |agent, now| agent.options(now, to)) {
             Some(Ok(request)) => request,
             Some(Err(error)) => return Err(Failure::new(Exit::Transport, error.to_string())),
-            None => return Err(Failure::new(Exit::Internal, "the agent has ended")),
+            None => return Err(agent::ended()),
         };
         match wait(&mut agent, common, printer, request) {
             Ok(()) => times.push(asked.elapsed()),
@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, options: &Ping, printer: &Printer) -> Outcome
             Err(error) => failure = Some(error),
         }
     }
-    agent.stop();
+    agent.stop(printer);
     let ms = |time: &Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
     let data = json!({
         "sent": options.count,
@@ -86,9 +86,10 @@ fn wait(
             }
             Wait::Late => return Err(Failure::new(Exit::TimedOut, "no answer in time")),
             Wait::Interrupted => {
-                agent.stop();
+                agent.stop(printer);
                 return Err(Failure::new(Exit::Interrupted, "interrupted"));
             }
+            Wait::Over => return Err(agent::ended()),
             Wait::Nothing => {}
         }
     }
@@ -96,7 +97,7 @@ fn wait(
 
 fn pause(agent: &mut Agent, time: Duration) {
     let until = Instant::now() + time;
-    while !matches!(agent.next_before(until), Wait::Late | Wait::Interrupted) {}
+    while let Wait::Event(_) | Wait::Nothing = agent.next_before(until) {}
 }
 
 const PAUSE: Duration = Duration::from_secs(1);
