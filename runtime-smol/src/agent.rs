@@ -1,17 +1,19 @@
 //! The handle of an agent that runs as a task.
 
 use crate::{
-    driver::Driver,
-    frames::{self, Ear, FrameReceiver, FrameSender},
-    observer::{self, Events, Observer},
+    driver::{Driver, Tap},
+    ear::FrameReceiver,
+    frames::{self, FrameSender},
+    observer::{self, Events},
+    request::Request,
 };
 use async_channel::{Sender, bounded, unbounded};
 use sipsimple::{
-    agent::{Config, MediaFrame, Output, StreamId, UserAgent},
+    agent::{Config, StreamId, UserAgent},
     event::Filter,
 };
-use std::{fmt, io, sync::Arc, time::Instant};
-use system::{CallError, Flow, SendError, Storage, guarded, is_inside};
+use std::{io, sync::Arc, time::Instant};
+use system::{CallError, SendError, Storage, guarded, is_inside};
 
 /// Starts an agent as a task of smol's global executor.
 ///
@@ -37,10 +39,6 @@ pub fn start_tapped(config: Config, storage: Storage, tap: Tap) -> io::Result<(H
     Ok((Handle { owner }, events))
 }
 
-/// Sees everything that an agent says before it is done, with the moment; false: it is not done.
-/// Runs on the driver and must not block: for traces and captures, and for tests that lose packets.
-pub type Tap = Box<dyn FnMut(Instant, &Output) -> bool + Send>;
-
 /// Commands an agent; cheap to clone, usable from any thread (GEN-04).
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -53,29 +51,6 @@ struct Owner {
     requests: Sender<Request>,
     /// Events that may wait for one observer.
     limit: usize,
-}
-
-/// A closure of the application; true: it panicked.
-type Closure = Box<dyn FnOnce(&mut UserAgent, Instant) -> bool + Send>;
-
-/// What the driver is asked.
-pub(crate) enum Request {
-    /// Run a closure on the agent.
-    Run(Closure),
-    /// Send a frame.
-    Frame(StreamId, MediaFrame, Arc<Flow>),
-    /// Hand a stream's frames over.
-    Frames(StreamId, Ear),
-    /// Add an observer.
-    Observe(Observer),
-    /// The last handle is gone.
-    Abandon,
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Request")
-    }
 }
 
 impl Handle {

@@ -1,9 +1,10 @@
 //! The loop around the agent.
 
 use crate::{
-    agent::{Request, Tap},
-    frames::Ear,
+    ear::Ear,
+    happening::{Happening, Happenings},
     observer::Observer,
+    request::Request,
     tcp::{self, Tcp},
     udp::Udp,
 };
@@ -21,6 +22,10 @@ use std::{
     time::Instant,
 };
 use system::{Disk, Inbox, Job, Storage, UNSUPPORTED, Watch, inside, link_error};
+
+/// Sees everything that an agent says before it is done, with the moment; false: it is not done.
+/// Runs on the driver and must not block: for traces and captures, and for tests that lose packets.
+pub type Tap = Box<dyn FnMut(Instant, &Output) -> bool + Send>;
 
 /// Owns the agent and its sockets, each of which has a task that tells what happens.
 pub(crate) struct Driver {
@@ -47,22 +52,6 @@ pub(crate) struct Driver {
     is_abandoned: bool,
     /// A closure has panicked: the agent cannot be trusted any more.
     has_panicked: bool,
-}
-
-/// What the tasks tell the driver. The queue is bounded: behind it, the tasks wait and the system's
-/// own buffers fill.
-pub(crate) type Happenings = Sender<Happening>;
-
-#[derive(Debug)]
-pub(crate) enum Happening {
-    Input(Instant, Input),
-    Accepted {
-        at: Instant,
-        listener: LinkId,
-        stream: Async<TcpStream>,
-        local: SocketAddr,
-        peer: SocketAddr,
-    },
 }
 
 #[derive(Debug)]

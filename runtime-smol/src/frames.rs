@@ -1,33 +1,27 @@
-//! The frames of one stream, both ways.
+//! The frames of one stream, to it.
 
-use crate::agent::Request;
-use async_channel::{Receiver, Sender, TryRecvError, bounded};
-use sipsimple::agent::{Frame, MediaFrame, StreamId};
+use crate::{
+    ear::{self, Ear, FrameReceiver},
+    request::Request,
+};
+use async_channel::Sender;
+use sipsimple::agent::{MediaFrame, StreamId};
 use std::sync::Arc;
 use system::{Flow, SendError};
 
+/// Makes the driver's end of a stream's frames, and both of the application's.
 pub(crate) fn channel(
     stream: StreamId,
     requests: Sender<Request>,
 ) -> (Ear, FrameSender, FrameReceiver) {
     let flow = Arc::new(Flow::default());
-    let (frames, heard) = bounded(Flow::LIMIT);
+    let (ear, receiver) = ear::channel(flow.clone());
     let sender = FrameSender {
         requests,
         stream,
-        flow: flow.clone(),
+        flow,
     };
-    let receiver = FrameReceiver {
-        heard,
-        flow: flow.clone(),
-    };
-    (Ear { frames, flow }, sender, receiver)
-}
-
-/// The driver's end; when it is dropped, the stream has ended.
-pub(crate) struct Ear {
-    frames: Sender<Frame>,
-    flow: Arc<Flow>,
+    (ear, sender, receiver)
 }
 
 /// Sends the frames of one stream.
@@ -36,29 +30,6 @@ pub struct FrameSender {
     requests: Sender<Request>,
     stream: StreamId,
     flow: Arc<Flow>,
-}
-
-/// Gets the frames that one stream hears. While nobody takes them, the oldest are lost.
-#[derive(Debug)]
-pub struct FrameReceiver {
-    heard: Receiver<Frame>,
-    flow: Arc<Flow>,
-}
-
-impl Ear {
-    /// Hands a frame over.
-    pub(crate) fn hear(&self, frame: Frame) {
-        // Nobody misses a frame when there is no receiver any more.
-        if let Ok(Some(_)) = self.frames.force_send(frame) {
-            self.flow.overflow();
-        }
-    }
-}
-
-impl Drop for Ear {
-    fn drop(&mut self) {
-        self.flow.end();
-    }
 }
 
 impl FrameSender {
@@ -82,34 +53,5 @@ impl FrameSender {
     /// How many frames were lost because the driver was too slow.
     pub fn lost(&self) -> u64 {
         self.flow.unsent()
-    }
-}
-
-impl FrameReceiver {
-    /// Takes the next frame if one is there; `Ok(None)` if not.
-    ///
-    /// # Errors
-    ///
-    /// The stream or the agent has ended.
-    pub fn try_recv(&self) -> Result<Option<Frame>, SendError> {
-        match self.heard.try_recv() {
-            Ok(frame) => Ok(Some(frame)),
-            Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Closed) => Err(SendError),
-        }
-    }
-
-    /// Waits for the next frame.
-    ///
-    /// # Errors
-    ///
-    /// The stream or the agent has ended.
-    pub async fn recv(&self) -> Result<Frame, SendError> {
-        self.heard.recv().await.map_err(|_| SendError)
-    }
-
-    /// How many frames were lost because nobody took them.
-    pub fn lost(&self) -> u64 {
-        self.flow.unheard()
     }
 }

@@ -1,6 +1,6 @@
 //! TCP connections and listeners.
 
-use crate::driver::{Happening, Happenings};
+use crate::happening::{Happening, Happenings};
 use async_channel::{Receiver, Sender, unbounded};
 use async_io::{Async, Timer};
 use bytes::{Buf as _, Bytes, BytesMut};

@@ -1,6 +1,6 @@
 //! UDP sockets.
 
-use crate::driver::{Happening, Happenings};
+use crate::happening::{Happening, Happenings};
 use async_io::{Async, Timer};
 use bytes::{Bytes, BytesMut};
 use sipsimple::agent::{Class, Input, LinkId, Multicast};

@@ -1,25 +1,24 @@
 //! The handle of an agent that runs on its own thread.
 
 use crate::{
-    driver::Driver,
-    frames::{self, Ear, FrameReceiver, FrameSender},
-    observer::{self, Events, Observer},
+    driver::{Driver, Tap, WAKE},
+    ear::FrameReceiver,
+    frames::{self, FrameSender},
+    observer::{self, Events},
+    request::{Request, Requests},
 };
-use mio::{Poll, Token, Waker};
+use mio::{Poll, Waker};
 use sipsimple::{
-    agent::{Config, MediaFrame, Output, StreamId, UserAgent},
+    agent::{Config, StreamId, UserAgent},
     event::Filter,
 };
 use std::{
-    fmt, io,
-    sync::{
-        Arc,
-        mpsc::{Sender, channel},
-    },
+    io,
+    sync::{Arc, mpsc::channel},
     thread,
     time::Instant,
 };
-use system::{CallError, Flow, SendError, Storage, guarded, is_inside};
+use system::{CallError, SendError, Storage, guarded, is_inside};
 
 /// Starts an agent on a thread of its own.
 ///
@@ -52,10 +51,6 @@ pub fn start_tapped(config: Config, storage: Storage, tap: Tap) -> io::Result<(H
     Ok((Handle { owner }, events))
 }
 
-/// Sees everything that an agent says before it is done, with the moment; false: it is not done.
-/// Runs on the driver and must not block: for traces and captures, and for tests that lose packets.
-pub type Tap = Box<dyn FnMut(Instant, &Output) -> bool + Send>;
-
 /// Commands an agent; cheap to clone, usable from any thread (GEN-04).
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -68,36 +63,6 @@ struct Owner {
     requests: Requests,
     /// Events that may wait for one observer.
     limit: usize,
-}
-
-/// The way to the driver.
-#[derive(Clone, Debug)]
-pub(crate) struct Requests {
-    sender: Sender<Request>,
-    waker: Arc<Waker>,
-}
-
-/// A closure of the application; true: it panicked.
-type Closure = Box<dyn FnOnce(&mut UserAgent, Instant) -> bool + Send>;
-
-/// What the driver is asked.
-pub(crate) enum Request {
-    /// Run a closure on the agent.
-    Run(Closure),
-    /// Send a frame.
-    Frame(StreamId, MediaFrame, Arc<Flow>),
-    /// Hand a stream's frames over.
-    Frames(StreamId, Ear),
-    /// Add an observer.
-    Observe(Observer),
-    /// The last handle is gone.
-    Abandon,
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Request")
-    }
 }
 
 impl Handle {
@@ -166,19 +131,9 @@ impl Handle {
     }
 }
 
-impl Requests {
-    pub(crate) fn send(&self, request: Request) -> Result<(), SendError> {
-        self.sender.send(request).map_err(|_| SendError)?;
-        self.waker.wake().map_err(|_| SendError)
-    }
-}
-
 impl Drop for Owner {
     fn drop(&mut self) {
         // An agent that has ended needs no end.
         let _ = self.requests.send(Request::Abandon);
     }
 }
-
-/// Wakes the driver for requests.
-pub(crate) const WAKE: Token = Token(0);

@@ -1,9 +1,10 @@
 //! The loop around the agent.
 
 use crate::{
-    agent::{Request, Tap, WAKE},
-    frames::Ear,
+    ear::Ear,
     observer::Observer,
+    ready::Ready,
+    request::Request,
     tcp::{Listener, Tcp},
     udp::Udp,
 };
@@ -25,6 +26,10 @@ use std::{
     time::{Duration, Instant},
 };
 use system::{Disk, Inbox, Job, Storage, UNSUPPORTED, Watch, inside, link_error};
+
+/// Sees everything that an agent says before it is done, with the moment; false: it is not done.
+/// Runs on the driver and must not block: for traces and captures, and for tests that lose packets.
+pub type Tap = Box<dyn FnMut(Instant, &Output) -> bool + Send>;
 
 /// Owns the agent and its sockets.
 ///
@@ -67,19 +72,6 @@ enum Socket {
     Udp(Udp),
     Tcp(Box<Tcp>),
     Listener(Listener),
-}
-
-/// Where a socket stands after its turn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ready {
-    /// The poller will tell.
-    Idle,
-    /// There may be more.
-    More,
-    /// Something is lacking; the poller will not tell when it is there.
-    Later(Duration),
-    /// The connection has said `Closed`.
-    Over,
 }
 
 impl Driver {
@@ -495,6 +487,8 @@ impl Driver {
     }
 }
 
+/// Wakes the driver for requests.
+pub(crate) const WAKE: Token = Token(0);
 /// The largest datagram.
 const BUFFER: usize = 65_536;
 /// Requests in one go, before sockets and the clock have their turn.

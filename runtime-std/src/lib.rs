@@ -14,12 +14,17 @@
 
 mod agent;
 mod driver;
+mod ear;
 mod frames;
 mod observer;
+mod ready;
+mod request;
 mod tcp;
 mod udp;
 
-pub use agent::{Handle, Tap, start, start_tapped};
-pub use frames::{FrameReceiver, FrameSender};
+pub use agent::{Handle, start, start_tapped};
+pub use driver::Tap;
+pub use ear::FrameReceiver;
+pub use frames::FrameSender;
 pub use observer::Events;
 pub use system::{CallError, SendError, Storage, seed};

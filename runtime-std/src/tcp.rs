@@ -1,6 +1,6 @@
 //! TCP connections and listeners.
 
-use crate::driver::Ready;
+use crate::ready::Ready;
 use bytes::{Buf as _, Bytes, BytesMut};
 use mio::{
     Interest, Registry, Token,

@@ -1,6 +1,6 @@
 //! UDP sockets.
 
-use crate::driver::Ready;
+use crate::ready::Ready;
 use bytes::{Bytes, BytesMut};
 use mio::{Interest, Registry, Token, net::UdpSocket};
 use sipsimple::agent::{Class, Input, LinkId, Multicast};
