@@ -1,6 +1,6 @@
 //! Codecs of RTP media and how two sides agree on them; the rest of this crate knows none.
 
-use crate::{Attribute, Attributes, Media, RtpMap, Text};
+use crate::{Attribute, Attributes, RtpMap, Text};
 
 /// One payload number with all that a description says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,40 +186,8 @@ fn keep_usable(pairs: Vec<Agreed>) -> Vec<Agreed> {
     usable
 }
 
-/// The codecs of an m-line, see [`Media::codecs`].
-pub(crate) fn list(media: &Media) -> Vec<Codec> {
-    let mut codecs: Vec<Codec> = Vec::with_capacity(media.formats.len());
-    let maps: Vec<RtpMap> = media.rtpmaps().collect();
-    for format in &media.formats {
-        let Some(payload_type) = format.parse().ok().filter(|number| *number < 128) else {
-            continue;
-        };
-        if codecs
-            .iter()
-            .any(|codec| codec.payload_type == payload_type)
-        {
-            continue;
-        }
-        let codec = match maps.iter().find(|map| map.payload_type == payload_type) {
-            Some(map) => Some(Codec {
-                payload_type,
-                name: map.encoding.clone(),
-                clock_rate: map.clock_rate,
-                channels: map.channels,
-                parameters: None,
-            }),
-            None => static_codec(payload_type),
-        };
-        codecs.extend(codec.map(|codec| Codec {
-            parameters: media.fmtp(format),
-            ..codec
-        }));
-    }
-    codecs
-}
-
 /// The meaning of a static payload number (RFC 3551, section 6).
-fn static_codec(payload_type: u8) -> Option<Codec> {
+pub(crate) fn static_codec(payload_type: u8) -> Option<Codec> {
     let (_, name, clock_rate, channels) = STATIC
         .into_iter()
         .find(|(number, ..)| *number == payload_type)?;

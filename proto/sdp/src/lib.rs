@@ -32,7 +32,9 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod attribute;
+mod bandwidth;
 mod codec;
+mod connection;
 mod media;
 mod negotiate;
 mod parse;
@@ -41,7 +43,9 @@ mod session;
 mod text;
 
 pub use attribute::{Attribute, Attributes, Direction, Fmtp, Rtcp, RtpMap};
+pub use bandwidth::Bandwidth;
 pub use codec::{Agreed, Answerer, Codec, Preference, match_codecs, negotiate_codecs};
+pub use connection::Connection;
 pub use media::{Media, RtpProfile};
 pub use negotiate::{
     NegotiationError, audit_answer, audit_offer, check_answer, check_offer, negotiated_direction,
@@ -49,5 +53,5 @@ pub use negotiate::{
 pub use parse::{
     MAX_ATTRIBUTES, MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_TEXT, ParseError, ParseErrorKind,
 };
-pub use session::{Bandwidth, Connection, Origin, Session, Time};
+pub use session::{Origin, Session, Time};
 pub use text::Text;

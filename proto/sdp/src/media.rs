@@ -127,7 +127,34 @@ impl Media {
     /// A number without a mapping has its meaning of RFC 3551, section 6; one that has none, a format
     /// that is no payload number, and the second of two equal numbers are left out.
     pub fn codecs(&self) -> Vec<Codec> {
-        codec::list(self)
+        let mut codecs: Vec<Codec> = Vec::with_capacity(self.formats.len());
+        let maps: Vec<RtpMap> = self.rtpmaps().collect();
+        for format in &self.formats {
+            let Some(payload_type) = format.parse().ok().filter(|number| *number < 128) else {
+                continue;
+            };
+            if codecs
+                .iter()
+                .any(|codec| codec.payload_type == payload_type)
+            {
+                continue;
+            }
+            let codec = match maps.iter().find(|map| map.payload_type == payload_type) {
+                Some(map) => Some(Codec {
+                    payload_type,
+                    name: map.encoding.clone(),
+                    clock_rate: map.clock_rate,
+                    channels: map.channels,
+                    parameters: None,
+                }),
+                None => codec::static_codec(payload_type),
+            };
+            codecs.extend(codec.map(|codec| Codec {
+                parameters: self.fmtp(format),
+                ..codec
+            }));
+        }
+        codecs
     }
 
     /// Reads how much media the other side shall put into one packet (RFC 8866, section 6.4).

@@ -49,6 +49,16 @@ impl Rtcp {
     }
 }
 
+impl Rtcp {
+    /// Makes the attribute of a port at the m-line's own address.
+    pub fn port(port: u16) -> Self {
+        Self {
+            port,
+            connection: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

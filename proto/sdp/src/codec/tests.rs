@@ -1,4 +1,5 @@
 use super::*;
+use crate::Media;
 use crate::Session;
 
 fn codecs(lines: &str) -> Vec<Codec> {
