@@ -4,6 +4,7 @@
 use super::{
     Params, Parse, Shape, Value, first,
     params::{self, skip_space},
+    shape::{Part, Parts},
     whole,
 };
 use crate::{ParseError, Uri, UriRef, uri::Form};
@@ -99,11 +100,45 @@ impl<'a> Parse<'a> for NameAddr<'a> {
     }
 
     fn shape(&self, value: &'a [u8]) -> Shape {
-        Shape::of_address(value, self)
+        let parts = || {
+            Some(Parts::Address {
+                display: Part::of(value, self.display)?,
+                uri: Part::of(value, self.uri.text())?,
+                spans: self.uri.spans(),
+                params: Part::of(value, self.params.as_bytes())?,
+            })
+        };
+        Shape(parts().unwrap_or_default())
     }
 
     fn of_shape(value: &'a [u8], shape: &Shape) -> Option<(Self, usize)> {
-        shape.address(value)
+        let Parts::Address {
+            display,
+            uri,
+            spans,
+            params,
+        } = shape.0
+        else {
+            return None;
+        };
+        let address = Self {
+            display: display.cut(value)?,
+            uri: UriRef::from_parts(uri.cut(value)?, spans),
+            params: Params::from_checked(params.cut(value)?),
+        };
+        Some((address, usize::from(params.to)))
+    }
+}
+
+impl Value for Uri {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_str().as_bytes());
+    }
+}
+
+impl Value for UriRef<'_> {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.text());
     }
 }
 
@@ -161,7 +196,7 @@ impl<'a> Parse<'a> for ContactValue<'a> {
     }
 
     fn of_shape(value: &'a [u8], shape: &Shape) -> Option<(Self, usize)> {
-        let (address, end) = shape.address(value)?;
+        let (address, end) = NameAddr::of_shape(value, shape)?;
         Some((Self::Address(address), end))
     }
 }

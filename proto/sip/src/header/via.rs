@@ -3,6 +3,7 @@
 use super::{
     Header, HeaderName, Params, Parse, Shape, Value, first,
     params::{skip_space, write_param},
+    shape::{Part, Parts},
     whole,
 };
 use crate::{
@@ -193,11 +194,34 @@ impl<'a> Parse<'a> for Via<'a> {
     }
 
     fn shape(&self, value: &'a [u8]) -> Shape {
-        Shape::of_via(value, self)
+        let parts = || {
+            Some(Parts::Via {
+                transport: Part::of(value, self.transport)?,
+                host: Part::of(value, self.host)?,
+                port: self.port,
+                params: Part::of(value, self.params.as_bytes())?,
+            })
+        };
+        Shape(parts().unwrap_or_default())
     }
 
     fn of_shape(value: &'a [u8], shape: &Shape) -> Option<(Self, usize)> {
-        shape.via(value)
+        let Parts::Via {
+            transport,
+            host,
+            port,
+            params,
+        } = shape.0
+        else {
+            return None;
+        };
+        let via = Self {
+            transport: transport.cut(value)?,
+            host: host.cut(value)?,
+            port,
+            params: Params::from_checked(params.cut(value)?),
+        };
+        Some((via, usize::from(params.to)))
     }
 }
 

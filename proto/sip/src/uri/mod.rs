@@ -12,7 +12,7 @@ pub use params::{UriHeaders, UriParam, UriParams};
 pub(crate) use parse::{Form, read_host, read_port};
 pub use sip_uri::SipUri;
 
-use crate::{ParseError, header::Value};
+use crate::ParseError;
 use base::{Host, HostPort, Transport};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -377,18 +377,6 @@ impl From<Uri> for String {
 impl<'a> From<&'a Uri> for UriRef<'a> {
     fn from(uri: &'a Uri) -> Self {
         uri.as_ref()
-    }
-}
-
-impl Value for Uri {
-    fn write_to(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.text.as_bytes());
-    }
-}
-
-impl Value for UriRef<'_> {
-    fn write_to(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.text);
     }
 }
 
