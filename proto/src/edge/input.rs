@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::payload;
+use super::{StoreError, payload};
 use crate::id::{FileId, LinkId, StoreId};
 
 /// One thing that happened, with the moment as the first argument of
@@ -165,24 +165,6 @@ pub enum InterfaceKind {
     /// A bridge, a container's network and the like.
     Virtual,
     /// The system did not say.
-    Other,
-}
-
-/// Why the store failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// No permission.
-    #[error("permission denied")]
-    Denied,
-    /// No space left.
-    #[error("no space left")]
-    Full,
-    /// What is stored cannot be read.
-    #[error("stored data is damaged")]
-    Damaged,
-    /// Something else.
-    #[error("storage failed")]
     Other,
 }
 
