@@ -1,4 +1,7 @@
-//! House rules that no compiler knows: the graph of crates, sizes of files, what `proto` may not name.
+//! House rules that no compiler knows: the graphs of crates and modules, sizes of files, what `proto`
+//! may not name.
+
+mod modules;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
