@@ -10,6 +10,7 @@
 mod agent_bytes;
 mod offer_answer;
 mod rtp_rtcp;
+mod scenario;
 mod sdp;
 mod sip_message;
 mod sip_stream;
@@ -18,6 +19,7 @@ mod uri;
 pub use self::agent_bytes::agent_bytes;
 pub use self::offer_answer::offer_answer;
 pub use self::rtp_rtcp::rtp_rtcp;
+pub use self::scenario::scenario;
 pub use self::sdp::sdp;
 pub use self::sip_message::sip_message;
 pub use self::sip_stream::sip_stream;
@@ -31,6 +33,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("agent_bytes", agent_bytes),
     ("offer_answer", offer_answer),
     ("rtp_rtcp", rtp_rtcp),
+    ("scenario", scenario),
     ("sdp", sdp),
     ("sip_message", sip_message),
     ("sip_stream", sip_stream),

@@ -12,7 +12,7 @@ fn generated_plans_hold_all_invariants() {
         if only.is_some_and(|only| only != seed) {
             continue;
         }
-        let plan = Plan::generate(seed, 24);
+        let plan = Plan::generate(seed, MOVES);
         let (stage, complaints) = plan.play();
         assert!(
             complaints.is_empty(),
@@ -27,3 +27,20 @@ fn generated_plans_hold_all_invariants() {
     }
     elsewhere.finish();
 }
+
+/// Writes the plans that once failed into the folder that is named, as files for the corpus of `fuzz`.
+#[test]
+fn plans_become_files_on_demand() {
+    let Ok(folder) = std::env::var("SIPSIMPLE_PLANS") else {
+        return;
+    };
+    for seed in FAILED {
+        let path = std::path::Path::new(&folder).join(format!("plan-{seed}"));
+        std::fs::write(path, Plan::bytes(*seed, MOVES)).unwrap();
+    }
+}
+
+const MOVES: usize = 24;
+
+/// Plans that found something.
+const FAILED: &[u64] = &[306];

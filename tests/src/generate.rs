@@ -92,12 +92,18 @@ impl<'a> Arbitrary<'a> for Plan {
 impl Plan {
     /// Makes the plan number `seed` with `moves` moves.
     pub fn generate(seed: u64, moves: usize) -> Self {
+        let bytes = Self::bytes(seed, moves);
+        let mut u = Unstructured::new(&bytes);
+        Self::arbitrary(&mut u).expect("as many bytes as the plan needs")
+    }
+
+    /// The bytes that [`generate`](Self::generate) reads: a file for the corpus, if the plan fails.
+    pub fn bytes(seed: u64, moves: usize) -> Vec<u8> {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         let mut bytes = vec![0; HEAD + MOVE * moves];
         Rng::from_seed(key).fill(&mut bytes);
-        let mut u = Unstructured::new(&bytes);
-        Self::arbitrary(&mut u).expect("as many bytes as the plan needs")
+        bytes
     }
 
     /// Plays the plan to its end and says everything that was wrong, with the stage as it is then.

@@ -1,0 +1,3 @@
+//! Drives `fuzz::scenario`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(scenario);
