@@ -56,8 +56,8 @@ impl Session {
     ///
     /// Only in state incoming.
     pub(crate) fn ring(&mut self) -> Result<(), SessionError> {
-        self.in_state(&[State::Incoming])?;
         self.seen.note(self.state, InputKind::Ring);
+        self.in_state(&[State::Incoming])?;
         self.push_call(CallCommand::Ring);
         Ok(())
     }
@@ -73,6 +73,7 @@ impl Session {
         streams: &mut Streams,
         accepted: &[StreamId],
     ) -> Result<(), SessionError> {
+        self.seen.note(self.state, InputKind::Accept);
         self.in_state(&[State::Incoming])?;
         if accepted.is_empty() {
             return Err(SessionError::NoStreams);
@@ -81,7 +82,6 @@ impl Session {
         if accepted.iter().any(|id| !proposed.contains(id)) {
             return Err(SessionError::UnknownStream);
         }
-        self.seen.note(self.state, InputKind::Accept);
         for index in 0..self.lines.len() {
             if self.lines[index]
                 .stream
@@ -109,11 +109,11 @@ impl Session {
         code: u16,
         reason: Option<String>,
     ) -> Result<(), SessionError> {
+        self.seen.note(self.state, InputKind::Reject);
         self.in_state(&[State::Incoming])?;
         if !(300..700).contains(&code) {
             return Err(SessionError::BadCode);
         }
-        self.seen.note(self.state, InputKind::Reject);
         self.refuse_call(now, streams, code, reason, None, "user request".to_owned());
         Ok(())
     }

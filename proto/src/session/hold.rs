@@ -58,9 +58,6 @@ impl Session {
         streams: &mut Streams,
         hold: bool,
     ) -> Result<(), SessionError> {
-        if !self.state.is_live() {
-            return Err(self.wrong_state());
-        }
         self.seen.note(
             self.state,
             if hold {
@@ -69,6 +66,9 @@ impl Session {
                 InputKind::Unhold
             },
         );
+        if !self.state.is_live() {
+            return Err(self.wrong_state());
+        }
         if self.hold.intent == hold {
             return Ok(());
         }
