@@ -6,7 +6,7 @@ use crate::{
 };
 use simulator::{Belief, HostId, ProbeStream, Stage};
 use sipsimple::{
-    agent::SessionId,
+    agent::{SessionId, StreamId},
     event::{Event, StreamEvent},
 };
 use std::time::Duration;
@@ -69,14 +69,24 @@ fn both_believe(
     })
 }
 
+/// The streams that run on a host.
+pub(crate) fn streams_up(stage: &Stage, host: HostId) -> Vec<StreamId> {
+    let events = &stage.world.host(host).inbox().notifications;
+    let mut running = Vec::new();
+    for notification in events {
+        match &notification.event {
+            Event::Stream(id, StreamEvent::DidStart) => running.push(*id),
+            Event::Stream(id, StreamEvent::DidEnd) => running.retain(|other| other != id),
+            _ => {}
+        }
+    }
+    running
+}
+
 /// The heartbeats that a host has heard.
 fn beats(stage: &Stage, host: HostId) -> u64 {
-    let events = &stage.world.host(host).inbox().notifications;
-    let streams = events.iter().filter_map(|n| match &n.event {
-        Event::Stream(id, StreamEvent::DidStart) => Some(*id),
-        _ => None,
-    });
     let agent = stage.world.node::<sipsimple::agent::UserAgent>(host);
+    let streams = streams_up(stage, host).into_iter();
     let probes = streams.filter_map(|id| agent.stream::<ProbeStream>(id));
     probes.map(|probe| probe.beats().received).sum()
 }

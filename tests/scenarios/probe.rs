@@ -2,7 +2,7 @@
 
 use crate::{
     call::{label, wait},
-    hold::set_hold,
+    hold::{set_hold, streams_up},
     runs::{Matrix, Proxied},
 };
 use base::Transport;
@@ -13,7 +13,7 @@ use simulator::{
 };
 use sip::{HeaderName, Message, Method, Request, Response, Status};
 use sipsimple::{
-    agent::{SessionId, StreamId, UserAgent},
+    agent::{SessionId, UserAgent},
     event::{Event, StreamEvent},
 };
 use std::{any::Any, net::IpAddr, time::Duration};
@@ -31,16 +31,6 @@ fn told(stage: &Stage, host: HostId) -> Vec<ProbeEvent> {
             event.downcast_ref::<ProbeEvent>().cloned()
         })
         .collect()
-}
-
-/// The streams that started on a host.
-fn streams(stage: &Stage, host: HostId) -> Vec<StreamId> {
-    let events = &stage.world.host(host).inbox().notifications;
-    let started = events.iter().filter_map(|n| match &n.event {
-        Event::Stream(id, StreamEvent::DidStart) => Some(*id),
-        _ => None,
-    });
-    started.collect()
 }
 
 fn call(stage: &mut Stage, options: &ProbeOptions) -> SessionId {
@@ -129,7 +119,7 @@ fn offers_of_streams_cross_and_are_rolled_back() {
         let call = call(stage, &ProbeOptions::default());
         for round in 0..3 {
             for host in [stage.alice, bob] {
-                for stream in streams(stage, host) {
+                for stream in streams_up(stage, host) {
                     let prepare = round == 1;
                     let reoffer = ProbeCommand::Reoffer { prepare };
                     let _ = stage.agent(host, "re-offer", |agent, now| {
@@ -152,7 +142,7 @@ fn a_stream_says_something_of_its_own() {
     .run("connected", |stage| {
         let bob = auto_answer(stage);
         let call = call(stage, &ProbeOptions::default());
-        let stream = streams(stage, stage.alice)[0];
+        let stream = streams_up(stage, stage.alice)[0];
         let text = "hello".to_owned();
         let reply = stage.agent(stage.alice, "say", |agent, now| {
             agent.command(now, stream, ProbeCommand::Say { text: text.clone() })
@@ -300,7 +290,7 @@ fn a_stream_moves_to_another_address() {
                 ProbeEvent::Moved { local } => Some(local.ip()),
                 _ => None,
             });
-        let peer = streams(stage, bob).first().and_then(|&id| {
+        let peer = streams_up(stage, bob).first().and_then(|&id| {
             stage
                 .world
                 .node::<UserAgent>(bob)
@@ -319,7 +309,7 @@ fn a_stream_that_fails_takes_the_call_with_it() {
     Matrix::new("failure").run("ended", |stage| {
         auto_answer(stage);
         let call = call(stage, &ProbeOptions::default());
-        for stream in streams(stage, stage.alice) {
+        for stream in streams_up(stage, stage.alice) {
             let _ = stage.agent(stage.alice, "fail", |agent, now| {
                 agent.command(now, stream, ProbeCommand::Fail)
             });

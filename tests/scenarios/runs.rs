@@ -1,19 +1,17 @@
 //! Running scenarios: under which conditions, how often, twice alike, and once more elsewhere.
 
+use crate::coverage::{self, cover};
 use base::Transport;
 use simulator::{
     Between, Cut, Loss, Outcomes, Path, ProbeFactory, ProbeOptions, Setup, Stage,
     server::RecordRoute,
 };
-use sipsimple::stream::audio::AudioFactory;
-use sipsimple::{agent::UserAgent, stream::StreamFactory};
+use sipsimple::stream::{StreamFactory, audio::AudioFactory};
 use std::{
-    collections::BTreeMap,
     env,
     io::{Read, Write},
     process::{Child, Command, Stdio},
     rc::Rc,
-    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -75,6 +73,9 @@ impl Matrix {
                     outcomes.count(&condition, &label);
                 }
             }
+        }
+        if coverage::is_counting() {
+            return;
         }
         print!("{outcomes}");
         if only().is_some() {
@@ -147,6 +148,10 @@ impl Matrix {
             self.name,
             show(&stage),
         );
+        cover(&stage);
+        if coverage::is_counting() {
+            return label;
+        }
         let (again, ..) = play();
         let difference = stage.world.trace().first_difference(again.world.trace());
         assert_eq!(
@@ -157,7 +162,6 @@ impl Matrix {
         if label != "connected" && env::var("SIPSIMPLE_SHOW").as_deref() == Ok(label.as_str()) {
             panic!("{}, {setup:?}: {label}\n{}", self.name, show(&stage));
         }
-        cover(&stage);
         elsewhere.replay_all(&stage, &self.incoming);
         label
     }
@@ -202,6 +206,9 @@ fn path(seed: u64, loss: f64, between: Between) -> Path {
 
 /// How many seeds a scenario runs with: one here, 200 at the gate, 2,000 on demand.
 pub(crate) fn seeds() -> u64 {
+    if coverage::is_counting() {
+        return coverage::SEEDS;
+    }
     let seeds = env::var("SIPSIMPLE_SEEDS")
         .ok()
         .and_then(|n| n.parse().ok());
@@ -304,16 +311,3 @@ fn factories(name: &str, incoming: &ProbeOptions) -> Vec<Box<dyn StreamFactory>>
 }
 
 const CHILD: &str = "SIPSIMPLE_REPLAY_CHILD";
-
-/// Which pairs of the tables were reached, by all tests of this process.
-pub(crate) static COVERED: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
-
-pub(crate) fn cover(stage: &Stage) {
-    let mut covered = COVERED.lock().unwrap();
-    for host in stage.up() {
-        let agent = stage.world.node::<UserAgent>(host);
-        for (pair, reached) in agent.coverage() {
-            *covered.entry(pair).or_default() |= reached;
-        }
-    }
-}

@@ -52,6 +52,25 @@ pub enum Loss {
     },
 }
 
+impl Loss {
+    /// The share that is lost in the long run.
+    pub fn mean(self) -> f64 {
+        match self {
+            Self::None => 0.0,
+            Self::Random(probability) => probability,
+            Self::Burst {
+                to_bad,
+                to_good,
+                good,
+                bad,
+            } => {
+                let in_bad = to_bad / (to_bad + to_good);
+                bad * in_bad + good * (1.0 - in_bad)
+            }
+        }
+    }
+}
+
 impl Path {
     /// One millisecond, nothing lost.
     pub const fn ideal() -> Self {

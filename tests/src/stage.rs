@@ -85,6 +85,11 @@ impl Setup {
             configure: Rc::new(|_, _| {}),
         }
     }
+
+    /// The mean share of packets that the path loses.
+    pub fn loss(&self) -> f64 {
+        self.path.loss.mean()
+    }
 }
 
 /// A world with a caller, a callee with one or more phones, and perhaps a proxy between them.
