@@ -3,7 +3,7 @@
 use simulator::Stage;
 use sipsimple::agent::UserAgent;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     io::Write,
     path::PathBuf,
@@ -53,35 +53,40 @@ fn no_row_of_the_tables_is_lost() {
     let rows = fs::read_to_string(&path).unwrap();
     fs::remove_file(&path).unwrap();
     assert!(status.success());
-    let with = |mark: char| -> BTreeSet<&str> {
-        rows.lines()
-            .filter_map(|line| line.strip_prefix(mark))
-            .collect()
-    };
-    let reached = with('+');
-    let unreached: BTreeSet<&str> = with('-').difference(&reached).copied().collect();
+    let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
+    for line in rows.lines() {
+        let (mark, row) = line.split_at(1);
+        *hits.entry(row).or_default() += u32::from(mark == "+");
+    }
     let list = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios/unreached.txt");
     if env::var_os("SIPSIMPLE_WRITE_UNREACHED").is_some() {
-        let lines: Vec<&str> = unreached.iter().copied().collect();
+        let rare = hits.iter().filter(|(_, hits)| **hits < ENOUGH);
+        let lines: Vec<&str> = rare.map(|(row, _)| *row).collect();
         fs::write(&list, lines.join("\n") + "\n").unwrap();
     }
     let known = fs::read_to_string(&list).unwrap();
     let known: BTreeSet<&str> = known.lines().collect();
-    println!("{} rows reached, {} not:", reached.len(), unreached.len());
-    for row in &unreached {
-        println!("  {row}");
+    println!("{} rows, not reached:", hits.len());
+    let mut lost = Vec::new();
+    for (row, hits) in &hits {
+        match hits {
+            0 if !known.contains(row) => lost.push(row),
+            0 => println!("  {row}"),
+            hits if *hits >= ENOUGH && known.contains(row) => {
+                println!("  {row}: now it is, strike it from unreached.txt");
+            }
+            _ => {}
+        }
     }
-    let lost: Vec<&&str> = unreached.difference(&known).collect();
     assert!(
         lost.is_empty(),
         "reached before, and not any more: {lost:#?}"
     );
-    let gained: Vec<&&str> = known.difference(&unreached).collect();
-    assert!(
-        gained.is_empty(),
-        "reached: strike them from unreached.txt: {gained:#?}"
-    );
 }
+
+/// How many agents must have been at a row before it counts as reached: what one run in hundreds
+/// happens to meet, the next change of anything loses again.
+const ENOUGH: u32 = 4;
 
 /// Whose scenarios count.
 const SCENARIOS: [&str; 11] = [

@@ -106,7 +106,7 @@ impl Matrix {
                 setup.transport = transport;
                 setup.between = between;
                 setup.phones = self.phones;
-                setup.record = true;
+                setup.record = !coverage::is_counting();
                 let incoming = self.incoming.clone();
                 setup.configure = Rc::new(move |name, config| {
                     config.factories = factories(name, &incoming);
