@@ -59,6 +59,17 @@ pub(crate) fn cases() -> Option<Vec<Case>> {
     Some(cases.collect())
 }
 
+/// True for the selection of the suite whose outcome is in the snapshots.
+pub(crate) fn is_known(cases: &[Case]) -> bool {
+    if cases.len() != KNOWN {
+        println!(
+            "skipped: the snapshot is of {KNOWN} cases, not of {}",
+            cases.len()
+        );
+    }
+    cases.len() == KNOWN
+}
+
 /// How often each outcome came, by the line that was attacked.
 #[derive(Default, PartialEq, Eq, Debug)]
 pub(crate) struct Histogram(BTreeMap<String, BTreeMap<String, usize>>);
@@ -149,6 +160,9 @@ fn rest(wire: &mut Wire) {
     assert_eq!(wire.endpoint.poll_timeout(), None);
 }
 
+/// How many cases the snapshots are of.
+const KNOWN: usize = 3_169;
+
 #[test]
 fn every_case_is_answered_and_nothing_stays() {
     let Some(cases) = cases() else { return };
@@ -169,5 +183,7 @@ fn every_case_is_answered_and_nothing_stays() {
         cases.len()
     );
     assert_eq!(after, before);
-    insta::assert_snapshot!(histogram.table());
+    if is_known(&cases) {
+        insta::assert_snapshot!(histogram.table());
+    }
 }

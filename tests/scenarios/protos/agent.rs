@@ -1,7 +1,7 @@
 //! The same at a whole agent with audio, which reads the descriptions, too, accepts whatever it can, and
 //! hangs up when the CANCEL comes too late.
 
-use super::{Case, Histogram, cases};
+use super::{Case, Histogram, cases, is_known};
 use crate::{
     heap, reflection,
     wire::{request, secs},
@@ -79,5 +79,7 @@ fn every_case_is_answered_and_nothing_stays() {
     );
     assert_eq!(after, before);
     assert_eq!(phone.open_links(), 2, "where it listens");
-    insta::assert_snapshot!(histogram.table());
+    if is_known(&cases) {
+        insta::assert_snapshot!(histogram.table());
+    }
 }
