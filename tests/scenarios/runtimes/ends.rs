@@ -12,6 +12,7 @@ use sipsimple::{
 };
 use std::{
     net::{Ipv4Addr, TcpListener, UdpSocket},
+    sync::mpsc::{RecvTimeoutError, channel},
     time::Instant,
 };
 
@@ -28,6 +29,12 @@ pub(super) fn shutdown<R: Runtime>() {
         names: vec!["SIPEngineDidEnd".to_owned()],
         ..Filter::default()
     });
+    let listening = alice.listening.clone();
+    alice.handle.call(|agent, now| agent.shutdown(now)).unwrap();
+    alice.last_event();
+    // What the agent closed is closed: another program may have the ports.
+    UdpSocket::bind(listening[0]).unwrap();
+    TcpListener::bind(listening[1]).unwrap();
     alice.finish();
     bob.ended();
     assert!((frames.receive)().is_err());
@@ -82,14 +89,23 @@ pub(super) fn reentrant_call<R: Runtime>() {
 pub(super) fn panicking_closure<R: Runtime>() {
     let mut alice = Party::<R>::new(46);
     let frames = alice.handle.frames(StreamId::from_parts(0, 0));
-    let result: Result<(), CallError> = alice.handle.call(|_, _| panic!("on purpose"));
-    match result {
-        Err(CallError::Panicked(panic)) => {
-            assert_eq!(*panic.downcast::<&str>().unwrap(), "on purpose");
-        }
-        other => panic!("{other:?}"),
-    }
+    // The driver is kept until another request waits behind the panic: it is let go of, not kept.
+    let (go, wait) = channel::<()>();
+    let (waiting, answer) = channel::<()>();
+    alice
+        .handle
+        .post(move |_, _| {
+            wait.recv().unwrap();
+            panic!("on purpose");
+        })
+        .unwrap();
+    alice.handle.post(move |_, _| drop(waiting)).unwrap();
+    go.send(()).unwrap();
     alice.gone();
+    assert_eq!(
+        answer.recv_timeout(PATIENCE),
+        Err(RecvTimeoutError::Disconnected)
+    );
     assert!(matches!(
         alice.handle.call(|_, _| ()),
         Err(CallError::Ended)
@@ -100,6 +116,16 @@ pub(super) fn panicking_closure<R: Runtime>() {
     let began = Instant::now();
     alice.last_event();
     assert!(began.elapsed() < PATIENCE, "the events have not ended");
+    // Who waits is told.
+    let bob = Party::<R>::new(51);
+    let result: Result<(), CallError> = bob.handle.call(|_, _| panic!("on purpose"));
+    match result {
+        Err(CallError::Panicked(panic)) => {
+            assert_eq!(*panic.downcast::<&str>().unwrap(), "on purpose");
+        }
+        other => panic!("{other:?}"),
+    }
+    bob.gone();
 }
 
 /// Who does not listen is told how much he missed, in its place; until he listens again the agent

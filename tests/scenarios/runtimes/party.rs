@@ -62,7 +62,11 @@ pub(super) fn config(seed: u8) -> Config {
 }
 
 fn factories() -> Vec<Box<dyn StreamFactory>> {
-    let incoming = ProbeOptions::default();
+    // It lets the sender run into its credit first.
+    let incoming = ProbeOptions {
+        stall_ms: 200,
+        ..ProbeOptions::default()
+    };
     vec![
         Box::new(AudioFactory::new()),
         Box::new(ProbeFactory { incoming }),
@@ -184,7 +188,7 @@ impl<R: Runtime> Party<R> {
         while let Some(notification) = (self.events)(Instant::now() + PATIENCE) {
             self.seen.push(notification.event);
         }
-        self.seen.pop().unwrap()
+        self.seen.last().unwrap().clone()
     }
 
     /// Ends the agent: nothing is left, the recording says the same again, and the driver goes with
