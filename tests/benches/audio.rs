@@ -13,10 +13,6 @@ use audio::{AudioPort, Mixer, Sound};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
-fn main() {
-    divan::main();
-}
-
 /// 20 ms of speech.
 fn frame() -> Vec<i16> {
     speech::utterance(Voice::Alice, 8_000).samples[8_000..8_160].to_vec()

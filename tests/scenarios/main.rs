@@ -12,16 +12,18 @@ mod beside;
 mod call;
 mod cancel;
 mod codecs;
+mod costs;
 mod coverage;
 mod digest;
 mod fork;
 mod generated;
-mod heap;
 mod hold;
 mod hostile;
 mod hygiene;
 mod limits;
 mod loss;
+#[path = "../measure/mod.rs"]
+mod measure;
 mod misuse;
 mod mixed;
 mod probe;
@@ -37,3 +39,5 @@ mod torture;
 mod torture_endpoint;
 mod wire;
 mod world;
+
+use measure::heap;

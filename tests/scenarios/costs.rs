@@ -1,0 +1,61 @@
+//! What may be spent: allocations of each operation, bytes of each call at rest.
+//!
+//! Counts of allocations are the same in each run, so they are gates; instructions and times are
+//! reported by the benchmarks.
+
+use crate::measure::{call::weigh, heap, operations};
+
+#[test]
+fn an_operation_allocates_no_more_than_it_is_allowed() {
+    let operations = operations(false);
+    for operation in &operations {
+        let (_, allowed) = ALLOWED
+            .iter()
+            .find(|(name, _)| *name == operation.name)
+            .unwrap_or_else(|| panic!("nobody said what {} may cost", operation.name));
+        let mut round = operation.prepare();
+        (0..3).for_each(|_| round());
+        let rounds = 16;
+        let spent = heap::spent(|| (0..rounds).for_each(|_| round()));
+        println!("{}, {rounds} rounds: {spent:?}", operation.name);
+        assert!(
+            spent.allocations <= allowed * rounds * operation.items,
+            "{} may allocate {allowed} times",
+            operation.name
+        );
+    }
+    assert_eq!(ALLOWED.len(), operations.len());
+}
+
+#[test]
+fn a_call_at_rest_is_small() {
+    let (confirmed, ringing) = (weigh(CALLS, false), weigh(CALLS, true));
+    println!("bytes a call, calling and called: confirmed {confirmed:?}, ringing {ringing:?}");
+    assert!(confirmed.iter().all(|&bytes| bytes <= 6_000));
+    assert!(ringing.iter().all(|&bytes| bytes <= 16_000));
+    // Nothing that was weighed was empty.
+    assert!(confirmed.iter().chain(&ringing).all(|&bytes| bytes > 500));
+}
+
+/// So many that what is there once hardly counts; benchmarks weigh 10,000.
+const CALLS: usize = 2_000;
+
+/// Allocations for one of each operation; a number may only become smaller.
+const ALLOWED: &[(&str, usize)] = &[
+    ("sip/parse", 2),
+    ("sip/parse, 8 headers typed", 2),
+    ("sip/print", 1),
+    ("sdp/parse telephone", 4),
+    ("sdp/print telephone", 1),
+    ("sdp/answer telephone", 40),
+    ("sdp/parse browser", 7),
+    ("sdp/print browser", 1),
+    ("sdp/answer browser", 43),
+    ("transaction/client, beside 0", 2),
+    ("transaction/server, beside 0", 5),
+    ("call, both ends, beside 0", 249),
+    ("rtp/send, 1 streams", 0),
+    ("rtp/receive, 1 streams", 0),
+    ("rtp/send, 1000 streams", 0),
+    ("rtp/receive, 1000 streams", 0),
+];
