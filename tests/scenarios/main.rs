@@ -9,6 +9,7 @@
 
 mod archive;
 mod beside;
+mod bulk;
 mod call;
 mod cancel;
 mod codecs;

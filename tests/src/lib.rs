@@ -7,14 +7,38 @@
 //! The same seed gives the same run, step by step; [`Trace`] is the proof.
 //!
 //! ```
-//! use simulator::{Path, World};
+//! use simulator::{Condition, Path, ProbeOptions, Setup, Stage};
 //! use std::time::Duration;
 //!
-//! let mut world = World::new(7);
-//! world.set_default_path(Path { latency: Duration::from_millis(20), ..Path::ideal() });
-//! world.run_for(Duration::from_secs(1));
-//! assert_eq!(world.elapsed(), Duration::from_secs(1));
+//! // Two agents side by side, on a path that loses a fifth of all packets.
+//! let mut setup = Setup::new(7);
+//! setup.path = Path::lossy(0.2);
+//! let mut stage = Stage::new(setup);
+//! stage.answer(stage.bob(), Duration::from_secs(1), Duration::from_secs(3));
+//! stage.call(vec![ProbeOptions::default().spec()]);
+//!
+//! let started = Condition::told(&stage.world, stage.alice, "SIPSessionDidStart");
+//! assert!(stage.world.until(Duration::from_secs(60), started), "{}", stage.world.trace().ladder());
+//!
+//! // Waits, hangs up, shuts down, and says everything that was wrong with any of it.
+//! assert_eq!(stage.finish(), Vec::<String>::new());
 //! ```
+//!
+//! From the bottom up:
+//!
+//! | what | is |
+//! |---|---|
+//! | [`World`], [`Host`], [`Node`] | the loop, machines, and what lives on them |
+//! | [`Path`], [`Loss`], [`Cut`] | what happens to packets and byte streams |
+//! | [`World::cut_path`], [`World::crash`], [`World::suspend`], [`World::intercept`] … | what goes wrong on purpose |
+//! | [`Trace`] | every step, as data, lines, a ladder, a capture file |
+//! | [`server`] | a [`Proxy`](server::Proxy), and a [`Peer`](server::Peer) whose messages a test writes by hand |
+//! | [`Stage`], [`Setup`] | caller, callee with several phones, perhaps a proxy |
+//! | [`Model`], [`Stage::finish`] | what each user should believe, and what must hold at rest |
+//! | [`ProbeStream`] | a media stream of an application, which watches its session |
+//! | [`Plan`] | scenarios made of bytes, for tests and for fuzzing |
+//! | [`Outcomes`] | how many runs ended how, with floors |
+//! | [`Phone`] | one agent without a world, for tests of single inputs |
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -33,6 +57,7 @@ mod log;
 mod model;
 mod node;
 mod outcome;
+mod pcap;
 mod phone;
 mod probe;
 mod rest;

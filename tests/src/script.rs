@@ -31,6 +31,11 @@ impl Condition {
         })
     }
 
+    /// True when `host` has been told the event of this name (`SIPSessionDidStart`), from now on.
+    pub fn told(world: &World, host: HostId, name: &'static str) -> Self {
+        Self::event(world, host, move |event| event.name() == name)
+    }
+
     /// True when both have been true, each at a moment of its own.
     #[must_use]
     pub fn and(mut self, mut other: Self) -> Self {
