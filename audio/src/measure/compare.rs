@@ -71,7 +71,7 @@ pub fn compare(sent: &Sound, heard: &Sound, rate: u32) -> Result<Comparison, Rat
     let mut found = vec![false; sent.samples.len()];
     let (mut energy_sent, mut energy_heard) = (0.0, 0.0);
     let mut shift = first_alignment(&reference, &heard, window);
-    let mut aligned_at = None;
+    let (mut aligned_at, mut fresh) = (None, None);
     for (number, samples) in heard.samples.chunks_exact(window).enumerate() {
         if level(samples) < QUIETEST {
             continue;
@@ -79,14 +79,18 @@ pub fn compare(sent: &Sound, heard: &Sound, rate: u32) -> Result<Comparison, Rat
         result.heard.loud += 1;
         let start = number * window;
         let mut matched = shift.and_then(|shift| reference.near(samples, start, shift));
-        if matched.is_none() && aligned_at.is_none_or(|at| number - at >= REALIGN) {
-            aligned_at = Some(number);
-            let fresh = reference.locate(piece(&heard, start, window), start);
-            matched = fresh.and_then(|(shift, _)| reference.near(samples, start, shift));
+        if matched.is_none() {
+            if aligned_at.is_none_or(|at| number - at >= REALIGN) {
+                aligned_at = Some(number);
+                let located = reference.locate(piece(&heard, start, window), start);
+                fresh = located.map(|(shift, _)| shift);
+            }
+            // The window in which a jump is matches nowhere, the next ones may.
+            matched = fresh.and_then(|shift| reference.near(samples, start, shift));
             result.jumps += usize::from(matched.is_some());
         }
         let Some(at) = matched else { continue };
-        shift = Some(at);
+        (shift, fresh) = (Some(at), None);
         result.heard.matching += 1;
         for (place, &sample) in (start..).zip(samples) {
             let original = reference.at(place, at);

@@ -129,6 +129,18 @@ fn small_slips_are_followed() {
 }
 
 #[test]
+fn a_jump_costs_the_windows_in_which_it_is() {
+    let sent = alice();
+    for at in (8_000..40_000).step_by(3_100) {
+        let mut heard = sent.samples.clone();
+        heard.splice(at..at, [0; 520]);
+        let result = compare(&sent, &Sound::new(RATE, heard), RATE).unwrap();
+        let lost = result.heard.loud - result.heard.matching;
+        assert!(lost <= 2, "{at}: {result:?}");
+    }
+}
+
+#[test]
 fn a_hold_and_a_second_round_are_followed() {
     let sent = alice();
     let mut heard = sent.samples[..16_000].to_vec();
