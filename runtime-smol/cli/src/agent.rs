@@ -7,9 +7,9 @@ use crate::{
     runtime::{Runtime, Tap},
     secret,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sipsimple::{
-    agent::{Config, Output, Trace},
+    agent::{Config, Output, Stats, Trace},
     base::digest::Secret,
     event::{AgentEvent, Event, Listening, Notification},
     sip::auth::Credentials,
@@ -230,6 +230,25 @@ impl Agent {
         }
     }
 
+    /// Waits until nothing is alive any more, at most so long, and says what is.
+    pub(crate) fn settle(&mut self, limit: Duration) -> Value {
+        let deadline = Instant::now() + limit;
+        loop {
+            let stats = self.runtime.call(|agent, _| agent.stats());
+            let is_rest = stats == Some(Stats::default());
+            let now = Instant::now();
+            if is_rest
+                || now >= deadline
+                || matches!(
+                    self.next_before(deadline.min(now + LOOK)),
+                    Wait::Interrupted | Wait::Over
+                )
+            {
+                return serde_json::to_value(stats).unwrap_or_default();
+            }
+        }
+    }
+
     /// Ends the agent properly: calls are hung up, sockets closed.
     pub(crate) fn stop(&mut self, printer: &Printer) {
         self.runtime.call(|agent, now| agent.shutdown(now));
@@ -314,5 +333,7 @@ fn interrupted() -> Arc<AtomicBool> {
 const START: Duration = Duration::from_secs(5);
 /// How long an agent may take to hang up, and its connections to close.
 const STOP: Duration = Duration::from_secs(10);
+/// How often the agent is asked whether it is at rest.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often recordings are written and interruptions are looked for.
 const SLICE: Duration = Duration::from_millis(200);

@@ -173,6 +173,18 @@ pub(crate) struct Call {
     /// Give up ringing after so many seconds.
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) cancel_after: Option<Duration>,
+    /// Make so many calls, and report on all of them together.
+    #[arg(long, value_name = "N", conflicts_with = "cancel_after")]
+    pub(crate) calls: Option<u32>,
+    /// Of many calls, have at most so many at the same time.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "calls", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) at_once: u32,
+    /// Of many calls, begin at most so many a second.
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "calls", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: u32,
+    /// After many calls, wait until nothing is alive any more, at most so many seconds.
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "0", requires = "calls")]
+    pub(crate) settle: Duration,
     #[command(flatten)]
     pub(crate) media: MediaOptions,
 }

@@ -1,14 +1,13 @@
 //! `sipsimple answer`: waits for sessions.
 
-use super::call::{Plan, Step, perform};
+use super::standing::Standing;
 use crate::{
     agent::{self, Agent, Wait},
-    media::{self, Described, Media},
     options::{Answer, Common},
     outcome::{Exit, Failure, Outcome},
     print::Printer,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sipsimple::{
     agent::{SessionId, StreamId},
     event::{Event, SessionEvent, StreamEvent},
@@ -20,36 +19,33 @@ use std::{
 };
 
 pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outcome {
-    let plan = Plan::new(&options.media)?;
-    let media = Media::new(&options.media)?;
+    let standing = Standing::new(&options.media)?;
     let mut config = agent::config(common, Some(&options.media))?;
     config.streams_without_offer = vec![StreamSpec::new(audio::KIND)];
     let mut agent = Agent::start(common, config, printer)?;
     agent.print_listening(printer);
     let mut waiting = Waiting {
         options,
-        plan,
-        media,
-        described: Described::default(),
+        standing,
         calls: BTreeMap::new(),
-        owners: BTreeMap::new(),
         done: 0,
         failed: 0,
-        last_media: Value::Null,
-        heard_too_little: 0,
     };
     let result = waiting.follow(&mut agent, common, printer);
-    let stats = waiting.settle(&mut agent);
+    let stats = agent.settle(options.settle);
     let data = json!({
         "calls": waiting.done,
         "failed": waiting.failed,
-        "media": waiting.last_media,
+        "media": waiting.standing.last_media,
         "stats": stats,
     });
     agent.stop(printer);
     match result {
-        Ok(()) if waiting.heard_too_little > 0 => {
-            let text = format!("{} calls had too little sound", waiting.heard_too_little);
+        Ok(()) if waiting.standing.heard_too_little > 0 => {
+            let text = format!(
+                "{} calls had too little sound",
+                waiting.standing.heard_too_little
+            );
             Err(Failure::new(Exit::Media, text).with(data))
         }
         Ok(()) => Ok(data),
@@ -59,23 +55,17 @@ pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outco
 
 struct Waiting<'a> {
     options: &'a Answer,
-    plan: Plan,
-    media: Media,
-    described: Described,
+    standing: Standing,
     calls: BTreeMap<SessionId, Call>,
-    owners: BTreeMap<StreamId, SessionId>,
     done: u64,
     failed: u64,
-    last_media: Value,
-    heard_too_little: u64,
 }
 
-#[derive(Default)]
+/// A call that is not over.
 struct Call {
     streams: Vec<StreamId>,
     /// When to take or refuse it.
     decide: Option<Instant>,
-    steps: Vec<(Instant, Step)>,
 }
 
 impl Waiting<'_> {
@@ -90,13 +80,14 @@ impl Waiting<'_> {
             if self.options.count.is_some_and(|count| self.done >= count) && self.calls.is_empty() {
                 return Ok(());
             }
-            self.described.refresh(&agent.runtime);
-            let due = self.calls.values().flat_map(|call| {
-                call.decide
-                    .into_iter()
-                    .chain(call.steps.first().map(|s| s.0))
-            });
-            let next = due
+            if give_up.is_some_and(|at| at <= Instant::now()) {
+                return Err(Failure::new(Exit::TimedOut, "timed out"));
+            }
+            self.decide(agent);
+            self.standing.work(agent);
+            let decisions = self.calls.values().filter_map(|call| call.decide);
+            let next = decisions
+                .chain(self.standing.next_due())
                 .chain(give_up)
                 .min()
                 .unwrap_or_else(|| Instant::now() + FOREVER);
@@ -106,21 +97,17 @@ impl Waiting<'_> {
                     match notification.event {
                         Event::Session(id, event) => self.session(agent, id, event)?,
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
-                            self.media.attach(&agent.runtime, stream)?;
+                            self.standing.attach(agent, stream)?;
                         }
-                        Event::Stream(stream, StreamEvent::WillEnd) => self.look(agent, stream),
+                        Event::Stream(stream, StreamEvent::WillEnd) => {
+                            self.standing.look(agent, stream);
+                        }
                         _ => {}
                     }
                 }
-                Wait::Late => {
-                    if give_up.is_some_and(|at| at <= Instant::now()) {
-                        return Err(Failure::new(Exit::TimedOut, "timed out"));
-                    }
-                    self.due(agent);
-                }
                 Wait::Interrupted => return Err(Failure::new(Exit::Interrupted, "interrupted")),
                 Wait::Over => return Err(agent::ended()),
-                Wait::Nothing => {}
+                Wait::Late | Wait::Nothing => {}
             }
         }
     }
@@ -139,33 +126,21 @@ impl Waiting<'_> {
                 let call = Call {
                     decide: decides.then(|| now + ring),
                     streams,
-                    steps: Vec::new(),
                 };
                 if ring > Duration::ZERO || !decides {
                     // A caller that gave up already needs no ringing.
                     let _ = agent.runtime.call(move |agent, now| agent.ring(now, id));
                 }
                 self.calls.insert(id, call);
-                self.due(agent);
             }
             SessionEvent::DidStart { streams } => {
-                for stream in &streams {
-                    self.owners.insert(*stream, id);
-                    self.described.add(*stream);
-                    self.media.attach(&agent.runtime, *stream)?;
-                    self.plan.send_digits(agent, *stream)?;
-                }
-                if let Some(call) = self.calls.get_mut(&id) {
-                    call.steps = self.plan.steps(Instant::now());
-                }
+                self.standing.start(agent, id, &streams)?;
             }
             SessionEvent::DidEnd { .. } => {
-                self.calls.remove(&id);
-                self.done += 1;
+                self.forget(id);
             }
             SessionEvent::DidFail { .. } => {
-                self.calls.remove(&id);
-                self.done += 1;
+                self.forget(id);
                 self.failed += 1;
             }
             _ => {}
@@ -173,64 +148,27 @@ impl Waiting<'_> {
         Ok(())
     }
 
-    /// Does what is due in any call.
-    fn due(&mut self, agent: &Agent) {
+    /// Takes or refuses the calls for which it is time.
+    fn decide(&mut self, agent: &Agent) {
         let now = Instant::now();
         for (id, call) in &mut self.calls {
-            let id = *id;
             if call.decide.take_if(|at| *at <= now).is_some() {
-                let (reject, streams) = (self.options.reject, call.streams.clone());
+                let (id, reject, streams) = (*id, self.options.reject, call.streams.clone());
                 // A caller that gave up meanwhile is told by its own event.
                 let _ = agent.runtime.call(move |agent, now| match reject {
                     Some(code) => agent.reject(now, id, code, None),
                     None => agent.accept(now, id, &streams),
                 });
             }
-            while call.steps.first().is_some_and(|(at, _)| *at <= now) {
-                let (_, step) = call.steps.remove(0);
-                perform(agent, id, step);
-            }
         }
     }
 
-    /// Keeps what can be said about a stream that ends.
-    fn look(&mut self, agent: &Agent, stream: StreamId) {
-        if self.owners.remove(&stream).is_none() {
-            return;
-        }
-        let hearing = self.media.detach(stream);
-        if let Some(data) = self.described.take(&agent.runtime, stream) {
-            self.last_media = data;
-        }
-        media::add_hearing(&mut self.last_media, hearing);
-        let audible = hearing.map_or(Duration::ZERO, |hearing| hearing.audible);
-        if self
-            .options
-            .media
-            .expect_audio
-            .is_some_and(|expected| audible < expected)
-        {
-            self.heard_too_little += 1;
-        }
-    }
-
-    /// Waits until nothing is alive any more, and says what is.
-    fn settle(&self, agent: &mut Agent) -> Value {
-        let deadline = Instant::now() + self.options.settle;
-        loop {
-            let stats = agent.runtime.call(|agent, _| agent.stats());
-            let is_rest = stats == Some(sipsimple::agent::Stats::default());
-            let now = Instant::now();
-            if is_rest || now >= deadline {
-                return serde_json::to_value(stats).unwrap_or_default();
-            }
-            if let Wait::Interrupted | Wait::Over = agent.next_before(deadline.min(now + LOOK)) {
-                return serde_json::to_value(stats).unwrap_or_default();
-            }
-        }
+    fn forget(&mut self, id: SessionId) {
+        self.calls.remove(&id);
+        self.standing.forget(id);
+        self.done += 1;
     }
 }
 
 /// Until something happens.
 const FOREVER: Duration = Duration::from_secs(3_600);
-const LOOK: Duration = Duration::from_secs(1);

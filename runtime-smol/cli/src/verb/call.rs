@@ -1,5 +1,6 @@
 //! `sipsimple call`: an outgoing session.
 
+use super::calls;
 use crate::{
     agent::{self, Agent, Wait},
     media::{self, Described, Hearing, Media},
@@ -22,6 +23,9 @@ use std::time::{Duration, Instant};
 pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome {
     let uri = agent::uri(&options.uri)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no SIP URI", options.uri)))?;
+    if options.calls.is_some() {
+        return calls::run(common, options, uri, printer);
+    }
     let plan = Plan::new(&options.media)?;
     let media = Media::new(&options.media)?;
     let mut agent = Agent::start(

@@ -2,6 +2,8 @@
 
 pub(crate) mod answer;
 pub(crate) mod call;
+mod calls;
 pub(crate) mod demo;
 pub(crate) mod options;
 pub(crate) mod replay;
+mod standing;
