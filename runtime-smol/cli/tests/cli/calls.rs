@@ -216,3 +216,52 @@ fn media(media: &Value) {
     );
     assert!(media.get("rtt_ms").is_some());
 }
+
+#[test]
+fn many_calls_are_reported_together() {
+    let mut answer = start(&["answer", "--auto", "--count", "6", "--settle", "1"]);
+    let uri = answer.uri("tcp");
+    let call = run(&[
+        "call",
+        &uri,
+        "--calls",
+        "6",
+        "--at-once",
+        "2",
+        "--rate",
+        "50",
+        "--hangup-after",
+        "0.2",
+        "--settle",
+        "1",
+    ]);
+    let last = call.assert_exit(0);
+    assert_eq!(
+        (&last["data"]["calls"], &last["data"]["failed"]),
+        (&6.into(), &0.into())
+    );
+    assert_eq!(last["data"]["stats"]["sessions"], 0);
+    // Never more than two at the same time.
+    let (mut alive, mut most) = (0, 0);
+    for name in call.session_events() {
+        match name {
+            "SIPSessionNewOutgoing" => alive += 1,
+            "SIPSessionDidEnd" => alive -= 1,
+            _ => {}
+        }
+        most = most.max(alive);
+    }
+    assert_eq!((alive, most), (0, 2));
+    let answer = answer.end();
+    assert_eq!(answer.assert_exit(0)["data"]["calls"], 6);
+
+    let failed = run(&[
+        "call",
+        "sip:nobody@127.0.0.1:9;transport=tcp",
+        "--calls",
+        "3",
+    ]);
+    let last = failed.assert_exit(7);
+    assert_eq!(last["data"]["failed"], 3, "{last}");
+    assert_eq!(run(&["call", &uri, "--at-once", "2"]).exit, 1);
+}
