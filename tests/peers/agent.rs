@@ -1,0 +1,126 @@
+//! The program that is tested: `sipsimple`.
+
+use crate::{Lab, Outcome, network::Place, process::Process};
+use serde_json::Value;
+use std::{ffi::OsStr, time::Duration};
+
+/// A running `sipsimple`.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    process: Process,
+    next: usize,
+}
+
+/// An event that it told.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) data: Value,
+}
+
+/// Its last line.
+#[derive(Clone, Debug)]
+pub(crate) struct Last {
+    pub(crate) exit: i64,
+    pub(crate) reason: String,
+    pub(crate) data: Value,
+}
+
+impl Agent {
+    /// Starts a verb with its options, and waits until it listens.
+    pub(crate) fn start<S: AsRef<OsStr>>(
+        lab: &Lab,
+        place: &Place,
+        name: &str,
+        port: u16,
+        options: impl IntoIterator<Item = S>,
+    ) -> Outcome<Self> {
+        let mut command = place.command(&lab.binary);
+        let port = port.to_string();
+        command
+            .args(options)
+            .args(["--json", "--bind", &place.address().to_string()]);
+        command.args(["--udp-port", &port, "--tcp-port", &port]);
+        let process = Process::start(name, command, &lab.directory)?;
+        let mut agent = Self { process, next: 0 };
+        agent.event("listening", Duration::from_secs(5))?;
+        Ok(agent)
+    }
+
+    /// Waits for the next event of that name.
+    pub(crate) fn event(&mut self, name: &str, limit: Duration) -> Outcome<Event> {
+        let found = self.process.wait_for(&mut self.next, limit, |line| {
+            let value: Value = serde_json::from_str(line).ok()?;
+            (value["event"] == name).then(|| Event {
+                data: value["data"].clone(),
+            })
+        });
+        found.ok_or_else(|| format!("sipsimple told no {name} within {limit:?}"))
+    }
+
+    /// Returns all events of that name so far.
+    pub(crate) fn events(&self, name: &str) -> Vec<Event> {
+        let lines = self.process.lines();
+        let found = lines.iter().filter_map(|line| {
+            let value: Value = serde_json::from_str(line).ok()?;
+            (value["event"] == name).then(|| Event {
+                data: value["data"].clone(),
+            })
+        });
+        found.collect()
+    }
+
+    /// Waits for the end and returns the last line.
+    pub(crate) fn finish(&mut self, limit: Duration) -> Outcome<Last> {
+        let status = self.process.wait(limit)?;
+        let lines = self.process.lines();
+        let last: Value = lines
+            .last()
+            .and_then(|line| serde_json::from_str(line).ok())
+            .ok_or_else(|| format!("sipsimple ended without a last line: {status}"))?;
+        let exit = last["exit"].as_i64().ok_or("the last line has no exit")?;
+        if status.code().map(i64::from) != Some(exit) {
+            return Err(format!("the last line says {exit}, the program {status}"));
+        }
+        Ok(Last {
+            exit,
+            reason: last["reason"].as_str().unwrap_or_default().to_owned(),
+            data: last["data"].clone(),
+        })
+    }
+}
+
+impl Last {
+    /// Says whether all counters of `stats` are zero, and which are not.
+    pub(crate) fn rest(&self) -> (bool, String) {
+        let mut count = 0;
+        let mut alive = Vec::new();
+        walk("", &self.data["stats"], &mut |name, value| {
+            count += 1;
+            if value != 0 {
+                alive.push(format!("{name}={value}"));
+            }
+        });
+        match (count, alive.as_slice()) {
+            (0, _) => (false, "no stats".to_owned()),
+            (_, []) => (true, format!("all {count} counters 0")),
+            (_, alive) => (false, alive.join(" ")),
+        }
+    }
+}
+
+fn walk(name: &str, value: &Value, found: &mut impl FnMut(&str, i64)) {
+    match value {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                let name = if name.is_empty() {
+                    field.clone()
+                } else {
+                    format!("{name}.{field}")
+                };
+                walk(&name, value, found);
+            }
+        }
+        Value::Number(number) => found(name, number.as_i64().unwrap_or(-1)),
+        _ => {}
+    }
+}

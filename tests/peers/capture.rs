@@ -1,0 +1,133 @@
+//! Packets on an interface, and Wireshark's opinion of them.
+
+use crate::{
+    Lab, Outcome,
+    message::Seen,
+    network::Place,
+    pcap::{self, Packet},
+    process::{self, Process},
+};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A running tcpdump.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    process: Process,
+    path: PathBuf,
+}
+
+impl Capture {
+    /// Starts it, and waits until it listens.
+    pub(crate) fn start(
+        lab: &Lab,
+        place: &Place,
+        interface: &str,
+        name: &str,
+        filter: &str,
+    ) -> Outcome<Self> {
+        let path = lab.directory.join(format!("{name}.pcap"));
+        let mut command = place.command("tcpdump");
+        command.args([
+            "-i",
+            interface,
+            "-U",
+            "--immediate-mode",
+            "-s",
+            "4096",
+            "-B",
+            "16384",
+            "-Z",
+            "root",
+            "-w",
+        ]);
+        command.arg(&path).arg(filter);
+        let process = Process::start(&format!("{name}.tcpdump"), command, &lab.directory)?;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        // The file's head is written when the socket is open.
+        while std::fs::metadata(&path).map_or(0, |data| data.len()) < 24 {
+            if Instant::now() > deadline {
+                return Err("tcpdump does not start".to_owned());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Self { process, path })
+    }
+
+    /// Ends it, and returns what it saw.
+    pub(crate) fn finish(mut self) -> Outcome<Vec<Packet>> {
+        // What is on its way to the file may take a moment.
+        thread::sleep(Duration::from_millis(100));
+        self.process.end()?;
+        pcap::read(&self.path)
+    }
+}
+
+/// What Wireshark says of messages.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// How many it knew as SIP.
+    pub(crate) known: usize,
+    /// Malformed, or with an expert's warning or error.
+    pub(crate) bad: Vec<String>,
+}
+
+impl Verdict {
+    /// Says whether all messages are known and good, and what else they are.
+    pub(crate) fn of(&self, messages: &[Seen]) -> (bool, String) {
+        let is_good = self.known > 0 && self.known == messages.len() && self.bad.is_empty();
+        let faults = some(&self.bad);
+        (
+            is_good,
+            format!(
+                "{} of {} known as SIP, {faults}",
+                self.known,
+                messages.len()
+            ),
+        )
+    }
+}
+
+/// No fault, or the first of them.
+pub(crate) fn some(faults: &[String]) -> String {
+    match faults.first() {
+        None => "0 faults".to_owned(),
+        Some(first) => format!("{} FAULTS, such as: {first}", faults.len()),
+    }
+}
+
+/// Shows messages to Wireshark.
+pub(crate) fn dissect(lab: &Lab, name: &str, messages: &[Seen]) -> Outcome<Verdict> {
+    let path = lab.directory.join(format!("{name}.messages.pcap"));
+    pcap::write(&path, messages)?;
+    let known = tshark(&path, "sip", &["frame.number"])?;
+    let bad = tshark(
+        &path,
+        // From PI_WARN on.
+        "_ws.malformed || _ws.expert.severity >= 6291456",
+        &["frame.number", "_ws.col.Info", "_ws.expert.message"],
+    )?;
+    Ok(Verdict {
+        known: known.len(),
+        bad,
+    })
+}
+
+fn tshark(path: &Path, filter: &str, fields: &[&str]) -> Outcome<Vec<String>> {
+    let mut command = Command::new("tshark");
+    command
+        .arg("-r")
+        .arg(path)
+        .args(["-Y", filter, "-T", "fields"]);
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    Ok(process::run(&mut command)?
+        .lines()
+        .map(str::to_owned)
+        .collect())
+}

@@ -1,0 +1,160 @@
+//! Where programs run: on this machine's loopback, or at the two ends of a lossy path.
+
+use crate::{Outcome, process};
+use std::{ffi::OsStr, net::Ipv4Addr, process::Command};
+
+/// A network that programs run in.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    namespace: Option<String>,
+    address: Ipv4Addr,
+}
+
+impl Place {
+    /// This machine's loopback.
+    pub(crate) const fn loopback() -> Self {
+        Self {
+            namespace: None,
+            address: Ipv4Addr::LOCALHOST,
+        }
+    }
+
+    pub(crate) const fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// A program that will run there.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        match &self.namespace {
+            None => Command::new(program),
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(program);
+                command
+            }
+        }
+    }
+}
+
+/// Two networks and a router between them that drops datagrams by chance.
+///
+/// What a program receives is what a capture at its own end shows; what it sends, too, whatever
+/// the router does.
+#[derive(Debug)]
+pub(crate) struct LossyPath {
+    pub(crate) near: Place,
+    pub(crate) far: Place,
+    router: String,
+    names: Vec<String>,
+}
+
+impl LossyPath {
+    /// Makes a path that loses `percent` of the datagrams, in both directions alike.
+    pub(crate) fn new(percent: u32) -> Outcome<Self> {
+        let name = |end: &str| format!("peers-{}-{end}", std::process::id());
+        let place = |end: &str, address| Place {
+            namespace: Some(name(end)),
+            address,
+        };
+        let mut path = Self {
+            near: place("near", NEAR),
+            far: place("far", FAR),
+            router: name("router"),
+            names: Vec::new(),
+        };
+        for end in ["near", "far", "router"] {
+            let name = name(end);
+            ip(&["netns", "add", &name])?;
+            path.names.push(name);
+        }
+        for (end, address, gateway) in [("near", NEAR, NEAR_GATEWAY), ("far", FAR, FAR_GATEWAY)] {
+            let (namespace, router) = (name(end), path.router.as_str());
+            // Names inside of networks of our own cannot meet others.
+            ip(&[
+                "-n", router, "link", "add", end, "type", "veth", "peer", "name", INTERFACE,
+                "netns", &namespace,
+            ])?;
+            ip(&[
+                "-n",
+                router,
+                "addr",
+                "add",
+                &format!("{gateway}/24"),
+                "dev",
+                end,
+            ])?;
+            ip(&["-n", router, "link", "set", end, "up"])?;
+            ip(&[
+                "-n",
+                &namespace,
+                "addr",
+                "add",
+                &format!("{address}/24"),
+                "dev",
+                INTERFACE,
+            ])?;
+            ip(&["-n", &namespace, "link", "set", INTERFACE, "up"])?;
+            ip(&["-n", &namespace, "link", "set", "lo", "up"])?;
+            ip(&[
+                "-n",
+                &namespace,
+                "route",
+                "add",
+                "default",
+                "via",
+                &gateway.to_string(),
+            ])?;
+        }
+        let router = path.router.as_str();
+        ip(&[
+            "netns",
+            "exec",
+            router,
+            "sh",
+            "-c",
+            "echo 1 > /proc/sys/net/ipv4/ip_forward",
+        ])?;
+        let mut rules = vec![
+            "netns".to_owned(),
+            "exec".to_owned(),
+            router.to_owned(),
+            "nft".to_owned(),
+        ];
+        rules.push(format!(
+            "add table ip loss; add chain ip loss through {{ type filter hook forward priority 0; }}; \
+             add rule ip loss through meta l4proto udp numgen random mod 100 < {percent} counter drop"
+        ));
+        ip(&rules.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(path)
+    }
+
+    /// How many datagrams were dropped.
+    pub(crate) fn dropped(&self) -> Outcome<u64> {
+        let rules = ip(&["netns", "exec", &self.router, "nft", "list", "ruleset"])?;
+        let mut words = rules
+            .split_whitespace()
+            .skip_while(|word| *word != "packets");
+        let count = words.nth(1).and_then(|word| word.parse().ok());
+        count.ok_or_else(|| format!("no counter in {rules}"))
+    }
+}
+
+impl Drop for LossyPath {
+    fn drop(&mut self) {
+        for name in &self.names {
+            // Their interfaces and rules go with them.
+            let _ = ip(&["netns", "del", name]);
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) -> Outcome<String> {
+    process::run(Command::new("ip").args(arguments))
+}
+
+/// The interface of either end.
+pub(crate) const INTERFACE: &str = "wire";
+const NEAR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+const NEAR_GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const FAR: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+const FAR_GATEWAY: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);

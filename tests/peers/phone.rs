@@ -1,0 +1,289 @@
+//! Calls with baresip: what all of its cases share.
+
+use crate::{
+    Lab, Outcome,
+    agent::Agent,
+    baresip::{Baresip, Setup},
+    capture::{self, Capture},
+    check, ending, hold,
+    message::Seen,
+    network::Place,
+    pcap::{self, Packet},
+    sipp::Transport,
+    speech,
+};
+use audio::{
+    Sound,
+    measure::{self, Comparison},
+    speech::Voice,
+    wave,
+};
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// The rows of this part.
+pub(crate) fn expected() -> Vec<(&'static str, String)> {
+    let cases = [speech::expected(), hold::expected(), ending::expected()].concat();
+    let wire = TRANSPORTS
+        .map(|transport| [FORM, WIRESHARK].map(|what| format!("{}: {what}", transport.name())));
+    cases
+        .into_iter()
+        .chain(wire.concat())
+        .map(|case| (PEER, case))
+        .collect()
+}
+
+/// Runs all cases, one after the other: their times are measured.
+pub(crate) fn run(lab: &Lab) {
+    let desk = match Desk::new(lab) {
+        Ok(desk) => desk,
+        Err(error) => return lab.say(&format!("{PEER}: {error}")),
+    };
+    speech::run(&desk);
+    hold::run(&desk);
+    ending::run(&desk);
+    for transport in TRANSPORTS {
+        let case = format!("{}: {FORM}", transport.name());
+        lab.run(PEER, &case, || desk.judge_messages(transport));
+    }
+}
+
+/// What the cases with baresip share.
+pub(crate) struct Desk<'a> {
+    pub(crate) lab: &'a Lab,
+    /// Once, for us to say.
+    pub(crate) ours: Sound,
+    pub(crate) our_file: PathBuf,
+    /// Once; the file has it several times, since baresip ends with it.
+    pub(crate) theirs: Sound,
+    their_file: PathBuf,
+    /// All messages that were seen.
+    messages: Mutex<Vec<(Transport, Seen)>>,
+}
+
+/// How a call comes to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// The number of the case, for its ports.
+    pub(crate) number: u16,
+    /// We call.
+    pub(crate) is_ours: bool,
+    pub(crate) transport: Transport,
+    pub(crate) codec: &'static str,
+    /// baresip takes calls by itself.
+    pub(crate) takes_calls: bool,
+}
+
+/// A call, or what would like to be one.
+pub(crate) struct Phone {
+    pub(crate) agent: Agent,
+    pub(crate) baresip: Baresip,
+    capture: Capture,
+    way: Way,
+}
+
+/// What a call left behind.
+pub(crate) struct Trail {
+    pub(crate) packets: Vec<Packet>,
+    pub(crate) messages: Vec<Seen>,
+    /// Where baresip left what it heard.
+    pub(crate) directory: PathBuf,
+}
+
+impl<'a> Desk<'a> {
+    fn new(lab: &'a Lab) -> Outcome<Self> {
+        let desk = Self {
+            lab,
+            ours: audio::speech::utterance(Voice::Alice, RATE),
+            our_file: lab.directory.join("ours.wav"),
+            theirs: audio::speech::utterance(Voice::Bob, RATE),
+            their_file: lab.directory.join("theirs.wav"),
+            messages: Mutex::default(),
+        };
+        let repeated = Sound::new(RATE, desk.theirs.samples.repeat(4));
+        wave::write(&desk.our_file, &desk.ours).map_err(|error| error.to_string())?;
+        wave::write(&desk.their_file, &repeated).map_err(|error| error.to_string())?;
+        Ok(desk)
+    }
+
+    /// Starts both programs; whoever calls has then called.
+    ///
+    /// The options are those of our verb, media and all.
+    pub(crate) fn call(&self, way: Way, options: &[&str]) -> Outcome<Phone> {
+        let name = format!("call-{}", way.number);
+        let port = way.port();
+        let filter = format!("portrange {port}-{}", port + PORTS - 1);
+        let capture = Capture::start(self.lab, &Place::loopback(), "lo", &name, &filter)?;
+        let setup = Setup {
+            name: &name,
+            port,
+            codec: way.codec,
+            speech: &self.their_file,
+            takes_calls: way.takes_calls,
+        };
+        let mut baresip = Baresip::start(self.lab, setup)?;
+        let parameter = way.transport.parameter();
+        let (our_port, peer) = (
+            way.our_port(),
+            format!("sip:bob@127.0.0.1:{port}{parameter}"),
+        );
+        let verb: &[&str] = if way.is_ours {
+            &["call", &peer]
+        } else {
+            &["answer", "--count", "1"]
+        };
+        let common = ["--codecs", way.codec];
+        let words = verb.iter().chain(&common).chain(options);
+        let agent = Agent::start(self.lab, &Place::loopback(), &name, our_port, words)?;
+        if !way.is_ours {
+            baresip.tell(
+                "dial",
+                &format!("sip:alice@127.0.0.1:{our_port}{parameter}"),
+            )?;
+        }
+        Ok(Phone {
+            agent,
+            baresip,
+            capture,
+            way,
+        })
+    }
+
+    /// Ends baresip and the capture.
+    pub(crate) fn finish(&self, phone: Phone) -> Outcome<Trail> {
+        let directory = phone.baresip.finish()?;
+        let packets = phone.capture.finish()?;
+        let messages = pcap::messages(&packets, phone.way.our_port(), phone.way.port())?;
+        let transport = phone.way.transport;
+        let mut all = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(messages.iter().map(|seen| (transport, seen.clone())));
+        Ok(Trail {
+            packets,
+            messages,
+            directory,
+        })
+    }
+
+    /// Adds a row of baresip.
+    pub(crate) fn add(&self, case: &str, is_good: bool, value: impl Into<String>) {
+        self.lab.table.add(PEER, case, is_good, value);
+    }
+
+    /// Runs a case of baresip.
+    pub(crate) fn run(&self, case: &str, body: impl FnOnce() -> Outcome<()>) {
+        self.lab.run(PEER, case, body);
+    }
+
+    fn judge_messages(&self, transport: Transport) -> Outcome<()> {
+        let all = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages: Vec<Seen> = all
+            .iter()
+            .filter(|(known, _)| *known == transport)
+            .map(|(_, seen)| seen.clone())
+            .collect();
+        let ours = messages.iter().filter(|seen| seen.is_ours).count();
+        let faults = check::faults(&messages);
+        let value = format!("{ours} messages of ours, {}", capture::some(&faults));
+        self.add(
+            &format!("{}: {FORM}", transport.name()),
+            faults.is_empty() && ours > 0,
+            value,
+        );
+        let name = format!("baresip-{}", transport.name());
+        let (is_good, value) = capture::dissect(self.lab, &name, &messages)?.of(&messages);
+        self.add(
+            &format!("{}: {WIRESHARK}", transport.name()),
+            is_good,
+            value,
+        );
+        Ok(())
+    }
+}
+
+impl Way {
+    const fn port(self) -> u16 {
+        FIRST_PORT + self.number * PORTS
+    }
+
+    const fn our_port(self) -> u16 {
+        self.port() + PORTS - 2
+    }
+
+    /// Who calls, and how.
+    pub(crate) fn name(self) -> String {
+        let who = if self.is_ours { "we call" } else { "it calls" };
+        format!("{who}, {}, {}", self.transport.name(), self.codec)
+    }
+}
+
+impl Phone {
+    /// Waits until both sides say that the call stands.
+    pub(crate) fn stands(&mut self) -> Outcome<()> {
+        self.baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+        self.agent.event("SIPSessionDidStart", PATIENCE)?;
+        Ok(())
+    }
+}
+
+impl Trail {
+    /// The port for RTP of one side, as its first description of the session says.
+    pub(crate) fn rtp_port(&self, is_ours: bool) -> Outcome<u16> {
+        let described = self
+            .messages
+            .iter()
+            .filter(|seen| seen.is_ours == is_ours)
+            .find_map(|seen| {
+                let body = std::str::from_utf8(&seen.message.body).ok()?;
+                let line = body
+                    .lines()
+                    .find_map(|line| line.strip_prefix("m=audio "))?;
+                line.split(' ').next()?.parse().ok()
+            });
+        described.ok_or_else(|| "no audio is described".to_owned())
+    }
+
+    /// What baresip heard.
+    pub(crate) fn heard_by_baresip(&self) -> Outcome<Sound> {
+        let files = std::fs::read_dir(&self.directory).map_err(|error| error.to_string())?;
+        let mut names = files.filter_map(|file| Some(file.ok()?.path()));
+        let found = names.find(|path| path.to_string_lossy().ends_with("-dec.wav"));
+        read(&found.ok_or("baresip left no file of what it heard")?)
+    }
+}
+
+/// Reads a WAV file.
+pub(crate) fn read(path: &std::path::Path) -> Outcome<Sound> {
+    wave::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Compares what was heard with what was sent.
+pub(crate) fn compare(sent: &Sound, heard: &Sound) -> Outcome<Comparison> {
+    measure::compare(sent, heard, RATE).map_err(|error| error.to_string())
+}
+
+/// The figures of a comparison.
+pub(crate) fn figures(comparison: &Comparison) -> String {
+    let heard = comparison.heard;
+    let mut text = format!("{} of {} windows", heard.matching, heard.loud);
+    if let Some(gain) = comparison.gain {
+        text.push_str(&format!(", {gain:+.2} dB"));
+    }
+    if comparison.jumps > 0 {
+        text.push_str(&format!(", {} jumps", comparison.jumps));
+    }
+    text
+}
+
+pub(crate) const RATE: u32 = 8_000;
+/// For what a peer does at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+const FIRST_PORT: u16 = 15_000;
+/// Of one case: baresip's SIP first, ours near the end.
+const PORTS: u16 = 32;
+const PEER: &str = "baresip";
+const FORM: &str = "tags, Contact, CSeq, branches, Content-Length";
+const WIRESHARK: &str = "Wireshark";
