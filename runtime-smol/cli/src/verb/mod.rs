@@ -5,5 +5,6 @@ pub(crate) mod call;
 mod calls;
 pub(crate) mod demo;
 pub(crate) mod options;
+mod plan;
 pub(crate) mod replay;
 mod standing;

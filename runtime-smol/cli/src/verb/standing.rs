@@ -1,6 +1,6 @@
 //! The calls that stand at the same time, and what is due in them.
 
-use super::call::{Plan, Step, perform};
+use super::plan::{Plan, Step, perform};
 use crate::{
     agent::Agent,
     media::{self, Described, Media},
