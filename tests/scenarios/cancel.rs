@@ -23,7 +23,7 @@ fn over(stage: &mut simulator::Stage, call: sipsimple::agent::SessionId) -> Stri
 fn a_call_is_cancelled_at_every_point() {
     for step in 0..12 {
         Matrix {
-            losses: &[0.0, 0.1, 0.4],
+            one_in: 4,
             ..Matrix::new("cancel")
         }
         .run("over", |stage| {
@@ -47,7 +47,11 @@ fn a_call_is_cancelled_at_every_point() {
 #[test]
 fn a_call_is_cancelled_while_the_callee_refuses_or_ends_it() {
     for step in 0..6 {
-        Matrix::new("cancel race").run("over", |stage| {
+        Matrix {
+            one_in: 4,
+            ..Matrix::new("cancel race")
+        }
+        .run("over", |stage| {
             let path = Path {
                 latency: Duration::from_millis(50),
                 ..stage.setup().path.clone()
