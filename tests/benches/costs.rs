@@ -24,10 +24,13 @@ pub(crate) fn print(word: &str) {
             spent.bytes as f64 / items,
         );
     }
-    for (name, rings) in [("confirmed", false), ("ringing", true)] {
+    for (name, rings) in [("confirmed call", false), ("ringing call", true)] {
+        if !name.contains(word) {
+            continue;
+        }
         let [calling, called] = weigh(CALLS, rings);
         println!(
-            "\nA {name} call at rest takes {calling} bytes where it was made, {called} where it came."
+            "\nA {name} at rest takes {calling} bytes where it was made, {called} where it came."
         );
     }
 }
