@@ -120,16 +120,21 @@ fn comparison_table() {
 }
 
 #[test]
-fn a_thousand_parameters_are_compared_as_text() {
+fn a_thousand_parameters_are_compared_in_their_order() {
     let long: String = (0..1_000).map(|n| format!(";p{n}")).collect();
     let a = uri(&format!("sip:a@h{long}"));
     assert!(a.equivalent(&a));
+    assert!(a.equivalent(&uri(&format!("sip:a@h{}", long.replace(";p", ";%70")))));
+    assert!(a.equivalent(&uri(&format!("sip:a@h{}", long.to_uppercase()))));
     assert!(!a.equivalent(&uri(&format!("sip:a@h;q{long}"))));
+    assert!(!a.equivalent(&uri(&format!("sip:a@h{long};q"))));
     let tel = uri(&format!("tel:1{long}"));
     assert!(tel.equivalent(&tel) && !tel.equivalent(&uri("tel:1")));
     let headers: String = (0..1_000).map(|n| format!("&h{n}=")).collect();
     let with_headers = uri(&format!("sip:a@h?{}", &headers[1..]));
     assert!(with_headers.equivalent(&with_headers));
+    let renamed = uri(&format!("sip:a@h?{}", headers[1..].replace("h7=", "i7=")));
+    assert!(!with_headers.equivalent(&renamed));
 }
 
 #[test]
