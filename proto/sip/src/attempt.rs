@@ -60,12 +60,22 @@ pub(crate) struct Attempt {
     pub(crate) candidates: VecDeque<Candidate>,
     /// Transactions that have not ended, the current one included.
     pub(crate) live: Vec<TransactionId>,
-    /// The owner wants the request cancelled.
-    pub(crate) cancel: bool,
+    /// The owner does not want its result any more.
+    pub(crate) withdrawal: Option<Withdrawal>,
     /// Why the last target failed.
     pub(crate) failure: Option<Failure>,
     /// The 503 that will be the outcome if no other target answers.
     pub(crate) unavailable: Option<Box<Response>>,
+}
+
+/// How an INVITE that is not wanted any more comes to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Withdrawal {
+    /// By CANCEL (RFC 3261, 9.1).
+    Cancel,
+    /// By the end of its dialog, which makes the peer answer it (RFC 3261, 15.1.2). A proxy that has
+    /// forgotten it does not: from its provisional response on it has the time of a cancelled one.
+    Leave,
 }
 
 /// How far it is.
@@ -132,7 +142,7 @@ impl Attempt {
             is_resolved: false,
             candidates: VecDeque::new(),
             live: Vec::new(),
-            cancel: false,
+            withdrawal: None,
             failure: None,
             unavailable: None,
         }

@@ -3,7 +3,7 @@
 use super::{Child, Endpoint, flow::Waiter, route::Connection};
 use crate::{
     LookupError, Response, Status, TransactionId,
-    attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage},
+    attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage, Withdrawal},
     transaction::Path,
     usage::invitation::Progress,
 };
@@ -16,7 +16,7 @@ impl Endpoint {
         let Some(attempt) = self.attempts.get_mut(id) else {
             return;
         };
-        let has_next = !attempt.candidates.is_empty() && !attempt.cancel;
+        let has_next = !attempt.candidates.is_empty() && attempt.withdrawal.is_none();
         let dead_target = has_next.then_some(self.config.dead_target);
         // What goes on before there is a transaction may take as long as one.
         let give_up = self.config.transactions.timers.timer_b;
@@ -92,12 +92,12 @@ impl Endpoint {
         };
         let status = response.status;
         if status.is_provisional() {
-            if attempt.cancel {
-                self.send_cancel(now, transaction);
+            if let Some(withdrawal) = attempt.withdrawal {
+                self.carry_out(now, withdrawal, transaction);
             }
             return false;
         }
-        if !attempt.cancel {
+        if attempt.withdrawal.is_none() {
             let challenged = matches!(
                 status,
                 Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
@@ -244,13 +244,13 @@ impl Endpoint {
         }
     }
 
-    /// Cancels a request: at once if a provisional response came, when it comes otherwise
+    /// Withdraws a request: at once if a provisional response came, when it comes otherwise
     /// (RFC 3261, 9.1), and without a trace if nothing was sent.
-    pub(super) fn cancel_attempt(&mut self, now: Instant, id: AttemptId) {
+    pub(super) fn withdraw_attempt(&mut self, now: Instant, id: AttemptId, how: Withdrawal) {
         let Some(attempt) = self.attempts.get_mut(id) else {
             return;
         };
-        attempt.cancel = true;
+        let withdrawal = *attempt.withdrawal.get_or_insert(how);
         match attempt.stage {
             Stage::Resolving(lookup) => {
                 self.lookups.remove(lookup);
@@ -264,10 +264,18 @@ impl Endpoint {
             } => {
                 self.watch(now, id);
                 if answered {
-                    self.send_cancel(now, transaction);
+                    self.carry_out(now, withdrawal, transaction);
                 }
             }
             Stage::New | Stage::Sent { .. } | Stage::Done => {}
+        }
+    }
+
+    /// The provisional response that a withdrawal waits for is there.
+    fn carry_out(&mut self, now: Instant, withdrawal: Withdrawal, invite: TransactionId) {
+        match withdrawal {
+            Withdrawal::Cancel => self.send_cancel(now, invite),
+            Withdrawal::Leave => self.transactions.expire_invite(now, invite),
         }
     }
 
@@ -285,7 +293,7 @@ impl Endpoint {
             match self.connection(now, &target, None, Waiter::Cancel(invite)) {
                 Connection::Up(flow) => path.flow = flow,
                 Connection::Coming(_) => return,
-                Connection::Impossible => return self.transactions.cancel_in_vain(now, invite),
+                Connection::Impossible => return self.transactions.expire_invite(now, invite),
             }
         }
         // Too late or too early: the final response decides, or the next provisional one.

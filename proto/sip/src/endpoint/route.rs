@@ -86,7 +86,7 @@ impl Endpoint {
             let Some(attempt) = self.attempts.get_mut(id) else {
                 return;
             };
-            if attempt.cancel {
+            if attempt.withdrawal.is_some() {
                 return self.fail(now, id, Failure::Cancelled);
             }
             let Some(candidate) = attempt.candidates.pop_front() else {
@@ -153,7 +153,7 @@ impl Endpoint {
             return;
         }
         let candidate = candidate.clone();
-        if attempt.cancel {
+        if attempt.withdrawal.is_some() {
             return self.fail(now, id, Failure::Cancelled);
         }
         if !self.send_over(now, id, flow, candidate) {

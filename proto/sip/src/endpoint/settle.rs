@@ -212,7 +212,7 @@ impl Endpoint {
             // A response or CANCEL without a way is lost, as on any wire: timers decide.
             match waiter {
                 Waiter::Attempt(attempt) => self.not_connected(now, attempt, id, error),
-                Waiter::Cancel(invite) => self.transactions.cancel_in_vain(now, invite),
+                Waiter::Cancel(invite) => self.transactions.expire_invite(now, invite),
                 Waiter::Server(_) => {}
             }
         }
@@ -302,7 +302,7 @@ impl Endpoint {
                     invitation.attempt_started(tag, attempt);
                 }
             }
-            Effect::Cancel(attempt) => self.cancel_attempt(now, attempt),
+            Effect::Withdraw(attempt, how) => self.withdraw_attempt(now, attempt, how),
             Effect::Resend(attempt) => self.resend(now, attempt),
             Effect::Drop(attempt) => self.drop_attempt(attempt),
             Effect::Respond(server, answer) => self.respond(now, server, *answer),

@@ -251,9 +251,10 @@ impl Transactions {
         Ok(id)
     }
 
-    /// Gives an INVITE whose CANCEL found no way to the peer 64·T1 for its final response, as if it
-    /// had left: nothing else would ever end it.
-    pub fn cancel_in_vain(&mut self, now: Instant, invite: TransactionId) {
+    /// Gives an INVITE with a provisional response 64·T1 for its final response, as if its CANCEL had
+    /// left (RFC 3261, 9.1): for a CANCEL that found no way to the peer, and for a dialog that ended.
+    /// Nothing else would ever end it.
+    pub fn expire_invite(&mut self, now: Instant, invite: TransactionId) {
         let waits = |transaction: &Transaction| {
             matches!(&transaction.machine, AnyMachine::ClientInvite(machine)
                 if machine.state() == client_invite::State::Proceeding)

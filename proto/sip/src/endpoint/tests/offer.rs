@@ -243,3 +243,37 @@ fn a_repeated_2xx_to_a_reinvite_draws_the_same_ack() {
         .filter(|event| matches!(event, InvitationEvent::Answered { .. }));
     assert_eq!(answers.count(), 1);
 }
+
+#[test]
+fn a_reinvite_that_a_proxy_forgot_ends_with_its_call() {
+    for (trying_first, ours) in [(true, true), (false, true), (true, false), (false, false)] {
+        let mut wire = Wire::new();
+        let invite = wire.connect();
+        let now = wire.now;
+        wire.dialled()
+            .offer(now, Some(sdp("offer2")), &Headers::new())
+            .unwrap();
+        let reinvite = wire.request();
+        let trying = answer_to(&reinvite, "100 Trying", "", "");
+        if trying_first {
+            wire.receive(&trying);
+        }
+        if ours {
+            let ended = wire.dialled().end(now, &Headers::new());
+            ended.unwrap();
+            // RFC 3261, 15.1.2: the BYE is what makes the peer answer the re-INVITE, not a CANCEL.
+            let bye = wire.request();
+            assert_eq!(bye.method, Method::Bye);
+            wire.receive(&answer_to(&bye, "200 OK", "", ""));
+        } else {
+            wire.receive(&from_peer(&invite, "BYE", 1, "b", ""));
+            assert_eq!(wire.lines(), ["SIP/2.0 200 OK"]);
+        }
+        if !trying_first {
+            wire.receive(&trying);
+        }
+        assert!(wire.ended().is_some());
+        wire.wait(Duration::from_secs(64));
+        assert_eq!(wire.endpoint.stats(), Stats::default());
+    }
+}

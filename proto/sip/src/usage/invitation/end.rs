@@ -6,7 +6,7 @@ use super::{
     event::{EndCause, InvitationEvent, Originator},
     leg,
 };
-use crate::{HeaderName, Headers, Status, answer::Answer};
+use crate::{HeaderName, Headers, Status, answer::Answer, attempt::Withdrawal};
 use std::time::Instant;
 
 /// What the application will be told when the call is over.
@@ -132,7 +132,8 @@ impl Invitation {
     /// CANCEL for an INVITE without final response, BYE for a dialog that is confirmed.
     fn leave_by_state(&mut self) {
         let calling = self.attempt_of(|kind| kind == Kind::Invite);
-        self.effects.extend(calling.map(Effect::Cancel));
+        let calling = calling.map(|id| Effect::Withdraw(id, Withdrawal::Cancel));
+        self.effects.extend(calling);
         let Some(id) = self.confirmed else { return };
         let Some(leg) = self.leg_mut(id) else { return };
         if leg.stage != leg::Stage::Confirmed {
@@ -150,6 +151,9 @@ impl Invitation {
         if self.ending.is_none() {
             self.ending = Some(ending);
             self.give_up = now.checked_add(self.config.end_timeout);
+            let changing = self.attempt_of(|kind| matches!(kind, Kind::Reinvite(_)));
+            let changing = changing.map(|id| Effect::Withdraw(id, Withdrawal::Leave));
+            self.effects.extend(changing);
         }
     }
 

@@ -22,7 +22,7 @@ use crate::{
     DialogId, FlowId, HeaderName, Headers, IdentityId, Method, Request, Response, Status,
     TransactionId, Uri,
     answer::Answer,
-    attempt::{AttemptId, Contact, Draft, Failure},
+    attempt::{AttemptId, Contact, Draft, Failure, Withdrawal},
     auth::{Authentication, Keyring, Origin, Tries},
     config::Config,
     dialog::DialogKey,
@@ -158,8 +158,8 @@ struct Ringing {
 pub(crate) enum Effect {
     /// Send a request; what becomes of it is told by `handle_progress` under `tag`.
     Request { tag: u32, draft: Box<Draft> },
-    /// Cancel a request.
-    Cancel(AttemptId),
+    /// The result of a request is not wanted any more.
+    Withdraw(AttemptId, Withdrawal),
     /// Send an ACK again.
     Resend(AttemptId),
     /// Forget an ACK.

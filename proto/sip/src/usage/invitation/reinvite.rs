@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status,
+    attempt::Withdrawal,
     header::RetryAfter,
     message::Description,
     offer_answer::{Breach, Carrier, Meaning, Phase, glare_delay, overlap_retry_after},
@@ -78,7 +79,8 @@ impl Invitation {
             return Err(OfferError::WrongState(self.state));
         }
         let running = self.attempt_of(|kind| matches!(kind, Kind::Reinvite(_)));
-        self.effects.extend(running.map(Effect::Cancel));
+        let running = running.map(|id| Effect::Withdraw(id, Withdrawal::Cancel));
+        self.effects.extend(running);
         Ok(())
     }
 
