@@ -6,8 +6,8 @@
 //! response, and is kept so that the same bytes can go again (RFC 3261, 13.2.2.4).
 
 use crate::{
-    FlowId, IdentityId, InvitationId, LookupError, LookupId, Request, RequestId, Response,
-    TransactionId, Uri, transaction::Path,
+    FlowId, IdentityId, LookupError, LookupId, Request, Response, TransactionId, Uri, id::Party,
+    transaction::Path,
 };
 use base::{LinkError, Target};
 use bytes::Bytes;
@@ -20,11 +20,10 @@ base::ids! {
 
 /// Whose request it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Owner {
-    /// A call, and the number that it gave the request.
-    Invitation(InvitationId, u32),
-    /// A question.
-    Options(RequestId),
+pub(crate) struct Owner {
+    pub(crate) party: Party,
+    /// The number that the owner gave it.
+    pub(crate) tag: u32,
 }
 
 /// What our Contact says beside the address.

@@ -17,6 +17,17 @@ base::ids! {
     IdentityId;
     /// A transaction (RFC 3261, 17).
     TransactionId;
+    /// A usage outside of calls; the ids that applications see are this place under another name.
+    UsageId;
+}
+
+/// Whose a request, a dialog or a server transaction is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Party {
+    /// A call.
+    Invitation(InvitationId),
+    /// Anything else.
+    Usage(UsageId),
 }
 
 /// Why a URI has no targets.

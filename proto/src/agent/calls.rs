@@ -112,6 +112,9 @@ impl UserAgent {
         let local = self.local_address_for(self.address_of(&to));
         let mut options = Options::new(self.identity(local), Address::new(to));
         options.route = self.config.account.route();
+        options
+            .credentials
+            .clone_from(&self.config.account.credentials);
         self.endpoint.options(self.now, options)
     }
 

@@ -1,22 +1,22 @@
 //! What an owner and an application can ask of an endpoint.
 
 use super::{
-    Availability, Endpoint, Event, Output,
+    Availability, Endpoint,
     flow::{self, Flow},
     route::contact_uri,
+    settle::named,
 };
 use crate::{
-    DialogId, FlowId, HeaderName, Headers, InvitationId, Method, RequestId, Status,
-    attempt::{Draft, Owner},
-    header::CSeq,
+    DialogId, FlowId, HeaderName, Headers, InvitationId, RequestId, Status,
     message::Description,
     uri::Scheme,
     usage::{
+        AnyUsage,
         invitation::{
-            AnswerError, Info, Invitation, Invite, InviteError, OfferError, Progress, RespondError,
-            State, copied, reserved, routed,
+            AnswerError, Info, Invitation, Invite, InviteError, OfferError, RespondError, State,
+            reserved,
         },
-        options::{Options, OptionsEvent, Query},
+        options::{Options, Query},
     },
 };
 use base::Transport;
@@ -174,58 +174,10 @@ impl Endpoint {
         if self.is_shutting_down {
             return Err(OptionsError::ShuttingDown);
         }
-        let (mut from, mut to) = (options.from, options.to);
-        from.params.clear();
-        to.params.clear();
-        let (mut request, hop) = routed(Method::Options, options.request_uri, &options.route);
-        let headers = &mut request.headers;
-        headers.push(HeaderName::MaxForwards, 70u32);
-        headers.push(HeaderName::From, from.with_tag(&self.rng.token(16)));
-        headers.push(HeaderName::To, to);
-        headers.push(HeaderName::CallId, self.rng.token(26));
-        headers.push(HeaderName::CSeq, CSeq::new(1, Method::Options));
-        // RFC 3261, 11.1
-        headers.push(HeaderName::Accept, "application/sdp");
-        if !self.config.user_agent.is_empty() {
-            headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
-        }
-        for field in options.headers.iter() {
-            headers.push(field.name, field.value);
-        }
-        let id = self.options.insert(Query::new());
-        let draft = Draft {
-            request,
-            hop,
-            contact: None,
-            prefer: None,
-            identity: options.identity,
-        };
-        self.start_attempt(now, Owner::Options(id), draft);
+        let query = Query::new(options, &self.config, &mut self.rng);
+        let id = self.insert_usage(AnyUsage::Options(Box::new(query)));
         self.settle(now);
-        Ok(id)
-    }
-
-    pub(super) fn handle_options_progress(&mut self, id: RequestId, progress: &Progress<'_>) {
-        let event = match progress {
-            Progress::Response(response) if response.status.is_final() => OptionsEvent::Answered {
-                code: response.status,
-                reason: response.reason.to_string(),
-                headers: copied(&response.headers),
-            },
-            Progress::Failed(failure) => OptionsEvent::Failed {
-                cause: (*failure).into(),
-            },
-            Progress::Over => {
-                self.options.remove(id);
-                return;
-            }
-            Progress::Sent { .. } | Progress::Response(_) | Progress::Late(_) => return,
-        };
-        if let Some(query) = self.options.get_mut(id)
-            && query.answer()
-        {
-            self.out.push_back(Output::Event(Event::Options(id, event)));
-        }
+        Ok(named(id))
     }
 
     /// Says what INVITE gets from here on, and with it OPTIONS outside calls (RFC 3261, 11.2).

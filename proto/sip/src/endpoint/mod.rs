@@ -22,13 +22,14 @@ pub use output::{Dropped, Event, Output};
 pub use stats::{Counters, Stats};
 
 use crate::{
-    DialogId, FlowId, InvitationId, LookupId, RequestId, TransactionId,
+    DialogId, FlowId, InvitationId, LookupId, TransactionId,
     attempt::{Attempt, AttemptId},
     dialog::{DialogIndex, DialogKey},
+    id::{Party, UsageId},
     transaction::Transactions,
     usage::{
+        AnyUsage,
         invitation::{Coverage, Invitation},
-        options::Query,
     },
 };
 use base::{Deadline, Rng, Table, Target};
@@ -72,11 +73,12 @@ pub struct Endpoint {
     calls: usize,
     /// How many of them wait for the ACK of a 2xx.
     unacknowledged: usize,
-    options: Table<RequestId, Query>,
+    /// All other usages.
+    usages: Table<UsageId, AnyUsage>,
     dialogs: Table<DialogId, DialogEntry>,
     by_tags: DialogIndex,
     timers: base::Timers<Child>,
-    dirty: VecDeque<InvitationId>,
+    dirty: VecDeque<Party>,
     coverage: Coverage,
     counters: Counters,
     out: VecDeque<Output>,
@@ -86,14 +88,14 @@ pub struct Endpoint {
 #[derive(Debug)]
 struct DialogEntry {
     /// Whose it is, and what finds it once it is made.
-    owner: Option<(InvitationId, Option<DialogKey>)>,
+    owner: Option<(Party, Option<DialogKey>)>,
 }
 
 /// A server transaction, seen from above.
 #[derive(Clone, Debug)]
 struct Server {
     /// Whose INVITE, BYE or other request it is; `None` if it was answered at once.
-    owner: Option<InvitationId>,
+    owner: Option<Party>,
     /// Where responses go when the connection is gone (RFC 3261, 18.2.2).
     fallback: Target,
     /// The connection was replaced once; it is not replaced again.
@@ -104,6 +106,7 @@ struct Server {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Child {
     Invitation(InvitationId),
+    Usage(UsageId),
     Attempt(AttemptId),
     Flow(FlowId),
 }
@@ -127,7 +130,7 @@ impl Endpoint {
             invitations: Table::new(),
             calls: 0,
             unacknowledged: 0,
-            options: Table::new(),
+            usages: Table::new(),
             dialogs: Table::new(),
             by_tags: DialogIndex::new(&mut rng),
             timers: base::Timers::new(),
@@ -184,7 +187,7 @@ impl Endpoint {
             transactions: self.transactions.clients() + self.transactions.servers(),
             dialogs: self.by_tags.len(),
             invitations: self.calls,
-            options: self.options.len(),
+            options: self.usages.len(),
             attempts: self.attempts.len(),
             lookups: self.lookups.len(),
             connections: self.flows.connections(),
@@ -239,6 +242,12 @@ impl Endpoint {
                     invitation.handle_timeout(now);
                 }
                 self.touch(id);
+            }
+            Some((Child::Usage(id), _)) => {
+                if let Some(usage) = self.usages.get_mut(id) {
+                    usage.handle_timeout(now);
+                }
+                self.touch_usage(id);
             }
             Some((Child::Attempt(id), _)) => self.handle_attempt_timeout(now, id),
             Some((Child::Flow(id), _)) => self.handle_flow_timeout(now, id),

@@ -4,8 +4,9 @@ use super::{Child, Endpoint, flow::Waiter, route::Connection};
 use crate::{
     LookupError, Response, Status, TransactionId,
     attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage, Withdrawal},
+    id::Party,
     transaction::Path,
-    usage::invitation::Progress,
+    usage::Progress,
 };
 use base::{Deadline, Host, LinkError, Target, Transport};
 use std::time::Instant;
@@ -127,16 +128,22 @@ impl Endpoint {
         let Some(attempt) = self.attempts.get_mut(id) else {
             return false;
         };
-        let (Owner::Invitation(owner, tag), Stage::Trying { path, .. }) =
-            (attempt.owner, &attempt.stage)
-        else {
+        let Stage::Trying { path, .. } = attempt.stage else {
             return false;
         };
-        let path = *path;
-        let Some(invitation) = self.invitations.get_mut(owner) else {
-            return false;
+        let Owner { party, tag } = attempt.owner;
+        let request = &mut attempt.draft.request;
+        let is_answered = match party {
+            Party::Invitation(id) => self
+                .invitations
+                .get_mut(id)
+                .is_some_and(|owner| owner.answer_challenge(tag, response, request)),
+            Party::Usage(id) => self
+                .usages
+                .get_mut(id)
+                .is_some_and(|owner| owner.answer_challenge(tag, response, request)),
         };
-        if !invitation.answer_challenge(tag, response, &mut attempt.draft.request) {
+        if !is_answered {
             return false;
         }
         attempt.candidates.push_front(Candidate {

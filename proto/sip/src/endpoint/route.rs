@@ -9,7 +9,7 @@ use crate::{
     attempt::{Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Stage},
     header::{Address, Via},
     transaction::{Outgoing, Path},
-    usage::invitation::Progress,
+    usage::Progress,
 };
 use base::{Host, HostPort, LinkError, Target, Transport};
 use bytes::Bytes;

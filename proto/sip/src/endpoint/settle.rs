@@ -9,10 +9,14 @@ use crate::{
     DialogId, FlowId, InvitationId, Response, Status, TransactionId,
     attempt::{AttemptId, Failure, Owner},
     dialog::DialogKey,
+    id::{Party, UsageId},
     transaction::{self, Path},
-    usage::invitation::{Effect, Invitation, Progress},
+    usage::{
+        self, AnyUsage, Happening, Progress,
+        invitation::{Effect, Invitation},
+    },
 };
-use base::{Deadline, LinkError, Transport};
+use base::{Deadline, Key, LinkError, Transport};
 use bytes::Bytes;
 use std::{net::SocketAddr, time::Instant};
 
@@ -23,7 +27,14 @@ impl Endpoint {
             && !invitation.is_touched
         {
             invitation.is_touched = true;
-            self.dirty.push_back(id);
+            self.dirty.push_back(Party::Invitation(id));
+        }
+    }
+
+    /// Marks another usage.
+    pub(super) fn touch_usage(&mut self, id: UsageId) {
+        if !self.dirty.contains(&Party::Usage(id)) {
+            self.dirty.push_back(Party::Usage(id));
         }
     }
 
@@ -35,8 +46,11 @@ impl Endpoint {
             debug_assert!(turns < MAX_TURNS, "a cascade without end: {:?}", self.dirty);
             if let Some(output) = self.transactions.poll_output() {
                 self.route_transaction(now, output);
-            } else if let Some(id) = self.dirty.pop_front() {
-                self.settle_invitation(now, id);
+            } else if let Some(party) = self.dirty.pop_front() {
+                match party {
+                    Party::Invitation(id) => self.settle_invitation(now, id),
+                    Party::Usage(id) => self.settle_usage(now, id),
+                }
             } else {
                 break;
             }
@@ -80,13 +94,17 @@ impl Endpoint {
         }
     }
 
+    /// The call whose request a server transaction is.
+    fn server_of_call(&self, transaction: TransactionId) -> Option<InvitationId> {
+        match self.servers.get(&transaction)?.owner? {
+            Party::Invitation(id) => Some(id),
+            Party::Usage(_) => None,
+        }
+    }
+
     /// Tells an invitation what became of the ACK for its 300 to 699; only the first report counts.
     pub(super) fn report_refused(&mut self, transaction: TransactionId, acknowledged: bool) {
-        let owner = self
-            .servers
-            .get(&transaction)
-            .and_then(|server| server.owner);
-        if let Some(id) = owner
+        if let Some(id) = self.server_of_call(transaction)
             && let Some(invitation) = self.invitations.get_mut(id)
         {
             invitation.handle_refusal_ack(transaction, acknowledged);
@@ -96,10 +114,7 @@ impl Endpoint {
 
     /// The way of a response broke. Unless the peer has acknowledged it, it may not have arrived.
     fn handle_server_failure(&mut self, now: Instant, transaction: TransactionId) {
-        let owner = self
-            .servers
-            .get(&transaction)
-            .and_then(|server| server.owner);
+        let owner = self.server_of_call(transaction);
         let invitation = owner.and_then(|id| self.invitations.get(id));
         if invitation.is_some_and(|invitation| invitation.awaits_ack(transaction)) {
             self.move_server(now, transaction);
@@ -294,10 +309,52 @@ impl Endpoint {
         }
     }
 
+    /// Starts a usage outside of calls.
+    pub(super) fn insert_usage(&mut self, usage: AnyUsage) -> UsageId {
+        let id = self.usages.insert(usage);
+        self.touch_usage(id);
+        id
+    }
+
+    fn settle_usage(&mut self, now: Instant, id: UsageId) {
+        while let Some(effect) = self.usages.get_mut(id).and_then(AnyUsage::poll_effect) {
+            self.route_usage(now, id, effect);
+        }
+        let Some(usage) = self.usages.get(id) else {
+            return;
+        };
+        let deadline = usage.poll_timeout();
+        self.timers.set(Child::Usage(id), deadline);
+        if usage.is_over() {
+            self.timers.set(Child::Usage(id), None);
+            self.usages.remove(id);
+        }
+    }
+
+    fn route_usage(&mut self, now: Instant, id: UsageId, effect: usage::Effect<Happening>) {
+        match effect {
+            usage::Effect::Request { tag, draft } => {
+                let party = Party::Usage(id);
+                let attempt = self.start_attempt(now, Owner { party, tag }, *draft);
+                if let Some(usage) = self.usages.get_mut(id) {
+                    usage.attempt_started(tag, attempt);
+                }
+            }
+            usage::Effect::Respond(server, answer) => self.respond(now, server, *answer),
+            usage::Effect::Tell(happening) => {
+                let event = match happening {
+                    Happening::Options(event) => Event::Options(named(id), event),
+                };
+                self.out.push_back(Output::Event(event));
+            }
+        }
+    }
+
     fn route_effect(&mut self, now: Instant, id: InvitationId, effect: Effect) {
         match effect {
             Effect::Request { tag, draft } => {
-                let attempt = self.start_attempt(now, Owner::Invitation(id, tag), *draft);
+                let party = Party::Invitation(id);
+                let attempt = self.start_attempt(now, Owner { party, tag }, *draft);
                 if let Some(invitation) = self.invitations.get_mut(id) {
                     invitation.attempt_started(tag, attempt);
                 }
@@ -322,8 +379,9 @@ impl Endpoint {
         let Some(owner) = self.attempts.get(attempt).map(|attempt| attempt.owner) else {
             return;
         };
-        match owner {
-            Owner::Invitation(id, tag) => {
+        let tag = owner.tag;
+        match owner.party {
+            Party::Invitation(id) => {
                 let dialog = match &progress {
                     Progress::Response(response) | Progress::Late(response) => {
                         self.dialog_of(id, response)
@@ -338,7 +396,12 @@ impl Endpoint {
                     self.claim_dialog(id, dialog);
                 }
             }
-            Owner::Options(id) => self.handle_options_progress(id, &progress),
+            Party::Usage(id) => {
+                if let Some(usage) = self.usages.get_mut(id) {
+                    usage.handle_progress(now, tag, &progress);
+                    self.touch_usage(id);
+                }
+            }
         }
     }
 
@@ -355,7 +418,7 @@ impl Endpoint {
         // peer does, with the null tag.
         let tagged = response.headers.to().is_ok_and(|to| to.tag().is_some());
         (tagged || response.status.is_success()).then(|| {
-            let owner = Some((invitation, None));
+            let owner = Some((Party::Invitation(invitation), None));
             self.dialogs.insert(DialogEntry { owner })
         })
     }
@@ -389,6 +452,12 @@ impl Endpoint {
             self.by_tags.remove(&key);
         }
     }
+}
+
+/// The id under which applications know a usage: the same place.
+pub(super) fn named<K: Key>(id: UsageId) -> K {
+    let (generation, index) = id.parts();
+    K::from_parts(generation, index)
 }
 
 /// More than one input can cause: 1,024 timers, each with the outputs of a transaction and an

@@ -9,6 +9,7 @@ use crate::{
     capability::SUPPORTED,
     dialog::DialogKey,
     header::{List, MediaType},
+    id::Party,
     message::{Description, Unacceptable, frame, frame::FrameError, salvage},
     nat,
     transaction::{Incoming, NewRequest, Path},
@@ -281,21 +282,19 @@ impl Endpoint {
             let answer = Answer::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
             return self.respond_stateless(now, arrived.path, request, arrived.size, answer);
         };
-        let invitation = owner.and_then(|id| {
-            self.invitations
-                .get_mut(id)
-                .map(|invitation| (id, invitation))
-        });
+        let call = match owner {
+            Some(Party::Invitation(id)) => Some(id),
+            Some(Party::Usage(_)) | None => None,
+        };
+        let invitation = call.and_then(|id| self.invitations.get(id));
         let mut answer = Answer::new(Status::OK);
         // The tag of the answers to the INVITE, as far as there is one.
-        answer.to_tag = invitation
-            .as_ref()
-            .map(|(_, invitation)| invitation.local_tag().into());
+        answer.to_tag = invitation.map(|invitation| invitation.local_tag().into());
         let server = self.serve(now, &arrived, new, request.clone(), owner);
         if let Some(server) = server {
             self.respond(now, server, answer);
         }
-        if let Some(id) = owner
+        if let Some(id) = call
             && let Some(invitation) = self.invitations.get_mut(id)
         {
             invitation.handle_cancel(now, target, request);
@@ -311,7 +310,13 @@ impl Endpoint {
         new: NewRequest,
         request: Request,
     ) {
-        let Some(server) = self.serve(now, &arrived, new, request.clone(), Some(id)) else {
+        let Some(server) = self.serve(
+            now,
+            &arrived,
+            new,
+            request.clone(),
+            Some(Party::Invitation(id)),
+        ) else {
             return;
         };
         let description = match request.method == Method::Invite {
@@ -357,10 +362,10 @@ impl Endpoint {
             Ok(invitation) => {
                 let id = self.insert_invitation(invitation);
                 if let Some(entry) = self.dialogs.get_mut(dialog) {
-                    entry.owner = Some((id, None));
+                    entry.owner = Some((Party::Invitation(id), None));
                 }
                 if let Some(server) = self.servers.get_mut(&server) {
-                    server.owner = Some(id);
+                    server.owner = Some(Party::Invitation(id));
                 }
             }
             Err(status) => {
@@ -390,7 +395,7 @@ impl Endpoint {
         arrived: &Arrived,
         new: NewRequest,
         request: Request,
-        owner: Option<InvitationId>,
+        owner: Option<Party>,
     ) -> Option<TransactionId> {
         match self.transactions.serve(now, new, arrived.path, request) {
             Ok(id) => {
@@ -413,7 +418,10 @@ impl Endpoint {
     /// The call whose dialog a request belongs to, by tags only (RFC 4916 lets URIs change).
     fn invitation_of(&self, request: &Request) -> Option<InvitationId> {
         let dialog = self.by_tags.get(&DialogKey::of_request(request)?)?;
-        Some(self.dialogs.get(dialog)?.owner.as_ref()?.0)
+        match self.dialogs.get(dialog)?.owner.as_ref()?.0 {
+            Party::Invitation(id) => Some(id),
+            Party::Usage(_) => None,
+        }
     }
 }
 

@@ -1,7 +1,16 @@
 //! OPTIONS: asking a peer what it can do (RFC 3261, 11).
 
-use crate::{Headers, IdentityId, Status, Uri, header::Address, usage::invitation::EndCause};
+use super::{
+    Effect, Exchange, Parties, Progress,
+    invitation::{EndCause, copied},
+};
+use crate::{
+    HeaderName, Headers, IdentityId, Method, Request, Response, Status, Uri, attempt::AttemptId,
+    auth::Credentials, config::Config, header::Address,
+};
+use base::Rng;
 use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, sync::Arc};
 
 /// A question to a peer.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -17,6 +26,8 @@ pub struct Options {
     pub route: Vec<Address>,
     /// Further headers. Those that the stack writes itself are refused (SES-13).
     pub headers: Headers,
+    /// Who answers challenges. Credentials for `*` count along `route` only.
+    pub credentials: Vec<Credentials>,
     /// Whose certificate to show on a secured connection that is opened for this request.
     pub identity: Option<IdentityId>,
 }
@@ -30,6 +41,7 @@ impl Options {
             to,
             route: Vec::new(),
             headers: Headers::new(),
+            credentials: Vec::new(),
             identity: None,
         }
     }
@@ -58,16 +70,83 @@ pub enum OptionsEvent {
 /// An OPTIONS request that runs.
 #[derive(Debug)]
 pub(crate) struct Query {
-    is_answered: bool,
+    exchange: Exchange,
+    is_over: bool,
+    effects: VecDeque<Effect<OptionsEvent>>,
 }
 
 impl Query {
-    pub(crate) const fn new() -> Self {
-        Self { is_answered: false }
+    /// Asks.
+    pub(crate) fn new(options: Options, config: &Arc<Config>, rng: &mut Rng) -> Self {
+        let parties = Parties {
+            origin: Parties::origin_of(&options.route),
+            from: options.from,
+            to: options.to,
+            request_uri: options.request_uri,
+            route: options.route,
+            contact: None,
+            credentials: options.credentials,
+            identity: options.identity,
+        };
+        let mut exchange = Exchange::new(parties, config, rng);
+        let mut further = Headers::new();
+        // RFC 3261, 11.1
+        further.push(HeaderName::Accept, "application/sdp");
+        for field in options.headers.iter() {
+            further.push(field.name, field.value);
+        }
+        let (tag, draft) = exchange.request(Method::Options, &further, None);
+        Self {
+            exchange,
+            is_over: false,
+            effects: VecDeque::from([Effect::Request { tag, draft }]),
+        }
     }
 
-    /// Notes the outcome; false if there was one.
-    pub(crate) const fn answer(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_answered, true)
+    pub(crate) fn poll_effect(&mut self) -> Option<Effect<OptionsEvent>> {
+        self.effects.pop_front()
+    }
+
+    pub(crate) fn attempt_started(&mut self, tag: u32, attempt: AttemptId) {
+        self.exchange.attempt_started(tag, attempt);
+    }
+
+    pub(crate) fn answer_challenge(
+        &mut self,
+        tag: u32,
+        response: &Response,
+        request: &mut Request,
+    ) -> bool {
+        self.exchange.answer_challenge(tag, response, request, None)
+    }
+
+    /// Something became of the request; the first outcome counts.
+    pub(crate) fn handle_progress(&mut self, tag: u32, progress: &Progress<'_>) {
+        let event = match progress {
+            Progress::Response(response) if response.status.is_final() => OptionsEvent::Answered {
+                code: response.status,
+                reason: response.reason.to_string(),
+                headers: copied(&response.headers),
+            },
+            Progress::Failed(failure) => OptionsEvent::Failed {
+                cause: (*failure).into(),
+            },
+            Progress::Over => {
+                self.is_over = true;
+                return;
+            }
+            Progress::Sent { .. } | Progress::Response(_) | Progress::Late(_) => return,
+        };
+        if self.exchange.is_running(tag) {
+            self.exchange.finish(match progress {
+                Progress::Response(response) => Some(response),
+                _ => None,
+            });
+            self.effects.push_back(Effect::Tell(event));
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over && self.effects.is_empty()
     }
 }

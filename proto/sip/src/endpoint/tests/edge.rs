@@ -206,6 +206,56 @@ fn our_options() {
 }
 
 #[test]
+fn a_question_answers_its_challenge() {
+    let mut wire = Wire::new();
+    let mut options = Options::new(
+        address("sip:alice@192.0.2.1"),
+        address("sip:bob@192.0.2.9:5062"),
+    );
+    let secret = base::digest::Secret::Password("secret".into());
+    options.credentials = vec![crate::auth::Credentials::new(
+        "example.com",
+        "alice",
+        secret,
+    )];
+    wire.endpoint.options(wire.now, options).unwrap();
+    let request = wire.request();
+    let mut challenge = Response::to_request(&request, Status::UNAUTHORIZED, Some("b"));
+    challenge.headers.push(
+        HeaderName::WwwAuthenticate,
+        "Digest realm=\"example.com\", nonce=\"abc\"",
+    );
+    wire.receive_bytes(challenge.to_bytes());
+    let again = wire.request();
+    // RFC 3261, 22.2: the same Call-ID and From tag, the next number, no To tag.
+    for name in [HeaderName::CallId, HeaderName::From, HeaderName::To] {
+        assert_eq!(again.headers.get(name), request.headers.get(name));
+    }
+    assert_eq!(again.headers.cseq().unwrap().number, 2);
+    let shown = again.headers.get(HeaderName::Authorization).unwrap();
+    assert!(shown.starts_with(b"Digest username=\"alice\""));
+    // Turned down, it is the outcome.
+    let mut challenge = Response::to_request(&again, Status::UNAUTHORIZED, Some("b"));
+    challenge.headers.push(
+        HeaderName::WwwAuthenticate,
+        "Digest realm=\"example.com\", nonce=\"def\"",
+    );
+    wire.receive_bytes(challenge.to_bytes());
+    assert!(matches!(
+        &wire.events[..],
+        [Event::Options(
+            _,
+            OptionsEvent::Answered {
+                code: Status::UNAUTHORIZED,
+                ..
+            }
+        )]
+    ));
+    wire.wait(Duration::from_secs(6));
+    assert_eq!(wire.endpoint.stats(), Stats::default());
+}
+
+#[test]
 fn shutdown_ends_everything() {
     let mut wire = Wire::new();
     let mut invite = Invite::new(

@@ -18,11 +18,12 @@ pub use event::{EndCause, Incoming, Info, InvitationEvent, Originator};
 pub use state::{Coverage, Signal, State};
 pub(crate) use uac::{copied, routed};
 
+use super::Progress;
+
 use crate::{
-    DialogId, FlowId, HeaderName, Headers, IdentityId, Method, Request, Response, Status,
-    TransactionId, Uri,
+    DialogId, FlowId, HeaderName, Headers, IdentityId, Method, Request, Status, TransactionId, Uri,
     answer::Answer,
-    attempt::{AttemptId, Contact, Draft, Failure, Withdrawal},
+    attempt::{AttemptId, Contact, Draft, Withdrawal},
     auth::{Authentication, Keyring, Origin, Tries},
     config::Config,
     dialog::DialogKey,
@@ -187,21 +188,6 @@ pub(crate) struct Arrival {
     /// No proxy stood between.
     pub(crate) is_direct: bool,
     pub(crate) description: Result<Option<Description>, Unacceptable>,
-}
-
-/// What becomes of a request of ours.
-#[derive(Debug)]
-pub(crate) enum Progress<'a> {
-    /// It went this way; once for each target.
-    Sent { path: Path },
-    /// A provisional response, or the final one.
-    Response(&'a Response),
-    /// A 2xx to INVITE beside that: repeated, of another fork, or from a target that was given up.
-    Late(&'a Response),
-    /// There will be no final response.
-    Failed(Failure),
-    /// Nothing can come of it any more.
-    Over,
 }
 
 impl Invitation {

@@ -1,0 +1,252 @@
+//! The requests of a usage outside of calls: their headers, numbers and credentials.
+
+use super::invitation::routed;
+use crate::{
+    HeaderName, Headers, IdentityId, Method, Request, Response, Uri,
+    attempt::{AttemptId, Contact, Draft},
+    auth::{Authentication, Credentials, Keyring, Origin, Refusal, Tries},
+    config::Config,
+    dialog::{Dialog, InDialog},
+    header::{Address, CSeq},
+    message::Description,
+};
+use base::Rng;
+use std::sync::Arc;
+
+/// Who speaks with whom, and which way.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Parties {
+    /// Who asks; a `tag` parameter is replaced.
+    pub(crate) from: Address,
+    pub(crate) to: Address,
+    pub(crate) request_uri: Uri,
+    /// The route set, nearest first: an outbound proxy (RFC 3261, 8.1.2).
+    pub(crate) route: Vec<Address>,
+    /// What our Contact says; `None` for requests that have none.
+    pub(crate) contact: Option<Contact>,
+    pub(crate) credentials: Vec<Credentials>,
+    /// Who can challenge.
+    pub(crate) origin: Origin,
+    /// Whose certificate to show.
+    pub(crate) identity: Option<IdentityId>,
+}
+
+impl Parties {
+    /// Says who can challenge requests along a route: the account's own proxy, or anybody.
+    pub(crate) const fn origin_of(route: &[Address]) -> Origin {
+        match route.is_empty() {
+            true => Origin::Elsewhere,
+            false => Origin::OwnRoute,
+        }
+    }
+}
+
+/// The requests of one Call-ID, one at a time (RFC 3261, 8.1.1), authorised and, where they are
+/// challenged, sent again (22.2).
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    parties: Parties,
+    call_id: Box<str>,
+    local_tag: Box<str>,
+    /// The CSeq number of the last request.
+    number: u32,
+    next_tag: u32,
+    running: Option<Running>,
+    keyring: Keyring,
+    authentication: Authentication,
+    /// Why the last challenge was not answered.
+    refusal: Option<Refusal>,
+    rng: Rng,
+    config: Arc<Config>,
+}
+
+/// A request without its final response.
+#[derive(Debug)]
+struct Running {
+    tag: u32,
+    attempt: Option<AttemptId>,
+    tries: Tries,
+}
+
+impl Exchange {
+    /// Begins with a Call-ID and a tag of its own.
+    pub(crate) fn new(mut parties: Parties, config: &Arc<Config>, rng: &mut Rng) -> Self {
+        let mut rng = rng.fork();
+        // Parameters of the headers are ours to choose, and a tag of the peer is not known yet.
+        parties.from.params.clear();
+        parties.to.params.clear();
+        Self {
+            keyring: Keyring::new(std::mem::take(&mut parties.credentials)),
+            parties,
+            call_id: rng.token(CALL_ID_LEN).into(),
+            local_tag: rng.token(TAG_LEN).into(),
+            number: 0,
+            next_tag: 0,
+            running: None,
+            authentication: Authentication::new(),
+            refusal: None,
+            rng,
+            config: Arc::clone(config),
+        }
+    }
+
+    /// Makes the next request outside of dialogs. Any request that runs is forgotten.
+    pub(crate) fn request(
+        &mut self,
+        method: Method,
+        further: &Headers,
+        body: Option<Description>,
+    ) -> (u32, Box<Draft>) {
+        let Parties {
+            from,
+            to,
+            request_uri,
+            route,
+            ..
+        } = &self.parties;
+        self.number = self.number.saturating_add(1);
+        let (mut request, hop) = routed(method.clone(), request_uri.clone(), route);
+        let headers = &mut request.headers;
+        headers.push(HeaderName::MaxForwards, MAX_FORWARDS);
+        headers.push(HeaderName::From, from.clone().with_tag(&self.local_tag));
+        headers.push(HeaderName::To, to);
+        headers.push(HeaderName::CallId, &*self.call_id);
+        headers.push(HeaderName::CSeq, CSeq::new(self.number, method));
+        self.start(request, hop, further, body)
+    }
+
+    /// Sends a request of a dialog that this exchange made.
+    #[expect(dead_code, reason = "for usages with dialogs and states")]
+    pub(crate) fn request_in_dialog(
+        &mut self,
+        made: InDialog,
+        further: &Headers,
+        body: Option<Description>,
+    ) -> (u32, Box<Draft>) {
+        self.start(made.request, made.next_hop, further, body)
+    }
+
+    fn start(
+        &mut self,
+        mut request: Request,
+        hop: Uri,
+        further: &Headers,
+        body: Option<Description>,
+    ) -> (u32, Box<Draft>) {
+        if !self.config.user_agent.is_empty() {
+            let name = self.config.user_agent.as_str();
+            request.headers.push(HeaderName::UserAgent, name);
+        }
+        for field in further.iter() {
+            request.headers.push(field.name, field.value);
+        }
+        if let Some(description) = body {
+            request.set_body(&description.content_type, description.body);
+        }
+        self.authentication
+            .authorize(&self.keyring, &mut request, self.parties.origin);
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        self.refusal = None;
+        self.running = Some(Running {
+            tag,
+            attempt: None,
+            tries: Tries::default(),
+        });
+        let draft = Draft {
+            request,
+            hop,
+            contact: self.parties.contact.clone(),
+            prefer: None,
+            identity: self.parties.identity,
+        };
+        (tag, Box::new(draft))
+    }
+
+    /// The endpoint names the attempt of a request.
+    pub(crate) fn attempt_started(&mut self, tag: u32, attempt: AttemptId) {
+        if let Some(running) = self.running.as_mut().filter(|running| running.tag == tag) {
+            running.attempt = Some(attempt);
+        }
+    }
+
+    /// True if `tag` is that of the request that runs: what is told of older ones is stale.
+    pub(crate) fn is_running(&self, tag: u32) -> bool {
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.tag == tag)
+    }
+
+    /// True if no request waits for its final response.
+    #[expect(dead_code, reason = "for usages with dialogs and states")]
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.running.is_none()
+    }
+
+    /// The request that runs has its final response, or will have none.
+    pub(crate) fn finish(&mut self, response: Option<&Response>) {
+        self.running = None;
+        if let Some(response) = response.filter(|response| response.status.is_success()) {
+            self.authentication
+                .handle_success(&mut self.keyring, response);
+        }
+    }
+
+    /// A request was challenged (401, 407): makes it ready to go again, with the next number, of
+    /// `dialog` if it is in one, and credentials. False if there is nothing to show: the response is
+    /// the outcome, and [`refusal`](Self::refusal) says why.
+    pub(crate) fn answer_challenge(
+        &mut self,
+        tag: u32,
+        response: &Response,
+        request: &mut Request,
+        dialog: Option<&mut Dialog>,
+    ) -> bool {
+        let Some(running) = self.running.as_mut().filter(|running| running.tag == tag) else {
+            return false;
+        };
+        let answered = self.authentication.handle_challenge(
+            &mut self.keyring,
+            &mut self.rng,
+            response,
+            self.parties.origin,
+            &mut running.tries,
+        );
+        if let Err(refusal) = answered {
+            self.refusal = Some(refusal);
+            return false;
+        }
+        let number = match dialog {
+            // Only its number is wanted.
+            Some(dialog) => dialog
+                .request(Method::Options)
+                .ok()
+                .and_then(|_| dialog.local_sequence()),
+            None => {
+                self.number = self.number.saturating_add(1);
+                Some(self.number)
+            }
+        };
+        let Some(number) = number else { return false };
+        let method = request.method.clone();
+        request
+            .headers
+            .insert(HeaderName::CSeq, CSeq::new(number, method));
+        self.authentication
+            .authorize(&self.keyring, request, self.parties.origin);
+        true
+    }
+
+    /// Why the last challenge was not answered.
+    #[expect(dead_code, reason = "for usages with dialogs and states")]
+    pub(crate) const fn refusal(&self) -> Option<Refusal> {
+        self.refusal
+    }
+}
+
+/// Characters of a tag, five bits each (RFC 3261, 19.3 asks for 32 bits).
+const TAG_LEN: usize = 16;
+/// Characters of a Call-ID, five bits each (RFC 3261, 8.1.1.4: unique over space and time).
+const CALL_ID_LEN: usize = 26;
+/// RFC 3261, 8.1.1.6.
+const MAX_FORWARDS: u32 = 70;
