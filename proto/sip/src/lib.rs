@@ -17,6 +17,7 @@ pub mod message;
 pub mod method;
 mod nat;
 pub mod offer_answer;
+pub mod refresh;
 mod serial;
 pub mod status;
 pub mod transaction;
