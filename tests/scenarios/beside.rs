@@ -31,7 +31,7 @@ fn stream(stage: &Stage, host: HostId, is_audio: bool) -> StreamId {
 }
 
 /// Frames that a host heard since `from`, in places that hold sound.
-fn heard(stage: &Stage, host: HostId, from: usize) -> usize {
+pub(crate) fn heard(stage: &Stage, host: HostId, from: usize) -> usize {
     let media = &stage.world.host(host).inbox().media;
     media[from..]
         .iter()
@@ -39,12 +39,12 @@ fn heard(stage: &Stage, host: HostId, from: usize) -> usize {
         .count()
 }
 
-fn marks(stage: &Stage, hosts: [HostId; 2]) -> [usize; 2] {
+pub(crate) fn marks(stage: &Stage, hosts: [HostId; 2]) -> [usize; 2] {
     hosts.map(|host| stage.world.host(host).inbox().media.len())
 }
 
 /// Both ends speak: a frame every 20 ms.
-fn speak(stage: &mut Stage, hosts: [HostId; 2], frames: u32) {
+pub(crate) fn speak(stage: &mut Stage, hosts: [HostId; 2], frames: u32) {
     let streams = hosts.map(|host| stream(stage, host, true));
     for n in 0..frames {
         for (host, stream) in hosts.into_iter().zip(streams) {
@@ -59,11 +59,11 @@ fn speak(stage: &mut Stage, hosts: [HostId; 2], frames: u32) {
     }
 }
 
-fn is_lossless(stage: &Stage) -> bool {
+pub(crate) fn is_lossless(stage: &Stage) -> bool {
     stage.setup().path.loss == Loss::None
 }
 
-fn start(stage: &mut Stage, streams: Vec<StreamSpec>) -> SessionId {
+pub(crate) fn start(stage: &mut Stage, streams: Vec<StreamSpec>) -> SessionId {
     let bob = stage.bob();
     stage.answer(bob, Duration::from_millis(100), Duration::from_millis(500));
     let call = stage.call(streams);
@@ -71,7 +71,7 @@ fn start(stage: &mut Stage, streams: Vec<StreamSpec>) -> SessionId {
     call
 }
 
-fn end(stage: &mut Stage, call: SessionId) {
+pub(crate) fn end(stage: &mut Stage, call: SessionId) {
     let _ = stage.agent(stage.alice, "end", |agent, now| agent.end(now, call));
 }
 

@@ -89,7 +89,7 @@ fn no_row_of_the_tables_is_lost() {
 const ENOUGH: u32 = 4;
 
 /// Whose scenarios count.
-const SCENARIOS: [&str; 11] = [
+const SCENARIOS: [&str; 12] = [
     "beside::",
     "call::",
     "cancel::",
@@ -101,6 +101,7 @@ const SCENARIOS: [&str; 11] = [
     "mixed::",
     "probe::",
     "race::",
+    "roam::",
 ];
 
 const FILE: &str = "SIPSIMPLE_ROWS";

@@ -113,6 +113,10 @@ pub struct Limits {
     pub streams_per_session: usize,
     /// Timers that fire in one step before the input itself is looked at.
     pub timers_per_step: u32,
+    /// How long interfaces must keep still before a change of addresses is followed. APP-20 waits 5 s;
+    /// a call that stands is silent meanwhile, and one second is enough for a lease to bring all its
+    /// addresses.
+    pub network_settle: Duration,
     /// How long the end of the agent waits for its sessions to end.
     pub shutdown: Duration,
     /// Bytes of a recording that were not fetched; above it the recording stops.
@@ -132,6 +136,7 @@ impl Default for Limits {
             // More m-lines than any product offers; each may cost two sockets.
             streams_per_session: 16,
             timers_per_step: 1_024,
+            network_settle: Duration::from_secs(1),
             // Twice what an unanswered BYE keeps a session.
             shutdown: Duration::from_secs(2),
             // Two hours of one recorded call, should the runtime forget to fetch.

@@ -41,6 +41,8 @@ enum Phase {
 #[derive(Debug)]
 struct Listener {
     link: LinkId,
+    /// The address that was asked for.
+    bind: IpAddr,
     open: Option<Listening>,
 }
 
@@ -72,6 +74,20 @@ impl Life {
         }
     }
 
+    /// The addresses of all sockets that we listen on, or will.
+    pub(super) fn bound(&self) -> Vec<IpAddr> {
+        let mut bound: Vec<IpAddr> = self.listeners.iter().map(|at| at.bind).collect();
+        bound.sort_unstable();
+        bound.dedup();
+        bound
+    }
+
+    /// A socket was asked for.
+    pub(super) fn expect(&mut self, link: LinkId, bind: IpAddr) {
+        let open = None;
+        self.listeners.push(Listener { link, bind, open });
+    }
+
     /// True while the end waits for others.
     pub(super) const fn is_ending(&self) -> bool {
         matches!(self.phase, Phase::Ending { .. } | Phase::Closing)
@@ -90,12 +106,13 @@ impl UserAgent {
 
     /// The system told its interfaces.
     pub(super) fn interfaces_known(&mut self) {
-        if self.life.phase == Phase::WaitingForInterfaces {
-            let addresses = match self.life.addresses.is_empty() {
-                true => leading_somewhere(&self.interfaces),
-                false => every_one(&self.life.addresses, &self.interfaces),
-            };
-            self.open_listeners(&addresses);
+        match self.life.phase {
+            Phase::WaitingForInterfaces => {
+                let addresses = addresses_of(&self.life, &self.interfaces);
+                self.open_listeners(&addresses);
+            }
+            Phase::Running => self.interfaces_changed(),
+            Phase::Opening { .. } | Phase::Ending { .. } | Phase::Closing | Phase::Over => {}
         }
     }
 
@@ -235,21 +252,9 @@ impl UserAgent {
     }
 
     fn open_listeners(&mut self, addresses: &[IpAddr]) {
-        let ports = [
-            (Transport::Udp, self.config.udp_port),
-            (Transport::Tcp, self.config.tcp_port),
-        ];
-        for &address in addresses {
-            for (transport, port) in ports {
-                let Some(port) = port else { continue };
-                let bind = SocketAddr::new(address, port);
-                let link = self.links.listen(self.now, transport, bind);
-                self.life.listeners.push(Listener { link, open: None });
-            }
-        }
-        self.touch(Child::Links);
+        let pending = self.listen_on(addresses);
         self.life.phase = Phase::Opening {
-            pending: self.life.listeners.len(),
+            pending,
             error: LinkError::AddressGone,
         };
         if self.life.listeners.is_empty() {
@@ -260,7 +265,7 @@ impl UserAgent {
     /// One of the sockets that we asked for is there, or cannot be.
     fn opened(&mut self, failed: Option<LinkError>) {
         let Phase::Opening { pending, error } = &mut self.life.phase else {
-            return;
+            return self.network_opened(1);
         };
         *pending -= 1;
         *error = failed.unwrap_or(*error);
@@ -297,6 +302,21 @@ fn nearness(local: IpAddr, peer: Option<IpAddr>) -> (bool, bool, u32) {
         // Nobody knows where a name leads: probably not to this machine.
         (_, None) => (local.is_ipv4(), !local.is_loopback(), 0),
     }
+}
+
+/// The addresses to listen on. One that was configured and is not there is not tried again and
+/// again: it is listened on when an interface has it. The first time all are tried, so that the
+/// failure is told.
+pub(super) fn addresses_of(life: &Life, interfaces: &[Interface]) -> Vec<IpAddr> {
+    if life.addresses.is_empty() {
+        return leading_somewhere(interfaces);
+    }
+    let mut addresses = every_one(&life.addresses, interfaces);
+    if life.is_running() {
+        let is_there = |ip: &IpAddr| interfaces.iter().any(|interface| interface.address == *ip);
+        addresses.retain(|ip| is_there(ip) || ip.is_loopback());
+    }
+    addresses
 }
 
 /// The addresses to listen on when none is configured: those of interfaces with a default route, else

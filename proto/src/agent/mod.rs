@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod files;
 mod life;
+mod network;
 mod record;
 mod replay;
 mod resolve;
@@ -34,6 +35,7 @@ use bytes::Bytes;
 use calls::SessionEntry;
 use files::Files;
 use life::Life;
+use network::Network;
 use record::Recorder;
 use resolve::Resolver;
 use std::{any::Any, collections::VecDeque, fmt, sync::Arc, time::Instant};
@@ -51,6 +53,7 @@ pub struct UserAgent {
     rng: Rng,
     config: Settings,
     life: Life,
+    network: Network,
     out: VecDeque<Output>,
     dirty: VecDeque<Child>,
     touched: Touched,
@@ -123,6 +126,7 @@ impl UserAgent {
             now,
             clock: Clock::new(now, config.unix_time),
             life: Life::new(&config),
+            network: Network::default(),
             out: VecDeque::new(),
             dirty: VecDeque::new(),
             touched: Touched::default(),
@@ -298,7 +302,9 @@ impl UserAgent {
                 self.is_congested = *is_congested;
                 return;
             }
-            System::NameServers(_) | System::Suspending | System::Resumed { .. } => {}
+            System::NameServers(servers) => self.name_servers_known(servers),
+            System::Resumed { .. } => self.resumed(),
+            System::Suspending => {}
         }
         for id in self.streams.ids() {
             self.stream_input(id, StreamInput::System(system.clone()));

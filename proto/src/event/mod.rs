@@ -68,6 +68,14 @@ pub enum AgentEvent {
         /// Why the last one could not.
         error: LinkError,
     },
+    /// `NetworkConditionsDidChange`: the sockets were opened anew where they had to be; registrations
+    /// renew, and live sessions tell their peers by themselves (APP-20).
+    NetworkConditionsDidChange {
+        /// `ip`: addresses, or the machine woke up; `dns`: name servers.
+        changed: Vec<&'static str>,
+        /// Where we listen.
+        listening: Vec<Listening>,
+    },
     /// `SIPEngineWillEnd` (ENG-40).
     WillEnd,
     /// `SIPEngineDidEnd`: nothing is open, last event (ENG-40).

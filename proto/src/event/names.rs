@@ -14,6 +14,7 @@ impl Event {
             Self::Agent(event) => match event {
                 AgentEvent::WillStart => "SIPEngineWillStart",
                 AgentEvent::DidStart { .. } => "SIPEngineDidStart",
+                AgentEvent::NetworkConditionsDidChange { .. } => "NetworkConditionsDidChange",
                 AgentEvent::DidFail { .. } => "SIPEngineDidFail",
                 AgentEvent::WillEnd => "SIPEngineWillEnd",
                 AgentEvent::DidEnd => "SIPEngineDidEnd",

@@ -248,6 +248,23 @@ impl Links {
         }
     }
 
+    /// An address of ours is gone: closes what we listen on there, and the connections from there.
+    /// Streams close their sockets themselves.
+    pub(crate) fn lose_address(&mut self, ip: IpAddr) {
+        for id in self.table.keys() {
+            let lost = self.table.get(id).is_some_and(|link| {
+                let is_signalling = matches!(
+                    link.owner,
+                    Owner::Socket(_) | Owner::Listener | Owner::Connection(_)
+                );
+                is_signalling && link.phase == Phase::Open && link.local.ip() == ip
+            });
+            if lost {
+                self.fail(id, LinkError::AddressGone);
+            }
+        }
+    }
+
     /// Closes a link that nobody wants.
     pub(crate) fn drop_link(&mut self, id: LinkId) {
         self.close(id);

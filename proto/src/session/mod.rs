@@ -126,6 +126,8 @@ pub(crate) enum SessionInput {
     Call(InvitationEvent),
     /// By one of its streams.
     Stream(StreamId, StreamNews),
+    /// Our address is another one: the peer must hear of it.
+    Moved,
     /// A deadline has come.
     Timeout,
 }
@@ -218,6 +220,13 @@ impl Session {
         match input {
             SessionInput::Call(event) => self.handle_call(now, streams, event),
             SessionInput::Stream(id, news) => self.handle_stream(now, streams, id, news),
+            SessionInput::Moved => {
+                self.seen.note(self.state, InputKind::Renegotiate);
+                // Streams may need new sockets; and an offer refreshes the target for both sides
+                // (RFC 3261, 12.2), even if nothing in it has changed.
+                self.proposal.want(true);
+                self.try_propose(now, streams);
+            }
             SessionInput::Timeout => self.handle_timeout(now, streams),
         }
     }

@@ -22,7 +22,13 @@ use base::{Clock, Deadline, Host, LinkError, Rng, Target, Transport};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::{any::Any, fmt, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 /// A media stream of a session. The session keeps the phases of the negotiation, the stream keeps
 /// the proposal that runs.
@@ -148,7 +154,7 @@ pub struct StreamEnv {
     /// The interfaces of this machine.
     pub interfaces: Arc<[Interface]>,
     /// The local address on the route to the peer, as far as signalling knows it; never unspecified.
-    pub local_address: std::net::IpAddr,
+    pub local_address: IpAddr,
 }
 
 /// Media settings as a stream sees them.
@@ -252,6 +258,9 @@ pub enum StreamInput {
     Media(Frame),
     /// The system said something about itself.
     System(System),
+    /// Packets of this session leave from this address from now on. A stream whose sockets are bound to
+    /// another one that is gone opens new ones when it is next asked to prepare, which follows.
+    LocalAddress(IpAddr),
     /// The answer to [`StreamOutput::Resolve`].
     Resolved {
         /// The stream's own number of the question.

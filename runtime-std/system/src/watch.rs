@@ -127,8 +127,9 @@ fn since_boot() -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// A change of address is noticed before the user has redialled.
-const EVERY: Duration = Duration::from_secs(5);
+/// A change of address is to be followed within five seconds, of which the agent waits one and a
+/// proxy may take two.
+const EVERY: Duration = Duration::from_secs(1);
 /// The clocks are read one after the other, and `/proc/uptime` has two digits.
 const TOLERANCE: Duration = Duration::from_secs(1);
 

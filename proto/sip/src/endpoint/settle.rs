@@ -153,11 +153,21 @@ impl Endpoint {
         let Some(server) = self.servers.get_mut(&transaction) else {
             return;
         };
-        if server.moved || !server.fallback.transport.is_reliable() {
+        if server.moved {
             return;
         }
         server.moved = true;
         let target = server.fallback.clone();
+        if !target.transport.is_reliable() {
+            // The socket is gone with its address: whoever asked may still hear us from another one.
+            let to = self.transactions.path(transaction).map(|path| path.to);
+            if let Some(to) = to
+                && let Some(flow) = self.flows.socket_for(to)
+            {
+                self.redirect(now, transaction, flow, to, target.transport);
+            }
+            return;
+        }
         if let Connection::Up(flow) =
             self.connection(now, &target, None, Waiter::Server(transaction))
         {

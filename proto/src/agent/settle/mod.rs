@@ -54,7 +54,8 @@ impl UserAgent {
             };
             tracing::trace!(?child, why = deadline.why, "timer");
             match child {
-                Child::Life | Child::Resolver => {}
+                Child::Life => self.network_due(),
+                Child::Resolver => {}
                 Child::Links => self.links.handle_timeout(self.now),
                 Child::Endpoint => self.endpoint.handle_input(self.now, sip::Input::Timeout),
                 Child::Session(id) => self.session_input(id, SessionInput::Timeout),
@@ -134,7 +135,10 @@ impl UserAgent {
 
     fn deadline(&self, child: Child) -> Option<Deadline> {
         match child {
-            Child::Life => self.life.poll_timeout(),
+            Child::Life => [self.life.poll_timeout(), self.network.poll_timeout()]
+                .into_iter()
+                .flatten()
+                .min(),
             Child::Links => self.links.poll_timeout(),
             Child::Endpoint => self.endpoint.poll_timeout(),
             Child::Resolver => None,

@@ -261,8 +261,11 @@ impl MediaStream for AudioStream {
                 self.drain();
             }
             State::Initializing | State::Ended => {}
-            // The sockets are there, whatever is offered anew.
-            State::Initialized | State::Established => self.out.push_back(StreamOutput::Prepared),
+            State::Initialized | State::Established => match self.transport.reopen() {
+                true => self.drain(),
+                // The sockets are there, whatever is offered anew.
+                false => self.out.push_back(StreamOutput::Prepared),
+            },
         }
     }
 
@@ -331,9 +334,12 @@ impl MediaStream for AudioStream {
             StreamInput::Timeout => self.handle_timeout(now),
             StreamInput::Media(frame) => self.send_frame(now, &frame),
             StreamInput::Acknowledged => self.acknowledged(),
+            StreamInput::LocalAddress(local) => self.transport.set_local(local),
             input => match self.transport.handle_input(now, input) {
                 Heard::Opened => {
-                    self.state = State::Initialized;
+                    if self.state == State::Initializing {
+                        self.state = State::Initialized;
+                    }
                     self.out.push_back(StreamOutput::Prepared);
                 }
                 Heard::Failed(error) => self.fail(error),

@@ -110,6 +110,17 @@ impl RtpTransport {
         self.ports.open(&mut self.out);
     }
 
+    /// Says from which address packets leave from now on.
+    pub(crate) const fn set_local(&mut self, local: IpAddr) {
+        self.ports.set_local(local);
+    }
+
+    /// Opens new sockets if the address of the old ones is not ours any more; answered like
+    /// [`open`](Self::open). False if there is nothing to do.
+    pub(crate) fn reopen(&mut self) -> bool {
+        self.ports.reopen(&mut self.out)
+    }
+
     /// Our addresses of RTP and RTCP, once open.
     pub(crate) const fn local(&self) -> Option<(SocketAddr, SocketAddr)> {
         self.ports.pair()
@@ -160,7 +171,7 @@ impl RtpTransport {
     /// Sends a packet.
     pub(crate) fn send(&mut self, now: Instant, outgoing: Outgoing<'_>) {
         let Some(flow) = &mut self.flow else { return };
-        if flow.is_null || flow.is_paused {
+        if flow.is_null || flow.is_paused || self.ports.pair().is_none() {
             return;
         }
         if self.arena.capacity() < ARENA_LOW {

@@ -56,6 +56,21 @@ impl Ports {
         self.try_pair(out);
     }
 
+    pub(super) const fn set_local(&mut self, local: IpAddr) {
+        self.local = local;
+    }
+
+    /// Opens another pair if this one is bound to an address that is not ours any more.
+    pub(super) fn reopen(&mut self, out: &mut VecDeque<StreamOutput>) -> bool {
+        let is_stale = self.pair().is_some_and(|(rtp, _)| rtp.ip() != self.local);
+        if is_stale {
+            self.close(out);
+            self.tries = 0;
+            self.open(out);
+        }
+        is_stale
+    }
+
     pub(super) const fn pair(&self) -> Option<(SocketAddr, SocketAddr)> {
         match (self.rtp, self.rtcp) {
             (State::Open(rtp), State::Open(rtcp)) => Some((rtp, rtcp)),
