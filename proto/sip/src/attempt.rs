@@ -33,6 +33,10 @@ pub(crate) struct Contact {
     /// `sips` where the request is (RFC 3261, 8.1.1.8).
     pub(crate) secure: bool,
     pub(crate) params: Vec<(String, Option<String>)>,
+    /// How we are seen from outside where datagrams leave by an address translator.
+    pub(crate) mapped: Option<SocketAddr>,
+    /// This very URI, whatever the way.
+    pub(crate) uri: Option<Uri>,
 }
 
 /// A request without what depends on the way: Via and Contact.

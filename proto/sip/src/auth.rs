@@ -89,10 +89,55 @@ pub enum Refusal {
 pub struct Keyring {
     credentials: Vec<Credentials>,
     prefer_strongest: bool,
+    realms: Realms,
+}
+
+/// What is known of the realms that asked for credentials of an account: what its registrar has taught
+/// one usage, its calls and messages must know, too.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Realms {
     /// What `*` stands for.
-    own_realms: Vec<Vec<u8>>,
+    own: Vec<Vec<u8>>,
     /// The strongest hash that each realm has accepted.
     accepted: Vec<(Vec<u8>, HashFunction)>,
+}
+
+impl Realms {
+    /// Begins without knowledge.
+    pub const fn new() -> Self {
+        Self {
+            own: Vec::new(),
+            accepted: Vec::new(),
+        }
+    }
+
+    /// Takes over what `other` knows.
+    pub fn merge(&mut self, other: &Self) {
+        for realm in &other.own {
+            self.learn(realm);
+        }
+        for (realm, hash) in &other.accepted {
+            self.accept(realm, *hash);
+        }
+    }
+
+    fn knows(&self, realm: &[u8]) -> bool {
+        self.own.iter().any(|own| own == realm)
+    }
+
+    fn learn(&mut self, realm: &[u8]) {
+        if !self.knows(realm) && self.own.len() < MAX_OWN_REALMS {
+            self.own.push(realm.to_vec());
+        }
+    }
+
+    fn accept(&mut self, realm: &[u8], hash: HashFunction) {
+        if let Some((_, strongest)) = self.accepted.iter_mut().find(|(known, _)| known == realm) {
+            *strongest = hash.max(*strongest);
+        } else if self.accepted.len() < MAX_SPACES {
+            self.accepted.push((realm.to_vec(), hash));
+        }
+    }
 }
 
 impl Keyring {
@@ -101,9 +146,18 @@ impl Keyring {
         Self {
             credentials,
             prefer_strongest: true,
-            own_realms: Vec::new(),
-            accepted: Vec::new(),
+            realms: Realms::new(),
         }
+    }
+
+    /// What is known of realms, to be shared with the other usages of the account.
+    pub const fn realms(&self) -> &Realms {
+        &self.realms
+    }
+
+    /// Takes over what the other usages of the account know.
+    pub fn merge(&mut self, realms: &Realms) {
+        self.realms.merge(realms);
     }
 
     /// Chooses between several challenges of one realm: the strongest, which is the default, or the
@@ -133,40 +187,23 @@ impl Keyring {
 
     /// True if `*` stands for this realm when it asks over that way, or may come to.
     fn is_own(&self, realm: &[u8], is_proxy: bool, origin: Origin) -> bool {
-        let is_known = self.knows(realm);
+        let is_known = self.realms.knows(realm);
         match origin {
-            Origin::Registrar => is_known || self.own_realms.len() < MAX_OWN_REALMS,
+            Origin::Registrar => is_known || self.realms.own.len() < MAX_OWN_REALMS,
             // The first 407 is the nearest proxy's. Once a realm is known, another one may be that of
             // whoever stands behind it.
-            Origin::OwnRoute => is_known || is_proxy && self.own_realms.is_empty(),
+            Origin::OwnRoute => is_known || is_proxy && self.realms.own.is_empty(),
             Origin::Elsewhere => false,
-        }
-    }
-
-    fn knows(&self, realm: &[u8]) -> bool {
-        self.own_realms.iter().any(|own| own == realm)
-    }
-
-    fn learn(&mut self, realm: &[u8]) {
-        if !self.knows(realm) && self.own_realms.len() < MAX_OWN_REALMS {
-            self.own_realms.push(realm.to_vec());
         }
     }
 
     fn least(&self, realm: &[u8]) -> HashFunction {
         let known = self
+            .realms
             .accepted
             .iter()
             .find(|(known, _)| self.prefer_strongest && known == realm);
         known.map_or(HashFunction::Md5, |(_, hash)| *hash)
-    }
-
-    fn accept(&mut self, realm: &[u8], hash: HashFunction) {
-        if let Some((_, strongest)) = self.accepted.iter_mut().find(|(known, _)| known == realm) {
-            *strongest = hash.max(*strongest);
-        } else if self.accepted.len() < MAX_SPACES {
-            self.accepted.push((realm.to_vec(), hash));
-        }
     }
 }
 
@@ -278,7 +315,7 @@ impl Authentication {
                 .collect();
             let is_own = keyring.is_own(&realm, is_proxy, origin)
                 // Of several unknown realms in one 407, the topmost is learnt.
-                && (origin == Origin::Registrar || keyring.knows(&realm) || !chosen.iter().any(|space| space.is_own));
+                && (origin == Origin::Registrar || keyring.realms.knows(&realm) || !chosen.iter().any(|space| space.is_own));
             match choose(keyring, same, is_own) {
                 Ok(challenge) => {
                     let cnonce = rng.token(CNONCE);
@@ -309,7 +346,7 @@ impl Authentication {
         tries.rounds += 1;
         for space in chosen {
             if space.is_own {
-                keyring.learn(&space.challenge.realm);
+                keyring.realms.learn(&space.challenge.realm);
             }
             tries
                 .answered
@@ -328,7 +365,9 @@ impl Authentication {
     /// each realm accepts, and takes over the next nonce, if the response brings one (RFC 7616, 3.5).
     pub fn handle_success(&mut self, keyring: &mut Keyring, response: &Response) {
         for space in self.spaces.iter().filter(|space| space.uses > 0) {
-            keyring.accept(&space.challenge.realm, space.challenge.algorithm().hash);
+            keyring
+                .realms
+                .accept(&space.challenge.realm, space.challenge.algorithm().hash);
         }
         let info = response
             .headers

@@ -26,6 +26,9 @@ pub struct Config {
     pub end_timeout: Duration,
     /// How often a provisional response is repeated while an incoming call rings (RFC 3261, 13.3.1.1).
     pub ring_interval: Duration,
+    /// How long the application may take to answer a MESSAGE before it is answered 200 (BUG-20); `None`
+    /// answers 200 at once. Below timer F of the peer, or it hears nothing.
+    pub message_answer: Option<Duration>,
     /// How long a connection that we opened is kept without any message and any call on it.
     pub idle_opened: Duration,
     /// The same for connections that peers opened (ENG-49).
@@ -44,6 +47,9 @@ pub struct Limits {
     /// Incoming calls whose 2xx is not acknowledged; above it INVITE is answered 503. A spoofed
     /// INVITE to an agent that accepts by itself draws eleven 2xx: this bounds the reflection.
     pub unacknowledged: usize,
+    /// Everything outside of calls at a time: registrations, publications, subscriptions, messages and
+    /// questions; above it peers are answered 503.
+    pub usages: usize,
     /// Connections at a time.
     pub flows: usize,
     /// Early dialogs of one forked INVITE; provisional responses of further ones only count as progress.
@@ -68,6 +74,7 @@ impl Default for Config {
             oversize: Some(1_300),
             end_timeout: Duration::from_millis(3_500),
             ring_interval: Duration::from_secs(60),
+            message_answer: None,
             // RFC 3261, 18: at least as long as a transaction may take.
             idle_opened: Duration::from_secs(32),
             idle_accepted: Duration::from_secs(2 * 60 * 60),
@@ -83,6 +90,8 @@ impl Default for Limits {
             // About 10 kB each: 100 MB.
             invitations: 10_000,
             unacknowledged: 64,
+            // About 2 kB each: 20 MB.
+            usages: 10_000,
             flows: 10_000,
             forks: 16,
         }

@@ -13,6 +13,14 @@ base::ids! {
     DialogId;
     /// A request outside of dialogs with a result of its own (OPTIONS).
     RequestId;
+    /// A registration.
+    RegistrationId;
+    /// A publication.
+    PublicationId;
+    /// A MESSAGE request, ours or a peer's.
+    MessageId;
+    /// An account, named by its owner: what one of its usages learns of realms the others know.
+    AccountId;
     /// A certificate and its key that this end can show, named by its owner.
     IdentityId;
     /// A transaction (RFC 3261, 17).

@@ -30,13 +30,18 @@ pub use error::{ErrorKind, ParseError};
 pub use header::{HeaderName, Name};
 pub use headers::{Field, Headers};
 pub use id::{
-    DialogId, FlowId, IdentityId, InvitationId, LookupError, LookupId, RequestId, TransactionId,
+    AccountId, DialogId, FlowId, IdentityId, InvitationId, LookupError, LookupId, MessageId,
+    PublicationId, RegistrationId, RequestId, TransactionId,
 };
 pub use message::{Description, Message, Request, Response};
 pub use method::Method;
 pub use status::Status;
 pub use uri::{SipUri, Uri, UriRef};
 pub use usage::{
+    Failed,
     invitation::{InvitationEvent, Invite},
+    message::{MessageEvent, SendMessage},
     options::{Options, OptionsEvent},
+    publication::{Publication, PublicationEvent},
+    registration::{Registration, RegistrationEvent},
 };

@@ -127,10 +127,10 @@ impl Refresh {
         true
     }
 
-    /// Renews it at once, whatever was planned: a network has changed, or the application says so.
-    pub fn hurry(&mut self, now: Instant) {
+    /// Renews it at `at` if nothing earlier is planned: the way to the peer is gone, or has changed.
+    pub fn hurry(&mut self, at: Instant) {
         if self.state == State::Held {
-            self.refresh_at = Some(now);
+            self.refresh_at = Some(self.refresh_at.map_or(at, |planned| planned.min(at)));
         }
     }
 

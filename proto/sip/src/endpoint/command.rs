@@ -174,8 +174,9 @@ impl Endpoint {
         if self.is_shutting_down {
             return Err(OptionsError::ShuttingDown);
         }
+        let account = options.account;
         let query = Query::new(options, &self.config, &mut self.rng);
-        let id = self.insert_usage(AnyUsage::Options(Box::new(query)));
+        let id = self.start_usage(AnyUsage::Options(Box::new(query)), account);
         self.settle(now);
         Ok(named(id))
     }
@@ -185,7 +186,7 @@ impl Endpoint {
         self.availability = availability;
     }
 
-    /// Ends all calls, and refuses further ones with 503. Connections close when they have been idle
+    /// Ends all calls, takes back registrations and publications, and refuses whatever comes with 503. Connections close when they have been idle
     /// for `Config::idle_opened`; the endpoint is done when [`stats`](Self::stats) are all zero.
     pub fn shutdown(&mut self, now: Instant) {
         let now = self.advance(now);
@@ -201,6 +202,12 @@ impl Endpoint {
                 );
             }
             self.touch(id);
+        }
+        for id in self.usages.keys() {
+            if let Some(usage) = self.usages.get_mut(id) {
+                usage.shut_down();
+            }
+            self.touch_usage(id);
         }
         self.settle(now);
         for id in self.flows.table.keys() {

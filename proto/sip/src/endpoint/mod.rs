@@ -4,10 +4,15 @@
 mod command;
 mod flow;
 pub mod input;
+mod message;
+mod outbox;
 mod outcome;
 pub mod output;
+mod publish;
+mod realms;
+mod register;
 mod response;
-mod route;
+pub(crate) mod route;
 mod settle;
 pub mod stats;
 mod tag;
@@ -18,12 +23,16 @@ mod uas;
 pub use crate::config::{self, Availability, Config, Limits};
 pub use command::{AddFlowError, InvitationMut, OptionsError};
 pub use input::Input;
+pub use message::AnswerMessageError;
 pub use output::{Dropped, Event, Output};
+pub use publish::PublicationMut;
+pub use register::{RegistrationMut, RequestError};
 pub use stats::{Counters, Stats};
 
 use crate::{
-    DialogId, FlowId, InvitationId, LookupId, TransactionId,
+    AccountId, DialogId, FlowId, InvitationId, LookupId, TransactionId,
     attempt::{Attempt, AttemptId},
+    auth::Realms,
     dialog::{DialogIndex, DialogKey},
     id::{Party, UsageId},
     transaction::Transactions,
@@ -75,6 +84,10 @@ pub struct Endpoint {
     unacknowledged: usize,
     /// All other usages.
     usages: Table<UsageId, AnyUsage>,
+    /// Messages that wait for one before them.
+    outbox: outbox::Outbox,
+    /// What the usages of an account have learnt together.
+    realms: BTreeMap<AccountId, Realms>,
     dialogs: Table<DialogId, DialogEntry>,
     by_tags: DialogIndex,
     timers: base::Timers<Child>,
@@ -131,6 +144,8 @@ impl Endpoint {
             calls: 0,
             unacknowledged: 0,
             usages: Table::new(),
+            outbox: outbox::Outbox::default(),
+            realms: BTreeMap::new(),
             dialogs: Table::new(),
             by_tags: DialogIndex::new(&mut rng),
             timers: base::Timers::new(),
@@ -187,12 +202,24 @@ impl Endpoint {
             transactions: self.transactions.clients() + self.transactions.servers(),
             dialogs: self.by_tags.len(),
             invitations: self.calls,
-            options: self.usages.len(),
+            options: self.count(|usage| matches!(usage, AnyUsage::Options(_))),
+            registrations: self.count(|usage| matches!(usage, AnyUsage::Registration(_))),
+            publications: self.count(|usage| matches!(usage, AnyUsage::Publication(_))),
+            messages: self
+                .count(|usage| matches!(usage, AnyUsage::Message(_) | AnyUsage::Incoming(_))),
             attempts: self.attempts.len(),
             lookups: self.lookups.len(),
             connections: self.flows.connections(),
             unacknowledged: self.unacknowledged,
         }
+    }
+
+    /// Counts usages by walking: there are few, and only people ask.
+    fn count(&self, is_one: impl Fn(&AnyUsage) -> bool) -> usize {
+        self.usages
+            .iter()
+            .filter(|(_, usage)| is_one(usage))
+            .count()
     }
 
     /// What was seen since the endpoint was made.

@@ -125,13 +125,17 @@ impl Endpoint {
     /// Sends a request that was challenged once more, the same way (RFC 3261, 22.2). False if its
     /// owner has nothing to show.
     fn try_again_authorized(&mut self, now: Instant, id: AttemptId, response: &Response) -> bool {
+        let Some(Owner { party, tag }) = self.attempts.get(id).map(|attempt| attempt.owner) else {
+            return false;
+        };
+        // What another usage of the account has learnt of this realm decides.
+        self.share_realms(party);
         let Some(attempt) = self.attempts.get_mut(id) else {
             return false;
         };
         let Stage::Trying { path, .. } = attempt.stage else {
             return false;
         };
-        let Owner { party, tag } = attempt.owner;
         let request = &mut attempt.draft.request;
         let is_answered = match party {
             Party::Invitation(id) => self
@@ -146,6 +150,10 @@ impl Endpoint {
         if !is_answered {
             return false;
         }
+        self.share_realms(party);
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return false;
+        };
         attempt.candidates.push_front(Candidate {
             target: Target {
                 transport: path.transport,

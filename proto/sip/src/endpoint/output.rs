@@ -1,8 +1,12 @@
 //! What an [`Endpoint`](crate::Endpoint) says: messages for flows, questions, and events.
 
 use crate::{
-    FlowId, IdentityId, InvitationId, LookupId, ParseError, RequestId, Uri,
-    usage::{invitation::InvitationEvent, options::OptionsEvent},
+    FlowId, IdentityId, InvitationId, LookupId, MessageId, ParseError, PublicationId,
+    RegistrationId, RequestId, Uri,
+    usage::{
+        invitation::InvitationEvent, message::MessageEvent, options::OptionsEvent,
+        publication::PublicationEvent, registration::RegistrationEvent,
+    },
 };
 use base::Target;
 use bytes::Bytes;
@@ -56,6 +60,12 @@ pub enum Event {
     Invitation(InvitationId, InvitationEvent),
     /// An OPTIONS request of ours came to its end; its id is dead from then on.
     Options(RequestId, OptionsEvent),
+    /// A registration moved on.
+    Registration(RegistrationId, RegistrationEvent),
+    /// A publication moved on.
+    Publication(PublicationId, PublicationEvent),
+    /// A message came, or ours came to its end; its id is dead when it is answered, or ended.
+    Message(MessageId, MessageEvent),
     /// A message was answered or dropped without reaching anybody, and why: for logs and counters.
     Dropped {
         /// The flow that it came in by.

@@ -332,10 +332,18 @@ pub(super) fn contact_address(
 }
 
 /// The URI of our Contact on a way.
-pub(super) fn contact_uri(contact: &Contact, transport: Transport, here: &HostPort) -> Option<Uri> {
-    let mut uri = SipUri::new(here.host.clone());
+pub(crate) fn contact_uri(contact: &Contact, transport: Transport, here: &HostPort) -> Option<Uri> {
+    if contact.uri.is_some() {
+        return contact.uri.clone();
+    }
+    let mapped = contact.mapped.filter(|_| transport == Transport::Udp);
+    let (host, port) = match mapped {
+        Some(mapped) => (Host::Ip(mapped.ip()), Some(mapped.port())),
+        None => (here.host.clone(), here.port),
+    };
+    let mut uri = SipUri::new(host);
     uri.user.clone_from(&contact.user);
-    uri.port = here.port;
+    uri.port = port;
     uri.secure = contact.secure;
     // RFC 3261, 19.1.4: UDP is meant when nothing is said; for TLS `sips` or `transport=tls`.
     if transport != Transport::Udp && !(contact.secure && transport == Transport::Tls) {

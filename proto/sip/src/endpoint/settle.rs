@@ -233,6 +233,13 @@ impl Endpoint {
         };
         self.timers.set(Child::Flow(id), None);
         self.transactions.handle_flow_down(now, id, error);
+        for usage in self.usages.keys() {
+            if let Some(any) = self.usages.get_mut(usage)
+                && any.handle_flow_down(now, id)
+            {
+                self.touch_usage(usage);
+            }
+        }
         for waiter in flow.waiting {
             // A response or CANCEL without a way is lost, as on any wire: timers decide.
             match waiter {
@@ -257,11 +264,12 @@ impl Endpoint {
             return;
         };
         if flow.idle_until().is_some_and(|at| at <= now) {
-            if !self
+            let is_held = self
                 .invitations
                 .iter()
                 .any(|(_, invitation)| invitation.holds(id))
-            {
+                || self.usages.iter().any(|(_, usage)| usage.holds(id));
+            if !is_held {
                 return self.release(now, id);
             }
             flow.used = now;
@@ -330,6 +338,7 @@ impl Endpoint {
         while let Some(effect) = self.usages.get_mut(id).and_then(AnyUsage::poll_effect) {
             self.route_usage(now, id, effect);
         }
+        self.settle_message(id);
         let Some(usage) = self.usages.get(id) else {
             return;
         };
@@ -354,6 +363,9 @@ impl Endpoint {
             usage::Effect::Tell(happening) => {
                 let event = match happening {
                     Happening::Options(event) => Event::Options(named(id), event),
+                    Happening::Registration(event) => Event::Registration(named(id), event),
+                    Happening::Publication(event) => Event::Publication(named(id), event),
+                    Happening::Message(event) => Event::Message(named(id), event),
                 };
                 self.out.push_back(Output::Event(event));
             }
@@ -410,6 +422,10 @@ impl Endpoint {
                 if let Some(usage) = self.usages.get_mut(id) {
                     usage.handle_progress(now, tag, &progress);
                     self.touch_usage(id);
+                }
+                if matches!(&progress, Progress::Response(response) if response.status.is_success())
+                {
+                    self.share_realms(owner.party);
                 }
             }
         }

@@ -15,6 +15,12 @@ pub struct Stats {
     pub invitations: usize,
     /// OPTIONS requests of ours that run.
     pub options: usize,
+    /// Registrations, until they are removed.
+    pub registrations: usize,
+    /// Publications, until they are removed.
+    pub publications: usize,
+    /// MESSAGE requests, ours that wait or run, and those of peers until they are answered.
+    pub messages: usize,
     /// Requests on their way to a final response.
     pub attempts: usize,
     /// Questions to the resolver.

@@ -201,6 +201,9 @@ impl Endpoint {
         let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
         match (tagged, &request.method) {
             (true, _) => match self.invitation_of(&request) {
+                Some(id) if request.method == Method::Message => {
+                    self.handle_message_in_call(now, id, arrived, new, request);
+                }
                 Some(id) => self.handle_in_dialog(now, id, arrived, new, request),
                 None => {
                     let answer = Answer::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
@@ -208,6 +211,9 @@ impl Endpoint {
                 }
             },
             (false, Method::Invite) => self.handle_invite(now, arrived, new, request),
+            (false, Method::Message) => {
+                self.handle_message_request(now, None, arrived, new, request);
+            }
             (false, Method::Options) => {
                 // RFC 3261, 11.2: what INVITE would get.
                 let answer = Answer::new(self.willingness().unwrap_or(Status::OK));
@@ -226,7 +232,7 @@ impl Endpoint {
         // RFC 3261, 8.2.1
         if !matches!(
             request.method,
-            Method::Invite | Method::Bye | Method::Options
+            Method::Invite | Method::Bye | Method::Options | Method::Message
         ) {
             return Some(Answer::new(Status::METHOD_NOT_ALLOWED));
         }
@@ -330,6 +336,28 @@ impl Endpoint {
         }
     }
 
+    /// A message in a call (RFC 3428, 4): the dialog takes its number, the application the rest.
+    fn handle_message_in_call(
+        &mut self,
+        now: Instant,
+        id: InvitationId,
+        arrived: Arrived,
+        new: NewRequest,
+        request: Request,
+    ) {
+        let admitted = match self.invitations.get_mut(id) {
+            Some(invitation) => invitation.admit(&request),
+            None => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
+        };
+        match admitted {
+            Ok(()) => self.handle_message_request(now, Some(id), arrived, new, request),
+            Err(status) => {
+                let answer = Answer::new(status);
+                self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+            }
+        }
+    }
+
     /// A call (RFC 3261, 13.3).
     fn handle_invite(&mut self, now: Instant, arrived: Arrived, new: NewRequest, request: Request) {
         let refuse = |status| Answer::new(status);
@@ -389,7 +417,7 @@ impl Endpoint {
     }
 
     /// Makes a server transaction; a request beyond the limit is answered 503 without one.
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         now: Instant,
         arrived: &Arrived,
@@ -426,12 +454,12 @@ impl Endpoint {
 }
 
 /// A request on its way in.
-struct Arrived {
-    path: Path,
-    from: SocketAddr,
+pub(super) struct Arrived {
+    pub(super) path: Path,
+    pub(super) from: SocketAddr,
     /// No proxy stood between.
     is_direct: bool,
-    size: usize,
+    pub(super) size: usize,
     server: Server,
 }
 

@@ -2,12 +2,12 @@
 
 use super::invitation::routed;
 use crate::{
-    HeaderName, Headers, IdentityId, Method, Request, Response, Uri,
+    AccountId, HeaderName, Headers, IdentityId, Method, Request, Response, Uri,
     attempt::{AttemptId, Contact, Draft},
     auth::{Authentication, Credentials, Keyring, Origin, Refusal, Tries},
     config::Config,
     dialog::{Dialog, InDialog},
-    header::{Address, CSeq},
+    header::{Address, CSeq, List},
     message::Description,
 };
 use base::Rng;
@@ -25,6 +25,8 @@ pub(crate) struct Parties {
     /// What our Contact says; `None` for requests that have none.
     pub(crate) contact: Option<Contact>,
     pub(crate) credentials: Vec<Credentials>,
+    /// Whose realms these are.
+    pub(crate) account: Option<AccountId>,
     /// Who can challenge.
     pub(crate) origin: Origin,
     /// Whose certificate to show.
@@ -88,6 +90,16 @@ impl Exchange {
             rng,
             config: Arc::clone(config),
         }
+    }
+
+    /// The account whose usage this is, and what this one knows of its realms.
+    pub(crate) fn keyring(&mut self) -> Option<(AccountId, &mut Keyring)> {
+        Some((self.parties.account?, &mut self.keyring))
+    }
+
+    /// Says what the Contact of the next requests is.
+    pub(crate) fn set_contact(&mut self, contact: Option<Contact>) {
+        self.parties.contact = contact;
     }
 
     /// Makes the next request outside of dialogs. Any request that runs is forgotten.
@@ -238,10 +250,39 @@ impl Exchange {
     }
 
     /// Why the last challenge was not answered.
-    #[expect(dead_code, reason = "for usages with dialogs and states")]
     pub(crate) const fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }
+}
+
+/// The headers without the extensions that a 420 does not know (RFC 3261, 8.1.3.5); `None` if none of
+/// them was asked for here.
+pub(crate) fn without_unsupported(headers: &Headers, response: &Response) -> Option<Headers> {
+    let unknown = |option: &[u8]| {
+        response
+            .headers
+            .values(HeaderName::Unsupported)
+            .any(|unknown| unknown.eq_ignore_ascii_case(option))
+    };
+    let mut changed = headers.clone();
+    let mut is_changed = false;
+    for name in [HeaderName::Require, HeaderName::ProxyRequire] {
+        let all: Vec<&[u8]> = headers.values(name).collect();
+        let left: Vec<&[u8]> = all
+            .iter()
+            .copied()
+            .filter(|option| !unknown(option))
+            .collect();
+        if left.len() == all.len() {
+            continue;
+        }
+        is_changed = true;
+        changed.remove(name);
+        if !left.is_empty() {
+            changed.push(name, List(left));
+        }
+    }
+    is_changed.then_some(changed)
 }
 
 /// Characters of a tag, five bits each (RFC 3261, 19.3 asks for 32 bits).

@@ -6,11 +6,17 @@
 
 mod any;
 mod exchange;
+mod failed;
 pub mod invitation;
+mod lease;
+pub mod message;
 pub mod options;
+pub mod publication;
+pub mod registration;
 
 pub(crate) use any::{AnyUsage, Happening};
 pub(crate) use exchange::{Exchange, Parties};
+pub use failed::Failed;
 
 use crate::{
     Response, TransactionId,

@@ -5,8 +5,8 @@ use super::{
     invitation::{EndCause, copied},
 };
 use crate::{
-    HeaderName, Headers, IdentityId, Method, Request, Response, Status, Uri, attempt::AttemptId,
-    auth::Credentials, config::Config, header::Address,
+    AccountId, HeaderName, Headers, IdentityId, Method, Status, Uri, auth::Credentials,
+    config::Config, header::Address,
 };
 use base::Rng;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct Options {
     pub headers: Headers,
     /// Who answers challenges. Credentials for `*` count along `route` only.
     pub credentials: Vec<Credentials>,
+    /// Whose usage this is: its other usages learn what this one learns of realms.
+    pub account: Option<AccountId>,
     /// Whose certificate to show on a secured connection that is opened for this request.
     pub identity: Option<IdentityId>,
 }
@@ -42,6 +44,7 @@ impl Options {
             route: Vec::new(),
             headers: Headers::new(),
             credentials: Vec::new(),
+            account: None,
             identity: None,
         }
     }
@@ -86,6 +89,7 @@ impl Query {
             route: options.route,
             contact: None,
             credentials: options.credentials,
+            account: options.account,
             identity: options.identity,
         };
         let mut exchange = Exchange::new(parties, config, rng);
@@ -103,21 +107,12 @@ impl Query {
         }
     }
 
+    pub(crate) const fn exchange(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
     pub(crate) fn poll_effect(&mut self) -> Option<Effect<OptionsEvent>> {
         self.effects.pop_front()
-    }
-
-    pub(crate) fn attempt_started(&mut self, tag: u32, attempt: AttemptId) {
-        self.exchange.attempt_started(tag, attempt);
-    }
-
-    pub(crate) fn answer_challenge(
-        &mut self,
-        tag: u32,
-        response: &Response,
-        request: &mut Request,
-    ) -> bool {
-        self.exchange.answer_challenge(tag, response, request, None)
     }
 
     /// Something became of the request; the first outcome counts.

@@ -5,11 +5,15 @@
     reason = "a test looks for one event among many"
 )]
 
+mod account;
 mod bare;
 mod call;
 mod dialog;
 mod edge;
+mod message;
 mod offer;
+mod publication;
+mod registration;
 mod target;
 mod uac;
 mod uas;
@@ -140,6 +144,18 @@ impl Wire {
         self.now = until;
         self.endpoint.handle_input(self.now, Input::Timeout);
         self.drain();
+    }
+
+    /// Lets so much time pass, at most, until something is sent.
+    fn wait_for_request(&mut self, most: Duration) -> Request {
+        let until = self.now + most;
+        while self.sent.is_empty() {
+            let deadline = self.endpoint.poll_timeout().map(|deadline| deadline.at);
+            let at = deadline.filter(|at| *at <= until).expect("a timer");
+            let time = at.saturating_duration_since(self.now);
+            self.wait(time);
+        }
+        self.request()
     }
 
     /// Takes what was sent: the start lines.

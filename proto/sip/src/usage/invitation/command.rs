@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::{
-    FlowId, Headers, IdentityId, Uri,
+    AccountId, FlowId, Headers, IdentityId, Uri,
     auth::Credentials,
     header::{Address, HeaderName},
     message::Description,
@@ -34,6 +34,9 @@ pub struct Invite {
     pub expires: Option<Duration>,
     /// Who answers challenges. Credentials for `*` count along `route` only.
     pub credentials: Vec<Credentials>,
+    /// Whose call this is: the account's other usages learn what it learns of realms, and it what they
+    /// have learnt.
+    pub account: Option<AccountId>,
     /// Whose certificate to show on a secured connection that is opened for this call.
     pub identity: Option<IdentityId>,
     /// A connection or socket to use instead of looking for one, and the address at its other end.
@@ -54,6 +57,7 @@ impl Invite {
             headers: Headers::new(),
             expires: None,
             credentials: Vec::new(),
+            account: None,
             identity: None,
             way: None,
         }

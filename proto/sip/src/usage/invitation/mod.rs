@@ -21,7 +21,8 @@ pub(crate) use uac::{copied, routed};
 use super::Progress;
 
 use crate::{
-    DialogId, FlowId, HeaderName, Headers, IdentityId, Method, Request, Status, TransactionId, Uri,
+    AccountId, DialogId, FlowId, HeaderName, Headers, IdentityId, Method, Request, Status,
+    TransactionId, Uri,
     answer::Answer,
     attempt::{AttemptId, Contact, Draft, Withdrawal},
     auth::{Authentication, Keyring, Origin, Tries},
@@ -80,6 +81,8 @@ pub(crate) struct Invitation {
     give_up: Option<Instant>,
     identity: Option<IdentityId>,
     keyring: Keyring,
+    /// Whose realms these are.
+    account: Option<AccountId>,
     authentication: Authentication,
     /// Who can challenge our requests.
     origin: Origin,
@@ -267,6 +270,11 @@ impl Invitation {
 
     pub(crate) const fn contact(&self) -> &Contact {
         &self.contact
+    }
+
+    /// The account whose call this is, and what it knows of its realms.
+    pub(crate) fn keyring(&mut self) -> Option<(AccountId, &mut Keyring)> {
+        Some((self.account?, &mut self.keyring))
     }
 
     pub(crate) const fn path(&self) -> Option<Path> {

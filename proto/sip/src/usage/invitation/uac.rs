@@ -36,6 +36,8 @@ impl Invitation {
             // RFC 3261, 8.1.1.8
             secure: invite.request_uri.is_secure(),
             params: invite.contact_params,
+            mapped: None,
+            uri: None,
         };
         let (mut request, hop) = routed(Method::Invite, invite.request_uri.clone(), &invite.route);
         let headers = &mut request.headers;
@@ -72,6 +74,7 @@ impl Invitation {
             give_up: None,
             identity: invite.identity,
             keyring: Keyring::new(invite.credentials),
+            account: invite.account,
             authentication: Authentication::new(),
             origin: if invite.route.is_empty() {
                 Origin::Elsewhere

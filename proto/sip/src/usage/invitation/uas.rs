@@ -72,7 +72,7 @@ impl Invitation {
                 // INV-18, with our own address: what a peer writes into a Request-URI proves nothing.
                 user: request.uri.user().map(str::to_owned),
                 secure: made.is_secure(),
-                params: Vec::new(),
+                ..Contact::default()
             },
             invite: None,
             requests: Vec::new(),
@@ -95,6 +95,7 @@ impl Invitation {
             give_up: None,
             identity: None,
             keyring: Keyring::new(Vec::new()),
+            account: None,
             authentication: Authentication::new(),
             origin: Origin::Elsewhere,
             path: Some(path),
@@ -347,6 +348,16 @@ impl Invitation {
     }
 
     /// A request of the peer inside a dialog.
+    /// Takes the number of a request that is not the call's own business (RFC 3261, 12.2.2).
+    pub(crate) fn admit(&mut self, request: &Request) -> Result<(), Status> {
+        let gone = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+        let id = self.leg_of(request).ok_or(gone)?;
+        let leg = self.leg_mut(id).filter(|leg| leg.is_alive()).ok_or(gone)?;
+        leg.dialog
+            .handle_request(request)
+            .map_err(|error| error.status())
+    }
+
     pub(crate) fn handle_request(&mut self, now: Instant, request: &Request, arrival: Arrival) {
         let Some(id) = self.leg_of(request) else {
             return;
