@@ -34,11 +34,24 @@ impl Agent {
         port: u16,
         options: impl IntoIterator<Item = S>,
     ) -> Outcome<Self> {
+        let bind = place.address().to_string();
+        let options: Vec<S> = options.into_iter().collect();
+        let options = options.iter().map(AsRef::as_ref);
+        let bound = options.chain(["--bind", bind.as_str()].map(OsStr::new));
+        Self::start_anywhere(lab, place, name, port, bound)
+    }
+
+    /// Starts a verb that listens where a default route leads.
+    pub(crate) fn start_anywhere<S: AsRef<OsStr>>(
+        lab: &Lab,
+        place: &Place,
+        name: &str,
+        port: u16,
+        options: impl IntoIterator<Item = S>,
+    ) -> Outcome<Self> {
         let mut command = place.command(&lab.binary);
         let port = port.to_string();
-        command
-            .args(options)
-            .args(["--json", "--bind", &place.address().to_string()]);
+        command.args(options).arg("--json");
         command.args(["--udp-port", &port, "--tcp-port", &port]);
         let process = Process::start(name, command, &lab.directory)?;
         let mut agent = Self { process, next: 0 };

@@ -7,7 +7,7 @@
 //!
 //! It needs `sipp`, `baresip`, `tshark`, `tcpdump`, `nft`, `ip` and the right to make network
 //! namespaces. It prints a table of peer, case and value seen, and fails if a row is bad or missing:
-//! it retries nothing and skips nothing. A word as argument (`load`, `loss`, `baresip`) runs one
+//! it retries nothing and skips nothing. A word as argument (`load`, `loss`, `baresip`, `roam`) runs one
 //! part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary.
 
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ mod network;
 mod pcap;
 mod phone;
 mod process;
+mod roam;
 mod rtp;
 mod sipp;
 mod speech;
@@ -103,6 +104,9 @@ fn work() -> Outcome<bool> {
     if runs("baresip") {
         phone::run(&lab);
     }
+    if runs("roam") {
+        roam::run(&lab);
+    }
     let (text, is_good) = lab.table.finish(&expected());
     let printed = io::stdout().write_all(text.as_bytes());
     printed.map_err(|error| error.to_string())?;
@@ -120,7 +124,13 @@ fn work() -> Outcome<bool> {
 
 /// All rows that there must be.
 fn expected() -> Vec<(&'static str, String)> {
-    [load::expected(), loss::expected(), phone::expected()].concat()
+    [
+        load::expected(),
+        loss::expected(),
+        phone::expected(),
+        roam::expected(),
+    ]
+    .concat()
 }
 
 /// Seconds of UNIX time.

@@ -128,6 +128,26 @@ impl LossyPath {
         Ok(path)
     }
 
+    /// Takes the near end's address away, and gives it another one half a second later, as a change of
+    /// networks does. Returns the new one.
+    pub(crate) fn move_near(&mut self) -> Outcome<Ipv4Addr> {
+        let namespace = self.near.namespace.clone().unwrap_or_default();
+        let address = |action: &str, address: Ipv4Addr| {
+            let address = format!("{address}/24");
+            ip(&["-n", &namespace, "addr", action, &address, "dev", INTERFACE])
+        };
+        address("del", self.near.address)?;
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        address("add", NEAR_LATER)?;
+        // It went with its last address.
+        let gateway = NEAR_GATEWAY.to_string();
+        ip(&[
+            "-n", &namespace, "route", "replace", "default", "via", &gateway,
+        ])?;
+        self.near.address = NEAR_LATER;
+        Ok(NEAR_LATER)
+    }
+
     /// How many datagrams were dropped.
     pub(crate) fn dropped(&self) -> Outcome<u64> {
         let rules = ip(&["netns", "exec", &self.router, "nft", "list", "ruleset"])?;
@@ -155,6 +175,7 @@ fn ip(arguments: &[&str]) -> Outcome<String> {
 /// The interface of either end.
 pub(crate) const INTERFACE: &str = "wire";
 const NEAR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+const NEAR_LATER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
 const NEAR_GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 const FAR_GATEWAY: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
