@@ -17,6 +17,7 @@ pub mod system;
 pub use link::{LinkCounters, LinkLimits};
 
 pub use base;
+pub use dns;
 pub use rtp;
 pub use sdp;
 pub use sip;

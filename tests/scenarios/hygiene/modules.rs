@@ -16,6 +16,7 @@ const CRATES: &[&str] = &[
     "proto/sip",
     "proto/sdp",
     "proto/rtp",
+    "proto/dns",
     "proto",
     "audio",
     "runtime-smol",
