@@ -80,7 +80,8 @@ impl Reach {
 }
 
 /// What was found.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
 pub enum Found {
     /// Where to go, in the order in which it shall be tried; never empty.
     Targets(Vec<Target>),

@@ -51,6 +51,9 @@ pub enum LookupError {
     /// The name servers refused to answer.
     #[error("name resolution refused")]
     Refused,
+    /// No name server is known.
+    #[error("no name server")]
+    NoServer,
     /// The URI asks for a transport that is switched off.
     #[error("transport not available")]
     NoTransport,

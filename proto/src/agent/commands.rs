@@ -4,7 +4,9 @@ use super::{Child, SessionId, StreamId, UserAgent};
 use crate::edge::payload;
 use crate::{
     session::SessionError,
-    stream::{BadCommand, MediaStream, StreamCommand, StreamError, StreamInput, StreamSpec},
+    stream::{
+        BadCommand, Lookup, MediaStream, StreamCommand, StreamError, StreamInput, StreamSpec,
+    },
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,11 @@ pub enum Command {
     Options {
         /// Whom.
         to: sip::Uri,
+    },
+    /// [`UserAgent::lookup`].
+    Lookup {
+        /// What.
+        what: Lookup,
     },
     /// [`UserAgent::write_media`].
     WriteMedia {
@@ -298,6 +305,24 @@ impl UserAgent {
         self.perform(now, command, to, Self::apply_options)
     }
 
+    /// Looks something up (requirements 16): told by a `LookupEvent::Trace` for each query, then
+    /// `DidSucceed` or `DidFail`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing can be asked: the URI has no host, or wants a transport that nobody has.
+    pub fn lookup(
+        &mut self,
+        now: Instant,
+        what: Lookup,
+    ) -> Result<dns::LookupId, sip::LookupError> {
+        let command = |what: &Lookup| Command::Lookup { what: what.clone() };
+        self.perform(now, command, what, |agent, what| {
+            agent.touch(Child::Resolver);
+            agent.resolver.look_up(agent.now, &what)
+        })
+    }
+
     /// Hands a media frame to a stream.
     ///
     /// # Errors
@@ -392,6 +417,7 @@ impl UserAgent {
             Command::Hold { session } => drop(self.hold(now, session)),
             Command::Unhold { session } => drop(self.unhold(now, session)),
             Command::Options { to } => drop(self.options(now, to)),
+            Command::Lookup { what } => drop(self.lookup(now, what)),
             Command::WriteMedia { stream, frame } => drop(self.write_media(now, stream, frame)),
             Command::Stream { stream, command } => {
                 return self.repeat_stream_command(now, stream, command);

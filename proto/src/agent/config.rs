@@ -6,7 +6,11 @@ use crate::{
     stream::{MediaSettings, StreamFactory, StreamSpec},
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// What a [`UserAgent`](super::UserAgent) is told once.
 ///
@@ -30,6 +34,13 @@ pub struct Config {
     pub udp_port: Option<u16>,
     /// The TCP port; 0 lets the system choose, `None` switches TCP off both ways (ENG-09).
     pub tcp_port: Option<u16>,
+    /// Name servers to ask instead of the system's; empty for those that
+    /// [`System::NameServers`](super::System::NameServers) tells (DNM-02).
+    #[serde(default)]
+    pub name_servers: Vec<SocketAddr>,
+    /// How names are looked up (requirements 15 and 16).
+    #[serde(default)]
+    pub dns: dns::Config,
     /// Timers, limits and habits of SIP, and the name that we give ourselves (ENG-18).
     pub sip: sip::Config,
     /// What streams are told about media.
@@ -58,6 +69,8 @@ impl Config {
             addresses: Vec::new(),
             udp_port: Some(0),
             tcp_port: Some(0),
+            name_servers: Vec::new(),
+            dns: dns::Config::default(),
             sip: sip::Config::new(concat!("sipsimple/", env!("CARGO_PKG_VERSION"))),
             media: MediaSettings::default(),
             limits: Limits::default(),
@@ -78,6 +91,8 @@ impl fmt::Debug for Config {
             .field("addresses", &self.addresses)
             .field("udp_port", &self.udp_port)
             .field("tcp_port", &self.tcp_port)
+            .field("name_servers", &self.name_servers)
+            .field("dns", &self.dns)
             .field("sip", &self.sip)
             .field("media", &self.media)
             .field("limits", &self.limits)

@@ -131,7 +131,7 @@ impl UserAgent {
         if let Some(listener) = listeners.find(|listener| listener.link == link) {
             listener.open = Some(Listening { transport, address });
         }
-        self.resolver.set_listening(self.life.listening());
+        self.resolver.set_listening(&self.life.listening());
         self.opened(None);
     }
 
@@ -167,7 +167,7 @@ impl UserAgent {
         if transport.is_reliable() {
             self.endpoint.remove_listener(transport, address);
         }
-        self.resolver.set_listening(self.life.listening());
+        self.resolver.set_listening(&self.life.listening());
         self.log("links", 2, format!("{transport} {address}: {error}"));
         if !was_open {
             self.opened(Some(error));
@@ -215,7 +215,8 @@ impl UserAgent {
         for id in self.sessions.keys() {
             self.remove_session(id);
         }
-        self.resolver.set_listening(Vec::new());
+        self.resolver.stop();
+        self.touch(Child::Resolver);
         self.links.close_all(self.now);
         self.retired = Some(Retired {
             counters: self.endpoint.counters(),

@@ -38,7 +38,7 @@ use life::Life;
 use network::Network;
 use record::Recorder;
 use resolve::Resolver;
-use std::{any::Any, collections::VecDeque, fmt, sync::Arc, time::Instant};
+use std::{any::Any, collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Instant};
 
 /// A SIP user agent: the machine that composes all others (requirements 1, 3 and 24).
 ///
@@ -133,10 +133,10 @@ impl UserAgent {
             timers: Timers::new(),
             links: Links::new(config.limits.link.clone(), config.trace, &mut rng),
             endpoint: sip::Endpoint::new(now, config.sip.clone(), rng.fork()),
-            resolver: Resolver::default(),
             sessions: Table::new(),
             session_count: 0,
             invitations: Index::new(&mut rng),
+            resolver: Resolver::new(now, config.dns, config.name_servers, rng.fork()),
             streams: Streams::default(),
             registry: Registry::new(factories),
             files: Files::default(),
@@ -247,6 +247,11 @@ impl UserAgent {
         self.life.listening()
     }
 
+    /// The name servers that are asked, in their order (DNM-01).
+    pub fn name_servers(&self) -> Vec<SocketAddr> {
+        self.resolver.name_servers()
+    }
+
     /// What is alive; all zero at rest.
     pub fn stats(&self) -> Stats {
         Stats {
@@ -254,6 +259,7 @@ impl UserAgent {
             streams: self.streams.len(),
             links: self.links.len(),
             files: self.files.len(),
+            lookups: self.resolver.stats().lookups,
             sip: self.endpoint.stats(),
         }
     }
@@ -292,6 +298,10 @@ impl UserAgent {
     fn system(&mut self, system: System) {
         match &system {
             System::Interfaces(interfaces) => {
+                // The first time nothing is known that could be wrong.
+                if !self.interfaces.is_empty() && *self.interfaces != **interfaces {
+                    self.forget_names();
+                }
                 self.interfaces = interfaces.as_slice().into();
                 self.interfaces_known();
             }
@@ -302,13 +312,26 @@ impl UserAgent {
                 self.is_congested = *is_congested;
                 return;
             }
-            System::NameServers(servers) => self.name_servers_known(servers),
-            System::Resumed { .. } => self.resumed(),
+            System::NameServers(servers) => {
+                self.resolver.set_name_servers(self.now, servers.clone());
+                self.touch(Child::Resolver);
+                self.name_servers_known(servers);
+            }
+            System::Resumed { .. } => {
+                self.forget_names();
+                self.resumed();
+            }
             System::Suspending => {}
         }
         for id in self.streams.ids() {
             self.stream_input(id, StreamInput::System(system.clone()));
         }
+    }
+
+    /// What names meant may not be true any more (DNM-09).
+    fn forget_names(&mut self) {
+        self.resolver.network_changed(self.now);
+        self.touch(Child::Resolver);
     }
 
     fn notify(&mut self, event: Event) {

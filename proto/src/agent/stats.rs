@@ -15,6 +15,8 @@ pub struct Stats {
     pub links: usize,
     /// Files that streams have open.
     pub files: usize,
+    /// Lookups of names.
+    pub lookups: usize,
     /// What the SIP endpoint holds.
     pub sip: sip::endpoint::Stats,
 }

@@ -16,6 +16,10 @@ pub enum Sender {
     Stream(StreamId),
     /// An OPTIONS request.
     Options(sip::RequestId),
+    /// A lookup of a name.
+    Lookup(dns::LookupId),
+    /// What looks names up.
+    Resolver,
 }
 
 impl fmt::Display for Sender {
@@ -25,6 +29,8 @@ impl fmt::Display for Sender {
             Self::Session(id) => write!(f, "session:{id}"),
             Self::Stream(id) => write!(f, "stream:{id}"),
             Self::Options(id) => write!(f, "options:{id}"),
+            Self::Lookup(id) => write!(f, "lookup:{id}"),
+            Self::Resolver => f.write_str("resolver"),
         }
     }
 }

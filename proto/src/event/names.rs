@@ -1,6 +1,8 @@
 //! The names and the data of events as the SDK's documents have them (requirements 41).
 
-use super::{AgentEvent, Event, OptionsEvent, Sender, SessionEvent, StreamEvent};
+use super::{
+    AgentEvent, Event, LookupEvent, OptionsEvent, ResolverEvent, Sender, SessionEvent, StreamEvent,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -24,6 +26,11 @@ impl Event {
             Self::Stream(_, event) => event.name(),
             Self::Options(_, OptionsEvent::GotAnswer { .. }) => "SIPOptionsGotAnswer",
             Self::Options(_, OptionsEvent::DidFail { .. }) => "SIPOptionsDidFail",
+            Self::Lookup(_, LookupEvent::Trace { .. }) => "DNSLookupTrace",
+            Self::Lookup(_, LookupEvent::DidSucceed { .. }) => "DNSLookupDidSucceed",
+            Self::Lookup(_, LookupEvent::DidFail { .. }) => "DNSLookupDidFail",
+            Self::Resolver(ResolverEvent::DidInitialize { .. }) => "DNSResolverDidInitialize",
+            Self::Resolver(ResolverEvent::NameserversDidChange { .. }) => "DNSNameserversDidChange",
             Self::Lagged { .. } => "SIPApplicationDidLag",
         }
     }
@@ -35,6 +42,8 @@ impl Event {
             Self::Session(id, _) => Sender::Session(*id),
             Self::Stream(id, _) => Sender::Stream(*id),
             Self::Options(id, _) => Sender::Options(*id),
+            Self::Lookup(id, _) => Sender::Lookup(*id),
+            Self::Resolver(_) => Sender::Resolver,
         }
     }
 
@@ -50,6 +59,8 @@ impl Event {
             }
             Self::Stream(_, event) => fields(event),
             Self::Options(_, event) => fields(event),
+            Self::Lookup(_, event) => fields(event),
+            Self::Resolver(event) => fields(event),
             Self::Lagged { missed } => serde_json::json!({ "missed": missed }),
         }
     }
@@ -237,10 +248,40 @@ mod tests {
             StreamEvent::DidTimeout,
             StreamEvent::GotNoAudio,
         ];
+        let nameservers = vec![([192, 0, 2, 53], 53).into()];
+        let resolver = [
+            ResolverEvent::DidInitialize {
+                nameservers: nameservers.clone(),
+            },
+            ResolverEvent::NameserversDidChange {
+                nameservers: nameservers.clone(),
+            },
+        ];
+        let lookups = [
+            LookupEvent::Trace {
+                query_type: dns::Kind::Srv,
+                query_name: dns::Name::new("_sip._udp.example.com").unwrap(),
+                answer: Vec::new(),
+                error: Some(dns::QueryError::NoName),
+                context: "lookup_sip_proxy",
+                service: None,
+                uri: "sip:example.com".to_owned(),
+                nameservers,
+            },
+            LookupEvent::DidSucceed {
+                result: dns::Found::Uris(Vec::new()),
+            },
+            LookupEvent::DidFail {
+                error: dns::LookupError::NotFound,
+            },
+        ];
+        let lookup = dns::LookupId::from_parts(0, 3);
+        let names = lookups.into_iter().map(|e| Event::Lookup(lookup, e));
+        let names = names.chain(resolver.into_iter().map(Event::Resolver));
         let agent = agent.into_iter().map(Event::Agent);
         let sessions = sessions.into_iter().map(|e| Event::Session(session, e));
         let media = media.into_iter().map(|e| Event::Stream(stream, e));
-        agent.chain(sessions).chain(media).collect()
+        agent.chain(sessions).chain(media).chain(names).collect()
     }
 
     /// The rows of requirements 41: names with the fields of their data.

@@ -6,6 +6,7 @@
 
 mod credit;
 mod limits;
+mod query;
 mod signalling;
 mod slot;
 #[cfg(test)]
@@ -21,9 +22,10 @@ use crate::{
 use base::{Deadline, Index, LinkError, Rng, Table, Timers, Transport};
 use bytes::Bytes;
 use credit::Credit;
+use dns::ExchangeId;
 use sip::{FlowId, message::frame::Framer};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     net::{IpAddr, SocketAddr},
     time::Instant,
 };
@@ -38,6 +40,8 @@ pub(crate) struct Links {
     table: Table<LinkId, Link>,
     flows: Index<FlowId, LinkId>,
     slots: Index<StreamId, Vec<(Slot, LinkId)>>,
+    /// The sockets of the resolver.
+    queries: BTreeMap<ExchangeId, LinkId>,
     /// How many connections each address has to us.
     peers: Index<IpAddr, usize>,
     /// The addresses where connections are accepted, in the order in which they came up.
@@ -80,6 +84,8 @@ pub(crate) enum LinkOutput {
     Flow(sip::Input),
     /// For a stream.
     Stream(StreamId, StreamInput),
+    /// For the resolver.
+    Query(dns::Input),
 }
 
 #[derive(Debug)]
@@ -112,6 +118,8 @@ enum Owner {
     Slot(StreamId, Slot),
     /// A listener that waits for the one connection that a slot wants.
     SlotListener(StreamId, Slot),
+    /// A socket to a name server.
+    Query(ExchangeId),
     /// Its owner is done; what is written is still being sent.
     Nobody,
 }
@@ -129,6 +137,7 @@ impl Links {
             table: Table::new(),
             flows: Index::new(rng),
             slots: Index::new(rng),
+            queries: BTreeMap::new(),
             peers: Index::new(rng),
             sources: Vec::new(),
             accepted: 0,
@@ -160,6 +169,11 @@ impl Links {
                 Some(Owner::Socket(Some(flow))) => {
                     self.signalling_datagram(link, flow, from, payload.freeze());
                 }
+                Some(Owner::Query(exchange)) => self.answer(dns::Input::Datagram {
+                    exchange,
+                    from,
+                    payload: payload.freeze(),
+                }),
                 _ => {}
             },
             Input::Undeliverable { link, to, error } => {
@@ -170,6 +184,9 @@ impl Links {
                     }
                     Some(Owner::Socket(Some(flow))) => {
                         self.tell(sip::Input::Undeliverable { flow, to, error })
+                    }
+                    Some(Owner::Query(exchange)) => {
+                        self.answer(dns::Input::Failed { exchange });
                     }
                     _ => {}
                 }
@@ -190,6 +207,13 @@ impl Links {
                 }) => {
                     let flow = *flow;
                     self.signalling_bytes(now, link, flow, &payload);
+                }
+                Some(Link {
+                    owner: Owner::Query(exchange),
+                    ..
+                }) => {
+                    let exchange = *exchange;
+                    self.query_bytes(link, exchange, payload.freeze());
                 }
                 _ => {}
             },
@@ -319,6 +343,7 @@ impl Links {
                 let input = StreamInput::Opened { slot, local, peer };
                 self.out.push_back(LinkOutput::Stream(stream, input));
             }
+            Owner::Query(exchange) => self.answer(dns::Input::Opened { exchange }),
             Owner::Connection(None) | Owner::Nobody => {}
         }
         self.rearm(id);
@@ -370,6 +395,7 @@ impl Links {
                 let input = StreamInput::Closed { slot, error };
                 self.out.push_back(LinkOutput::Stream(stream, input));
             }
+            Owner::Query(exchange) => self.answer(dns::Input::Failed { exchange }),
             Owner::Connection(None) | Owner::Nobody => {}
         }
     }
@@ -408,6 +434,9 @@ impl Links {
                 self.forget_slot(stream, slot);
             }
             Owner::Listener => self.sources.retain(|(listener, _)| *listener != id),
+            Owner::Query(exchange) => {
+                self.queries.remove(&exchange);
+            }
             Owner::Socket(None) | Owner::Connection(None) | Owner::Nobody => {}
         }
         if let (true, Some(peer)) = (link.accepted, link.peer) {

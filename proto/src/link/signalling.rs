@@ -47,7 +47,11 @@ impl Links {
         };
         match &mut entry.owner {
             Owner::Socket(slot) | Owner::Connection(slot) => *slot = Some(flow),
-            Owner::Listener | Owner::Slot(..) | Owner::SlotListener(..) | Owner::Nobody => return,
+            Owner::Listener
+            | Owner::Slot(..)
+            | Owner::SlotListener(..)
+            | Owner::Query(_)
+            | Owner::Nobody => return,
         }
         self.flows.insert(flow, link);
     }

@@ -428,7 +428,8 @@ pub enum SlotOpen {
 }
 
 /// A question about a name.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Lookup {
     /// The addresses of a host.
@@ -439,6 +440,25 @@ pub enum Lookup {
         port: u16,
         /// The transport of the targets.
         transport: Transport,
+    },
+    /// Where a service of a domain is (DNL-03).
+    Service {
+        /// Which.
+        service: dns::Service,
+        /// The domain; a host if there is a port.
+        host: Host,
+        /// The port, if it is known.
+        port: Option<u16>,
+    },
+    /// Where a SIP URI is (RFC 3263; DNL-04).
+    Sip {
+        /// The URI.
+        uri: sip::Uri,
+    },
+    /// The XCAP roots of a domain, which are URIs (DNL-11): for the application only.
+    Xcap {
+        /// The domain.
+        domain: Host,
     },
 }
 

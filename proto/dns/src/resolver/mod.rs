@@ -11,8 +11,10 @@ mod tests;
 
 pub use id::{ExchangeId, LookupId};
 
-use crate::{Data, Found, LookupError, QueryError, Question, Request, cache::Cache, hosts::Hosts};
-use base::{Deadline, Rng, Table, Timers};
+use crate::{
+    Data, Found, LookupError, Name, QueryError, Question, Request, cache::Cache, hosts::Hosts,
+};
+use base::{Deadline, Host, Rng, Table, Timers};
 use bytes::Bytes;
 use exchange::Exchange;
 use id::QueryId;
@@ -313,6 +315,19 @@ impl Resolver {
     /// lately are asked last.
     pub fn name_servers(&self) -> &[SocketAddr] {
         self.servers.active()
+    }
+
+    /// The addresses of a host that DNS is not asked for: those of the hosts file, and of an address its
+    /// own.
+    pub fn known_addresses(&self, host: &Host) -> Vec<IpAddr> {
+        match host {
+            Host::Ip(ip) => vec![*ip],
+            Host::Name(text) => {
+                let name = Name::new(text).ok();
+                let known = name.and_then(|name| self.hosts.addresses(&name));
+                known.unwrap_or_default()
+            }
+        }
     }
 
     /// What is alive. The servers' proof is not counted: it goes on for ever.

@@ -1,13 +1,9 @@
 //! From the SIP endpoint to the sockets, to the resolver, to the sessions and to the application.
 
 use crate::{
-    agent::{
-        Child, UserAgent,
-        resolve::{Answer, Asker},
-    },
+    agent::{Child, UserAgent},
     event::{Event, OptionsEvent},
     session::SessionInput,
-    stream::StreamInput,
 };
 use sip::{
     HeaderName, Headers, InvitationId,
@@ -22,7 +18,7 @@ impl UserAgent {
                 self.touch(Child::Links);
             }
             sip::Output::Resolve { lookup, uri } => {
-                self.resolver.locate(lookup, &uri);
+                self.resolver.locate(self.now, lookup, &uri);
                 self.touch(Child::Resolver);
             }
             sip::Output::Connect { flow, target, .. } => {
@@ -43,21 +39,6 @@ impl UserAgent {
                 self.log("endpoint", 4, format!("message of {from} dropped: {why:?}"));
             }
             output => tracing::debug!(?output, "an output of the endpoint that goes nowhere"),
-        }
-    }
-
-    pub(super) fn route_resolver(&mut self, answer: Answer) {
-        let Answer { asker, targets } = answer;
-        match asker {
-            Asker::Endpoint(lookup) => {
-                let input = sip::Input::Resolved { lookup, targets };
-                self.endpoint.handle_input(self.now, input);
-                self.touch(Child::Endpoint);
-            }
-            Asker::Stream(stream, lookup) => {
-                let result = targets;
-                self.stream_input(stream, StreamInput::Resolved { lookup, result });
-            }
         }
     }
 

@@ -14,6 +14,10 @@ impl UserAgent {
                 self.touch(Child::Endpoint);
             }
             LinkOutput::Stream(stream, input) => self.stream_input(stream, input),
+            LinkOutput::Query(input) => {
+                self.resolver.handle_input(self.now, input);
+                self.touch(Child::Resolver);
+            }
             LinkOutput::NewFlow {
                 link,
                 transport,

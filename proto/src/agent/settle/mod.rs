@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod links;
+mod resolver;
 pub(super) mod session;
 mod stream;
 
@@ -55,7 +56,7 @@ impl UserAgent {
             tracing::trace!(?child, why = deadline.why, "timer");
             match child {
                 Child::Life => self.network_due(),
-                Child::Resolver => {}
+                Child::Resolver => self.resolver.handle_input(self.now, dns::Input::Timeout),
                 Child::Links => self.links.handle_timeout(self.now),
                 Child::Endpoint => self.endpoint.handle_input(self.now, sip::Input::Timeout),
                 Child::Session(id) => self.session_input(id, SessionInput::Timeout),
@@ -116,8 +117,8 @@ impl UserAgent {
                 output.map(|output| self.route_endpoint(output))
             }
             Child::Resolver => {
-                let answer = self.resolver.poll_output();
-                answer.map(|answer| self.route_resolver(answer))
+                let output = self.resolver.poll_output();
+                output.map(|output| self.route_resolver(output))
             }
             Child::Session(id) => {
                 let entry = self.sessions.get_mut(id);
@@ -141,7 +142,7 @@ impl UserAgent {
                 .min(),
             Child::Links => self.links.poll_timeout(),
             Child::Endpoint => self.endpoint.poll_timeout(),
-            Child::Resolver => None,
+            Child::Resolver => self.resolver.poll_timeout(),
             Child::Session(id) => self.sessions.get(id)?.session.poll_timeout(),
             Child::Stream(id) => self.streams.get(id)?.poll_timeout(),
         }

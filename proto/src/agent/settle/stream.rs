@@ -38,7 +38,7 @@ impl UserAgent {
                 self.touch(Child::Links);
             }
             StreamOutput::Resolve { lookup, what } => {
-                self.resolver.lookup(id, lookup, &what);
+                self.resolver.ask(self.now, id, lookup, &what);
                 self.touch(Child::Resolver);
             }
             StreamOutput::File { file, what } => {

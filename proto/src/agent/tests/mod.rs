@@ -5,6 +5,6 @@ mod record;
 mod sessions;
 mod stream;
 mod worklist;
-mod world;
+pub(super) mod world;
 
 use world::{World, config, origin};

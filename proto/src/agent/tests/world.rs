@@ -16,7 +16,7 @@ use std::{
 
 /// An arbitrary origin for virtual time.
 #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
-pub(super) fn origin() -> Instant {
+pub(in crate::agent) fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)
 }
