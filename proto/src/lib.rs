@@ -13,11 +13,13 @@ mod link;
 pub mod session;
 pub mod stream;
 pub mod system;
+pub mod tls;
 
 pub use link::{LinkCounters, LinkLimits};
 
 pub use base;
 pub use dns;
 pub use rtp;
+pub use rustls;
 pub use sdp;
 pub use sip;

@@ -27,4 +27,5 @@ pub use driver::Tap;
 pub use ear::FrameReceiver;
 pub use frames::FrameSender;
 pub use observer::Events;
+pub use system::tls;
 pub use system::{CallError, SendError, Storage, seed};

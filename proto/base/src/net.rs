@@ -299,12 +299,24 @@ pub enum TlsError {
     /// The certificate is too old or too new.
     #[error("expired or not valid yet")]
     Expired,
+    /// The certificate is not for servers (RFC 5280, 4.2.1.12).
+    #[error("the certificate is for another purpose")]
+    WrongPurpose,
+    /// The certificate cannot be read, or its signature is wrong.
+    #[error("the certificate is damaged, or there is none")]
+    BadCertificate,
     /// No protocol version in common.
     #[error("no common protocol version")]
     NoCommonVersion,
     /// The peer refused, with its alert number.
     #[error("alert {0}")]
     Alert(u8),
+    /// The peer speaks something else.
+    #[error("the peer does not speak TLS")]
+    NotTls,
+    /// The peer closed the connection.
+    #[error("the peer closed the connection during the handshake")]
+    Closed,
     /// Anything else.
     #[error("handshake failed")]
     Other,

@@ -4,6 +4,7 @@ use crate::{
     link::LinkLimits,
     session,
     stream::{MediaSettings, StreamFactory, StreamSpec},
+    tls::TlsConfig,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -41,6 +42,11 @@ pub struct Config {
     /// How names are looked up (requirements 15 and 16).
     #[serde(default)]
     pub dns: dns::Config,
+    /// The TLS port; 0 lets the system choose, `None` switches TLS off both ways (ENG-10). It is used
+    /// with [`tls`](Self::tls) only, and to listen only with a certificate there.
+    pub tls_port: Option<u16>,
+    /// What is trusted and shown; `None` has no TLS.
+    pub tls: Option<TlsConfig>,
     /// Timers, limits and habits of SIP, and the name that we give ourselves (ENG-18).
     pub sip: sip::Config,
     /// What streams are told about media.
@@ -71,6 +77,8 @@ impl Config {
             tcp_port: Some(0),
             name_servers: Vec::new(),
             dns: dns::Config::default(),
+            tls_port: Some(0),
+            tls: None,
             sip: sip::Config::new(concat!("sipsimple/", env!("CARGO_PKG_VERSION"))),
             media: MediaSettings::default(),
             limits: Limits::default(),
@@ -93,6 +101,8 @@ impl fmt::Debug for Config {
             .field("tcp_port", &self.tcp_port)
             .field("name_servers", &self.name_servers)
             .field("dns", &self.dns)
+            .field("tls_port", &self.tls_port)
+            .field("tls", &self.tls)
             .field("sip", &self.sip)
             .field("media", &self.media)
             .field("limits", &self.limits)

@@ -131,7 +131,7 @@ impl UserAgent {
         if let Some(listener) = listeners.find(|listener| listener.link == link) {
             listener.open = Some(Listening { transport, address });
         }
-        self.resolver.set_listening(&self.life.listening());
+        self.resolver.set_listening(&self.reach());
         self.opened(None);
     }
 
@@ -167,8 +167,11 @@ impl UserAgent {
         if transport.is_reliable() {
             self.endpoint.remove_listener(transport, address);
         }
-        self.resolver.set_listening(&self.life.listening());
+        self.resolver.set_listening(&self.reach());
         self.log("links", 2, format!("{transport} {address}: {error}"));
+        if transport == Transport::Tls {
+            self.notify(Event::Agent(AgentEvent::FailedToStartTls { error }));
+        }
         if !was_open {
             self.opened(Some(error));
         }
@@ -227,6 +230,19 @@ impl UserAgent {
         self.touch(Child::Endpoint);
         self.touch(Child::Links);
         self.touch(Child::Life);
+    }
+
+    /// What can be spoken, and in which family: where we listen, and by TLS also from where we do not.
+    fn reach(&self) -> Vec<Listening> {
+        let mut reach = self.life.listening();
+        let families: Vec<SocketAddr> = reach.iter().map(|at| at.address).collect();
+        if self.config.tls.is_some() {
+            reach.extend(families.into_iter().map(|address| Listening {
+                transport: Transport::Tls,
+                address,
+            }));
+        }
+        reach
     }
 
     pub(super) fn log(&mut self, sender: &'static str, level: u8, message: String) {

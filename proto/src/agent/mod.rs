@@ -26,7 +26,7 @@ pub use stats::{Counters, Stats};
 
 use crate::{
     event::{Event, Listening, Notification},
-    link::Links,
+    link::{Filtered, Filters, Links},
     session::{Coverage, SessionInfo},
     stream::{MediaSettings, MediaStream, Registry, StreamInput, Streams},
 };
@@ -58,6 +58,7 @@ pub struct UserAgent {
     dirty: VecDeque<Child>,
     touched: Touched,
     timers: Timers<Child>,
+    filters: Filters,
     links: Links,
     endpoint: sip::Endpoint,
     resolver: Resolver,
@@ -92,7 +93,25 @@ struct Settings {
     media: Arc<MediaSettings>,
     udp_port: Option<u16>,
     tcp_port: Option<u16>,
+    /// `None` where nothing is secured.
+    tls: Option<TlsPorts>,
     streams_without_offer: Vec<crate::stream::StreamSpec>,
+}
+
+/// What TLS is used for.
+#[derive(Clone, Copy, Debug)]
+struct TlsPorts {
+    /// Where we listen; `None` without a certificate of ours.
+    listen: Option<u16>,
+}
+
+impl TlsPorts {
+    fn of(config: &Config) -> Option<Self> {
+        let (tls, port) = (config.tls.as_ref()?, config.tls_port?);
+        Some(Self {
+            listen: tls.identity.is_some().then_some(port),
+        })
+    }
 }
 
 /// A part of the agent that the worklist drains, and that has a deadline.
@@ -131,7 +150,13 @@ impl UserAgent {
             dirty: VecDeque::new(),
             touched: Touched::default(),
             timers: Timers::new(),
-            links: Links::new(config.limits.link.clone(), config.trace, &mut rng),
+            filters: Filters::new(config.tls.as_ref()),
+            links: Links::new(
+                config.limits.link.clone(),
+                config.tls.as_ref(),
+                config.trace,
+                &mut rng,
+            ),
             endpoint: sip::Endpoint::new(now, config.sip.clone(), rng.fork()),
             sessions: Table::new(),
             session_count: 0,
@@ -146,6 +171,7 @@ impl UserAgent {
             coverage: Coverage::default(),
             retired: None,
             config: Settings {
+                tls: TlsPorts::of(&config),
                 sip: config.sip,
                 account: config.account,
                 limits: config.limits,
@@ -165,6 +191,29 @@ impl UserAgent {
     /// several readers stamp their packets on their own.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         self.clamp(now);
+        if !self.filters.is_filtered(&input) {
+            return self.step(input);
+        }
+        self.filters.set_time(self.clock.unix_time(self.now));
+        self.filters.handle_input(input);
+        let mut has_stepped = false;
+        while let Some(filtered) = self.filters.poll_output() {
+            match filtered {
+                Filtered::Inside(input) => {
+                    has_stepped = true;
+                    self.step(input);
+                }
+                Filtered::Outside(output) => self.out.push_back(output),
+            }
+        }
+        // What leaves nothing inside is a moment like any other: what is due fires.
+        if !has_stepped && self.timers.next().is_some_and(|next| next.at <= self.now) {
+            self.step(Input::Timeout);
+        }
+    }
+
+    /// One step: what was on the inside of the filters.
+    fn step(&mut self, input: Input) {
         if let Some(recorder) = &mut self.recorder {
             recorder.input(self.now, &input);
         }
@@ -184,6 +233,7 @@ impl UserAgent {
             | Input::Sent { .. }
             | Input::Opened { .. }
             | Input::Accepted { .. }
+            | Input::Secured { .. }
             | Input::Closed { .. } => {
                 self.links.handle_input(self.now, input);
                 self.touch(Child::Links);
@@ -344,7 +394,7 @@ impl UserAgent {
         if let Some(recorder) = &mut self.recorder {
             recorder.output(self.now, &output);
         }
-        self.out.push_back(output);
+        self.filters.handle_output(output, &mut self.out);
     }
 }
 

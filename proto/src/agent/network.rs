@@ -157,6 +157,7 @@ impl UserAgent {
         let ports = [
             (Transport::Udp, self.config.udp_port),
             (Transport::Tcp, self.config.tcp_port),
+            (Transport::Tls, self.config.tls.and_then(|tls| tls.listen)),
         ];
         let mut count = 0;
         for &address in addresses {

@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{StoreError, payload};
-use crate::id::{FileId, LinkId, StoreId};
+use crate::{
+    id::{FileId, LinkId, StoreId},
+    tls::{Refusal, Security},
+};
 
 /// One thing that happened, with the moment as the first argument of
 /// [`UserAgent::handle_input`](crate::agent::UserAgent::handle_input).
@@ -76,6 +79,15 @@ pub enum Input {
         local: SocketAddr,
         /// The other end.
         peer: SocketAddr,
+    },
+    /// The handshake of a secured link is over. Runtimes never say this: they move ciphertext, and the
+    /// agent's own filter says it. Recordings hold it in the place of the ciphertext, so that a replay
+    /// needs no cryptography; an agent with cryptography of its own ignores it.
+    Secured {
+        /// The link.
+        link: LinkId,
+        /// How it is secured, or why it is not.
+        result: Result<Security, Refusal>,
     },
     /// A link could not be opened, or is gone. Its id is dead.
     Closed {

@@ -6,7 +6,10 @@ mod names;
 pub use filter::{Filter, Sender};
 pub use sip::usage::invitation::Originator;
 
-use crate::id::{SessionId, StreamId};
+use crate::{
+    id::{SessionId, StreamId},
+    tls::{Certificate, Security},
+};
 
 use base::LinkError;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
@@ -84,6 +87,37 @@ pub enum AgentEvent {
     WillEnd,
     /// `SIPEngineDidEnd`: nothing is open, last event (ENG-40).
     DidEnd,
+    /// `SIPApplicationFailedToStartTLS`: we do not listen on TLS; all else goes on (APP-18).
+    FailedToStartTls {
+        /// Why.
+        error: LinkError,
+    },
+    /// A server proved its name, and its link is secured.
+    TlsDidStart {
+        /// Over what.
+        transport: base::Transport,
+        /// Where it is.
+        peer: SocketAddr,
+        /// The name that it had to prove.
+        wanted: String,
+        /// How the link is secured, and by which certificates.
+        security: Security,
+    },
+    /// A server was refused, refused us, or did not finish the handshake: nothing was sent to it.
+    TlsDidFail {
+        /// Over what.
+        transport: base::Transport,
+        /// Where it is.
+        peer: SocketAddr,
+        /// The name that it had to prove.
+        wanted: String,
+        /// Why.
+        error: LinkError,
+        /// All of it in one line, for people.
+        reason: String,
+        /// The certificates that it presented, its own first.
+        presented: Vec<Certificate>,
+    },
     /// `SIPEngineLog`: something of a peer was malformed or out of place (ENG-41).
     Log {
         /// Which part says so.

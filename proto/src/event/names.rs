@@ -10,7 +10,7 @@ impl Event {
     /// The exact name of the documents (`SIPSessionDidStart`).
     ///
     /// Events that the documents do not have are named alike: `SIPOptionsGotAnswer`,
-    /// `SIPOptionsDidFail`, `SIPApplicationDidLag`.
+    /// `SIPOptionsDidFail`, `SIPApplicationDidLag`, `SIPEngineTLSDidStart`, `SIPEngineTLSDidFail`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Agent(event) => match event {
@@ -20,6 +20,9 @@ impl Event {
                 AgentEvent::DidFail { .. } => "SIPEngineDidFail",
                 AgentEvent::WillEnd => "SIPEngineWillEnd",
                 AgentEvent::DidEnd => "SIPEngineDidEnd",
+                AgentEvent::FailedToStartTls { .. } => "SIPApplicationFailedToStartTLS",
+                AgentEvent::TlsDidStart { .. } => "SIPEngineTLSDidStart",
+                AgentEvent::TlsDidFail { .. } => "SIPEngineTLSDidFail",
                 AgentEvent::Log { .. } => "SIPEngineLog",
             },
             Self::Session(_, event) => event.name(),
@@ -162,6 +165,9 @@ mod tests {
             },
             AgentEvent::DidFail {
                 error: LinkError::AddressInUse,
+            },
+            AgentEvent::FailedToStartTls {
+                error: LinkError::Denied,
             },
             AgentEvent::WillEnd,
             AgentEvent::DidEnd,

@@ -21,6 +21,8 @@ pub struct LinkLimits {
     pub slots_per_stream: usize,
     /// How long a connection may take to come up.
     pub connect_time: Duration,
+    /// How long the handshake of a secured connection may take.
+    pub handshake_time: Duration,
     /// How long a message may take from its first byte to its last, and an accepted connection to its
     /// first message.
     pub message_time: Duration,
@@ -40,6 +42,9 @@ impl Default for LinkLimits {
             slot_budget: 256 * 1024,
             slots_per_stream: 8,
             connect_time: transaction,
+            // Two round trips and some lost segments: ENG-16 has 1 s since it blocks, which this
+            // does not.
+            handshake_time: Duration::from_secs(10),
             message_time: transaction,
             finish_time: Duration::from_secs(5),
         }
@@ -60,6 +65,8 @@ pub struct LinkCounters {
     pub refused: u64,
     /// Connections that were closed because the peer did not read.
     pub overruns: u64,
+    /// TLS handshakes of accepted connections that came to nothing.
+    pub handshakes: u64,
     /// Connections that were closed because something took too long.
     pub timeouts: u64,
 }

@@ -5,21 +5,25 @@
 //! and drops noise, so that the endpoint sees whole messages and nothing else.
 
 mod credit;
+mod filter;
 mod limits;
 mod query;
+mod secured;
 mod signalling;
 mod slot;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use filter::{Filtered, Filters, Secure};
 pub use limits::{LinkCounters, LinkLimits};
 
 use crate::{
     edge::{Connection, Input, Output, Trace},
     id::{LinkId, StreamId},
     stream::{Slot, StreamInput},
+    tls::{Certificate, Security, TlsConfig},
 };
-use base::{Deadline, Index, LinkError, Rng, Table, Timers, Transport};
+use base::{Deadline, Host, Index, LinkError, Rng, Table, Timers, TlsError, Transport};
 use bytes::Bytes;
 use credit::Credit;
 use dns::ExchangeId;
@@ -50,6 +54,8 @@ pub(crate) struct Links {
     accepted: usize,
     timers: Timers<LinkId>,
     limits: LinkLimits,
+    /// What certificates must prove; `None` if nothing is secured.
+    policy: Option<TlsPolicy>,
     trace: bool,
     counters: LinkCounters,
     out: VecDeque<LinkOutput>,
@@ -86,6 +92,41 @@ pub(crate) enum LinkOutput {
     Stream(StreamId, StreamInput),
     /// For the resolver.
     Query(dns::Input),
+    /// A link needs a filter: said before it is opened or adopted.
+    Secure(LinkId, Secure),
+    /// A handshake with a server that we wanted is over.
+    Verified(Box<Verified>),
+}
+
+/// What became of a handshake with a server that we wanted.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) transport: Transport,
+    pub(crate) peer: SocketAddr,
+    /// The name that the server had to prove.
+    pub(crate) wanted: Host,
+    pub(crate) result: Result<Security, LinkError>,
+    /// Of a failure: what was presented, and the words of the TLS library.
+    pub(crate) presented: Vec<Certificate>,
+    pub(crate) detail: String,
+}
+
+/// What of the configuration decides about certificates.
+#[derive(Clone, Debug)]
+struct TlsPolicy {
+    verify: bool,
+    allow_wildcard: bool,
+    name: Option<Host>,
+}
+
+impl From<&TlsConfig> for TlsPolicy {
+    fn from(config: &TlsConfig) -> Self {
+        Self {
+            verify: config.verify,
+            allow_wildcard: config.allow_wildcard,
+            name: config.name.clone(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -99,6 +140,8 @@ struct Link {
     credit: Credit,
     /// Cuts messages from a signalling connection.
     framer: Option<Box<Framer>>,
+    /// The name that a server must prove to us.
+    wanted: Option<Host>,
     /// Counts for the limits of accepted connections.
     accepted: bool,
     /// Since when a message is incomplete; from the start of an accepted connection on.
@@ -110,7 +153,7 @@ struct Link {
 enum Owner {
     /// A UDP socket of ours; its flow is known once the endpoint has heard of it.
     Socket(Option<FlowId>),
-    /// A TCP listener of ours.
+    /// A listener of ours.
     Listener,
     /// A signalling connection.
     Connection(Option<FlowId>),
@@ -126,13 +169,26 @@ enum Owner {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
-    Opening { since: Instant },
+    Opening {
+        since: Instant,
+    },
+    /// Connected; the handshake of its filter is not over.
+    Securing {
+        since: Instant,
+    },
     Open,
-    Finishing { since: Instant },
+    Finishing {
+        since: Instant,
+    },
 }
 
 impl Links {
-    pub(crate) fn new(limits: LinkLimits, trace: bool, rng: &mut Rng) -> Self {
+    pub(crate) fn new(
+        limits: LinkLimits,
+        tls: Option<&TlsConfig>,
+        trace: bool,
+        rng: &mut Rng,
+    ) -> Self {
         Self {
             table: Table::new(),
             flows: Index::new(rng),
@@ -143,6 +199,7 @@ impl Links {
             accepted: 0,
             timers: Timers::new(),
             limits,
+            policy: tls.map(TlsPolicy::from),
             trace,
             counters: LinkCounters::default(),
             out: VecDeque::new(),
@@ -218,7 +275,8 @@ impl Links {
                 _ => {}
             },
             Input::Sent { link, total } => self.sent(link, total),
-            Input::Opened { link, local, peer } => self.opened(link, local, peer),
+            Input::Opened { link, local, peer } => self.opened(now, link, local, peer),
+            Input::Secured { link, result } => self.secured(now, link, result),
             Input::Accepted {
                 listener,
                 connection,
@@ -239,7 +297,9 @@ impl Links {
             self.counters.timeouts += 1;
             match link.phase {
                 Phase::Finishing { .. } => self.close(id),
-                Phase::Opening { .. } | Phase::Open => self.fail(id, LinkError::TimedOut),
+                Phase::Opening { .. } | Phase::Securing { .. } | Phase::Open => {
+                    self.fail(id, LinkError::TimedOut)
+                }
             }
         }
     }
@@ -281,7 +341,8 @@ impl Links {
                     link.owner,
                     Owner::Socket(_) | Owner::Listener | Owner::Connection(_)
                 );
-                is_signalling && link.phase == Phase::Open && link.local.ip() == ip
+                let is_up = matches!(link.phase, Phase::Securing { .. } | Phase::Open);
+                is_signalling && is_up && link.local.ip() == ip
             });
             if lost {
                 self.fail(id, LinkError::AddressGone);
@@ -306,16 +367,20 @@ impl Links {
         self.counters
     }
 
-    fn opened(&mut self, id: LinkId, local: SocketAddr, peer: Option<SocketAddr>) {
+    fn opened(&mut self, now: Instant, id: LinkId, local: SocketAddr, peer: Option<SocketAddr>) {
         let Some(link) = self.table.get_mut(id) else {
             return;
         };
         if !matches!(link.phase, Phase::Opening { .. }) {
             return;
         }
-        link.phase = Phase::Open;
         link.local = local;
         link.peer = peer.or(link.peer);
+        if link.wanted.is_some() {
+            link.phase = Phase::Securing { since: now };
+            return self.rearm(id);
+        }
+        link.phase = Phase::Open;
         let (owner, transport, peer) = (link.owner, link.transport, link.peer);
         match owner {
             Owner::Socket(_) | Owner::Listener => {
@@ -370,7 +435,9 @@ impl Links {
         peer: SocketAddr,
     ) {
         match self.table.get(listener).map(|link| link.owner) {
-            Some(Owner::Listener) => self.accept_signalling(now, connection, local, peer),
+            Some(Owner::Listener) => {
+                self.accept_signalling(now, listener, connection, local, peer);
+            }
             Some(Owner::SlotListener(stream, slot)) => {
                 self.accept_slot(now, listener, (stream, slot), connection, local, peer);
             }
@@ -382,6 +449,13 @@ impl Links {
         let Some(link) = self.forget(id) else {
             return;
         };
+        let error = match link.phase {
+            Phase::Securing { .. } => Some(error.unwrap_or(LinkError::Tls(TlsError::Closed))),
+            _ => error,
+        };
+        if let (Phase::Securing { .. }, Some(error)) = (link.phase, error) {
+            self.not_secured(link.sought(), error, None);
+        }
         match link.owner {
             Owner::Socket(flow) => {
                 if let Some(flow) = flow {
@@ -505,6 +579,7 @@ impl Links {
             (Phase::Opening { since }, Owner::Connection(_) | Owner::Slot(..)) => {
                 (since, limits.connect_time, "connect")
             }
+            (Phase::Securing { since }, _) => (since, limits.handshake_time, "handshake"),
             (Phase::Finishing { since }, _) => (since, limits.finish_time, "finish"),
             (Phase::Open, Owner::Connection(_)) => {
                 (link.incomplete?, limits.message_time, "message")
@@ -526,6 +601,7 @@ impl Link {
             peer: None,
             credit: Credit::default(),
             framer: None,
+            wanted: None,
             accepted: false,
             incomplete: None,
         }

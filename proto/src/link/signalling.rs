@@ -1,6 +1,6 @@
 //! Signalling links: the sockets that we listen on, and the flows of the endpoint.
 
-use super::{Link, LinkOutput, Links, Owner, Phase};
+use super::{Link, LinkOutput, Links, Owner, Phase, Secure};
 use crate::edge::{Class, Connection, Open, Output};
 use crate::id::LinkId;
 use base::{LinkError, Target, Transport};
@@ -58,7 +58,12 @@ impl Links {
 
     /// Opens the connection that the endpoint wants; answered by `FlowUp` or `FlowDown`.
     pub(crate) fn connect(&mut self, now: Instant, flow: FlowId, target: &Target) {
-        if target.transport != Transport::Tcp {
+        let is_known = match target.transport {
+            Transport::Tcp => true,
+            Transport::Tls => self.policy.is_some(),
+            _ => false,
+        };
+        if !is_known {
             // A datagram flow is a socket that we listen on: one that is not there cannot be made.
             let error = Some(LinkError::Unreachable);
             self.tell(sip::Input::FlowDown { flow, error });
@@ -68,8 +73,18 @@ impl Links {
         let mut link = Link::new(Owner::Connection(Some(flow)), target.transport, to, now);
         link.peer = Some(to);
         link.framer = Some(Box::new(Framer::new()));
+        if target.transport.is_secure() {
+            link.wanted = Some(self.wanted_of(target));
+        }
+        let side = link
+            .wanted
+            .clone()
+            .map(|name| Secure::Client { name, peer: to });
         let id = self.table.insert(link);
         self.flows.insert(flow, id);
+        if let Some(side) = side {
+            self.out.push_back(LinkOutput::Secure(id, side));
+        }
         let how = Open::Connect {
             from: self.source(to.ip()),
             to,
@@ -122,7 +137,7 @@ impl Links {
         }
         link.owner = Owner::Nobody;
         link.framer = None;
-        if link.phase == Phase::Open {
+        if matches!(link.phase, Phase::Open | Phase::Securing { .. }) {
             link.phase = Phase::Finishing { since: now };
             self.edge(Output::Finish { link: id });
             self.rearm(id);
@@ -134,10 +149,13 @@ impl Links {
     pub(super) fn accept_signalling(
         &mut self,
         now: Instant,
+        listener: LinkId,
         connection: Connection,
         local: SocketAddr,
         peer: SocketAddr,
     ) {
+        let transport = self.table.get(listener).map(|listener| listener.transport);
+        let transport = transport.unwrap_or(Transport::Tcp);
         let of_peer = self.peers.get(&peer.ip()).copied().unwrap_or(0);
         if self.accepted >= self.limits.connections || of_peer >= self.limits.connections_per_peer {
             self.counters.refused += 1;
@@ -146,25 +164,46 @@ impl Links {
         }
         self.accepted += 1;
         self.peers.insert(peer.ip(), of_peer + 1);
-        let mut link = Link::new(Owner::Connection(None), Transport::Tcp, local, now);
-        link.phase = Phase::Open;
+        let mut link = Link::new(Owner::Connection(None), transport, local, now);
+        link.phase = match transport.is_secure() {
+            true => Phase::Securing { since: now },
+            false => Phase::Open,
+        };
         link.peer = Some(peer);
         link.framer = Some(Box::new(Framer::new()));
         link.accepted = true;
         // Who connects has something to say.
         link.incomplete = Some(now);
         let id = self.table.insert(link);
+        if transport.is_secure() {
+            self.out.push_back(LinkOutput::Secure(id, Secure::Server));
+        }
         self.edge(Output::Adopt {
             connection,
             link: id,
         });
-        self.out.push_back(LinkOutput::NewFlow {
-            link: id,
-            transport: Transport::Tcp,
-            local,
-            peer: Some(peer),
-        });
+        if !transport.is_secure() {
+            self.new_flow(id);
+        }
         self.rearm(id);
+    }
+
+    /// Hands an accepted connection to the endpoint.
+    pub(super) fn new_flow(&mut self, id: LinkId) {
+        if let Some(&Link {
+            transport,
+            local,
+            peer,
+            ..
+        }) = self.table.get(id)
+        {
+            self.out.push_back(LinkOutput::NewFlow {
+                link: id,
+                transport,
+                local,
+                peer,
+            });
+        }
     }
 
     pub(super) fn signalling_datagram(

@@ -16,7 +16,7 @@ fn origin() -> Instant {
 }
 
 fn links(limits: LinkLimits) -> Links {
-    Links::new(limits, false, &mut Rng::from_seed([3; 32]))
+    Links::new(limits, None, false, &mut Rng::from_seed([3; 32]))
 }
 
 fn small() -> LinkLimits {
@@ -302,4 +302,129 @@ fn inputs_of_dead_links_are_ignored() {
     links.handle_input(origin(), input);
     let said = text(&mut links);
     assert!(said.starts_with("[Edge(Refuse"), "{said}");
+}
+
+fn tls() -> TlsConfig {
+    crate::tls::testing::Authority::new("Test").trusted()
+}
+
+fn secured(names: &[&str]) -> Result<Security, crate::tls::Refusal> {
+    let mut security = Security::default();
+    let certificate = Certificate {
+        dns: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..Certificate::default()
+    };
+    security.chain.push(certificate);
+    Ok(security)
+}
+
+/// A link that wants `b.example` by TLS and is connected.
+fn securing(links: &mut Links) -> LinkId {
+    let target = Target {
+        transport: Transport::Tls,
+        address: address(2, 5061),
+        name: Host::Name("b.example".to_owned()),
+    };
+    links.connect(origin(), FlowId::from_parts(0, 1), &target);
+    let link = match &drain(links)[..] {
+        [
+            LinkOutput::Secure(link, Secure::Client { name, .. }),
+            LinkOutput::Edge(Output::Open { .. }),
+        ] => {
+            assert_eq!(*name, target.name, "the filter is there before the link");
+            *link
+        }
+        other => panic!("{other:?}"),
+    };
+    let (local, peer) = (address(1, 40_000), None);
+    links.handle_input(origin(), Input::Opened { link, local, peer });
+    assert_eq!(text(links), "[]", "the flow is not up");
+    link
+}
+
+/// What the filter, or a recording, says about a handshake decides about the flow.
+#[test]
+fn a_flow_is_up_when_its_server_has_proven_its_name() {
+    let config = tls();
+    let mut links = Links::new(
+        LinkLimits::default(),
+        Some(&config),
+        false,
+        &mut Rng::from_seed([3; 32]),
+    );
+    let link = securing(&mut links);
+    let result = secured(&["b.example"]);
+    links.handle_input(origin(), Input::Secured { link, result });
+    assert!(text(&mut links).contains("FlowUp"));
+    // Once only.
+    let result = secured(&["x.example"]);
+    links.handle_input(origin(), Input::Secured { link, result });
+    assert_eq!(text(&mut links), "[]");
+}
+
+#[test]
+fn a_server_with_another_name_gets_nothing() {
+    let config = tls();
+    let mut links = Links::new(
+        LinkLimits::default(),
+        Some(&config),
+        false,
+        &mut Rng::from_seed([3; 32]),
+    );
+    let link = securing(&mut links);
+    links.send(
+        FlowId::from_parts(0, 1),
+        address(2, 5061),
+        Bytes::from_static(b"early"),
+    );
+    assert_eq!(text(&mut links), "[]");
+    let result = secured(&["x.example"]);
+    links.handle_input(origin(), Input::Secured { link, result });
+    let said = text(&mut links);
+    for part in ["Verified", "x.example", "Finish", "FlowDown", "WrongName"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("Write"), "{said}");
+}
+
+#[test]
+fn a_handshake_has_its_time() {
+    let config = tls();
+    let mut links = Links::new(
+        LinkLimits::default(),
+        Some(&config),
+        false,
+        &mut Rng::from_seed([3; 32]),
+    );
+    securing(&mut links);
+    let deadline = links.poll_timeout().unwrap();
+    assert_eq!(
+        (deadline.at, deadline.why),
+        (origin() + Duration::from_secs(10), "handshake")
+    );
+    links.handle_timeout(deadline.at);
+    let said = text(&mut links);
+    assert!(
+        said.contains("FlowDown") && said.contains("TimedOut") && said.contains("Verified"),
+        "{said}"
+    );
+    assert_eq!(links.len(), 0);
+}
+
+#[test]
+fn a_connection_that_is_lost_in_the_handshake_says_so() {
+    let config = tls();
+    let mut links = Links::new(
+        LinkLimits::default(),
+        Some(&config),
+        false,
+        &mut Rng::from_seed([3; 32]),
+    );
+    let link = securing(&mut links);
+    links.handle_input(origin(), Input::Closed { link, error: None });
+    let said = text(&mut links);
+    assert!(
+        said.contains("FlowDown") && said.contains("Tls(Closed)"),
+        "{said}"
+    );
 }

@@ -10,6 +10,7 @@ mod inbox;
 mod observer;
 mod socket;
 mod storage;
+pub mod tls;
 mod watch;
 
 pub use closure::{CallError, SendError, guarded, inside, is_inside};

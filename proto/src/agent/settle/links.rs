@@ -2,8 +2,11 @@
 
 use crate::{
     agent::{Child, UserAgent},
-    link::LinkOutput,
+    event::{AgentEvent, Event},
+    link::{LinkOutput, Verified},
+    tls::Certificate,
 };
+use base::LinkError;
 
 impl UserAgent {
     pub(super) fn route_links(&mut self, output: LinkOutput) {
@@ -18,6 +21,8 @@ impl UserAgent {
                 self.resolver.handle_input(self.now, input);
                 self.touch(Child::Resolver);
             }
+            LinkOutput::Secure(link, side) => self.filters.secure(link, &side),
+            LinkOutput::Verified(verified) => self.route_verified(*verified),
             LinkOutput::NewFlow {
                 link,
                 transport,
@@ -46,4 +51,45 @@ impl UserAgent {
             }
         }
     }
+
+    fn route_verified(&mut self, verified: Verified) {
+        let Verified {
+            transport,
+            peer,
+            wanted,
+            result,
+            presented,
+            detail,
+        } = verified;
+        let wanted = wanted.to_string();
+        self.notify(Event::Agent(match result {
+            Ok(security) => AgentEvent::TlsDidStart {
+                transport,
+                peer,
+                wanted,
+                security,
+            },
+            Err(error) => AgentEvent::TlsDidFail {
+                reason: explain(error, &wanted, &presented, &detail),
+                transport,
+                peer,
+                wanted,
+                error,
+                presented,
+            },
+        }));
+    }
+}
+
+/// In one line what was wanted and what was presented.
+fn explain(error: LinkError, wanted: &str, presented: &[Certificate], detail: &str) -> String {
+    let detail = match detail {
+        "" => String::new(),
+        detail => format!(" ({detail})"),
+    };
+    let presented = match presented.first() {
+        Some(certificate) => format!("presented {certificate}"),
+        None => "no certificate was presented".to_owned(),
+    };
+    format!("{error}{detail}; wanted {wanted}; {presented}")
 }

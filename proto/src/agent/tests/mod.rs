@@ -4,6 +4,7 @@ mod options;
 mod record;
 mod sessions;
 mod stream;
+mod tls;
 mod worklist;
 pub(super) mod world;
 

@@ -5,7 +5,7 @@ use crate::{
     agent::{Config, Connection, Input, LinkId, Open, Output, UserAgent},
     event::Event,
 };
-use base::{LinkError, Rng};
+use base::{Key as _, LinkError, Rng};
 use bytes::{Bytes, BytesMut};
 use std::{
     collections::BTreeMap,
@@ -148,6 +148,33 @@ impl World {
         let links = self.hosts[host].links.iter();
         let connected = links.filter(|(_, socket)| socket.peer.is_some());
         connected.map(|(id, _)| *id).collect()
+    }
+
+    /// A stranger connects to a listener of a host, and never says anything.
+    pub(super) fn connect_silently(&mut self, host: usize, port: u16) {
+        let to = SocketAddr::new([10, 0, 0, host as u8 + 1].into(), port);
+        let (_, listener) = self.find(to, true).expect("it listens");
+        self.count += 1;
+        let connection = Connection(self.count);
+        // The link of a stranger: none of the host's own.
+        let stranger = LinkId::from_parts(u32::MAX, 1);
+        let socket = Socket {
+            local: ([10, 0, 0, 99], 40_000).into(),
+            stream: true,
+            peer: None,
+            written: 0,
+        };
+        self.hosts[host].links.insert(stranger, socket);
+        self.hosts[host]
+            .waiting
+            .insert(connection.0, (host, stranger));
+        let input = Input::Accepted {
+            listener,
+            connection,
+            local: to,
+            peer: socket.local,
+        };
+        self.schedule(LATENCY, host, input);
     }
 
     pub(super) fn schedule(&mut self, after: Duration, host: usize, input: Input) {
