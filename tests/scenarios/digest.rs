@@ -51,6 +51,7 @@ fn response(case: &Value) -> String {
         qop,
         nc,
         cnonce: cnonce.as_bytes(),
+        session: None,
         body: text(case, "body").as_bytes(),
     }
     .response()

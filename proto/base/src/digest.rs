@@ -4,14 +4,18 @@
 //! Which challenge to answer, with which credentials and how often, is the decision of the protocol
 //! above. Hashes are computed over values without their quoted-pair escapes.
 
+mod answer;
 mod challenge;
+mod text;
 
+pub use answer::{Answer, Info};
 pub use challenge::{Challenge, Identity, InvalidChallenge, MAX_CHALLENGES, Protected};
 
 use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Sha256, Sha512_256};
 use std::fmt;
+use subtle::ConstantTimeEq as _;
 
 /// A hash function of digest authentication, ordered by strength.
 #[derive(
@@ -164,7 +168,7 @@ pub struct Computation<'a> {
     pub realm: &'a [u8],
     /// What proves it.
     pub secret: &'a Secret,
-    /// The method of the request.
+    /// The method of the request; empty for the `rspauth` of a response (RFC 7616, 3.5).
     pub method: &'a [u8],
     /// The `uri` parameter of the credentials: for SIP the Request-URI.
     pub uri: &'a [u8],
@@ -174,10 +178,22 @@ pub struct Computation<'a> {
     pub qop: Option<Qop>,
     /// How often this nonce has been used, this time included; unused without `qop`.
     pub nc: u32,
-    /// Our own nonce; used by `qop` and by the `-sess` algorithms.
+    /// The client's nonce; used by `qop` and by the `-sess` algorithms.
     pub cnonce: &'a [u8],
+    /// What the key of a `-sess` algorithm was made with, where that is not `nonce` and `cnonce`.
+    pub session: Option<Session<'a>>,
     /// The body of the request; used by `auth-int`.
     pub body: &'a [u8],
+}
+
+/// The nonces of the first answer to a challenge: a `-sess` algorithm makes one key of them, which
+/// lasts until the next challenge (RFC 7616, 3.4.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Session<'a> {
+    /// The nonce of the challenge.
+    pub nonce: &'a [u8],
+    /// What the first answer added.
+    pub cnonce: &'a [u8],
 }
 
 impl Computation<'_> {
@@ -190,7 +206,11 @@ impl Computation<'_> {
         };
         if self.algorithm.session {
             // RFC 7616, 3.4.2
-            ha1 = hash.hex(&[ha1.as_bytes(), b":", self.nonce, b":", self.cnonce]);
+            let first = self.session.unwrap_or(Session {
+                nonce: self.nonce,
+                cnonce: self.cnonce,
+            });
+            ha1 = hash.hex(&[ha1.as_bytes(), b":", first.nonce, b":", first.cnonce]);
         }
         let ha2 = match self.qop {
             // RFC 7616, 3.4.3
@@ -254,6 +274,12 @@ impl Hex {
     /// The digits as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).expect("hexadecimal digits")
+    }
+
+    /// True if these are the same digits, in any case; the time it takes says nothing of where they differ.
+    pub fn matches(&self, hex: &[u8]) -> bool {
+        Self::lower(hex).as_bytes().ct_eq(self.as_bytes()).into()
+            && hex.len() == self.as_bytes().len()
     }
 
     /// Copies digits that came in any case; what exceeds 64 digits is cut.

@@ -1,14 +1,21 @@
-//! Answering 401 and 407: RFC 3261, 22, with RFC 7616 and RFC 8760.
+//! Answering 401 and 407, and asking by them: RFC 3261, 22, with RFC 7616 and RFC 8760.
 //!
 //! An account has one [`Keyring`]; every Call-ID has one [`Authentication`], which remembers its
-//! challenges; every request that is challenged has one [`Tries`].
+//! challenges; every request that is challenged has one [`Tries`]. Who asks has a [`Challenger`].
 
-use crate::{HeaderName, Method, Request, Response, header::auth::AuthParams};
+mod challenger;
+mod guard;
+
+pub use challenger::{Asker, Challenger, Denial, Policy, Verified};
+pub use guard::Guard;
+
+use crate::{HeaderName, Method, Request, Response};
 use base::{
     Rng,
-    digest::{Challenge, HashFunction, Identity, MAX_CHALLENGES, Protected, Secret},
+    digest::{Challenge, HashFunction, Identity, Info, MAX_CHALLENGES, Protected, Secret},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// What proves an identity to one realm (CRD-03). `Debug` does not show the secret.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -82,6 +89,9 @@ pub enum Refusal {
     /// The request has been challenged too often.
     #[error("challenged too often")]
     TooOften,
+    /// The response tries to prove that its server knows the secret, and does not.
+    #[error("the server does not know the secret")]
+    Impostor,
 }
 
 /// The credentials of an account, and what it knows of the realms that asked for them.
@@ -225,6 +235,8 @@ struct Space {
     uses: u32,
     /// One for the life of the nonce, as the `-sess` algorithms want it (RFC 7616, 3.4.2).
     cnonce: String,
+    /// The last uses and their Request-URIs: what the server's proof is about.
+    shown: VecDeque<(u32, Box<str>)>,
 }
 
 /// What one request has been through; a new request begins with a new one.
@@ -273,6 +285,12 @@ impl Authentication {
                 uri: request.uri.as_str().as_bytes(),
                 body: &request.body,
             };
+            if space.shown.len() == SHOWN {
+                space.shown.pop_front();
+            }
+            space
+                .shown
+                .push_back((space.uses, request.uri.as_str().into()));
             let value = space
                 .challenge
                 .answer(who, protected, space.uses, &space.cnonce);
@@ -325,6 +343,7 @@ impl Authentication {
                         challenge,
                         uses: 0,
                         cnonce,
+                        shown: VecDeque::new(),
                     });
                 }
                 Err(why) => refusal = why,
@@ -361,31 +380,94 @@ impl Authentication {
         Ok(())
     }
 
-    /// A request that was [`authorize`](Self::authorize)d was answered 2xx: remembers how strong a hash
-    /// each realm accepts, and takes over the next nonce, if the response brings one (RFC 7616, 3.5).
-    pub fn handle_success(&mut self, keyring: &mut Keyring, response: &Response) {
+    /// A request that was [`authorize`](Self::authorize)d was answered 2xx: verifies that the server
+    /// knows the secret, if it tries to prove that, remembers how strong a hash each realm accepts, and
+    /// takes over the next nonce, if the response brings one (RFC 7616, 3.5).
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Impostor`] if the proof is wrong; what the response says is not to be trusted, and
+    /// nothing has changed.
+    pub fn handle_success(
+        &mut self,
+        keyring: &mut Keyring,
+        response: &Response,
+    ) -> Result<(), Refusal> {
+        let told = [
+            (HeaderName::AuthenticationInfo, false),
+            (HeaderName::ProxyAuthenticationInfo, true),
+        ]
+        .map(|(name, is_proxy)| {
+            let info = response.headers.get(name).map(Info::parse);
+            (info.and_then(Result::ok).unwrap_or_default(), is_proxy)
+        });
+        for (info, is_proxy) in &told {
+            if !self.is_proven(keyring, info, *is_proxy, &response.body) {
+                return Err(Refusal::Impostor);
+            }
+        }
         for space in self.spaces.iter().filter(|space| space.uses > 0) {
             keyring
                 .realms
                 .accept(&space.challenge.realm, space.challenge.algorithm().hash);
         }
-        let info = response
-            .headers
-            .typed_as::<AuthParams<'_>>(HeaderName::AuthenticationInfo);
-        let Some(next) = info
-            .and_then(Result::ok)
-            .and_then(|info| info.text("nextnonce"))
-        else {
-            return;
-        };
-        // The header names no realm: it is clear only if one server has asked.
-        let mut asked = self.spaces.iter_mut().filter(|space| !space.is_proxy);
-        if let (Some(space), None) = (asked.next(), asked.next())
-            && space.challenge.nonce != next.as_bytes()
-        {
-            space.challenge.nonce = next.as_bytes().to_vec();
-            space.uses = 0;
+        for (info, is_proxy) in told {
+            let Some(next) = info.next_nonce else {
+                continue;
+            };
+            // The header names no realm: it is clear only if one server has asked.
+            let mut asked = self
+                .spaces
+                .iter_mut()
+                .filter(|space| space.is_proxy == is_proxy);
+            if let (Some(space), None) = (asked.next(), asked.next())
+                && space.challenge.nonce != next
+            {
+                space.challenge.renew(&next);
+                space.uses = 0;
+                space.shown.clear();
+            }
         }
+        Ok(())
+    }
+
+    /// False if a server gives a proof that is of none of those who asked (RFC 7616, 3.5). No proof
+    /// proves nothing, and is no offence.
+    fn is_proven(&self, keyring: &Keyring, info: &Info, is_proxy: bool, body: &[u8]) -> bool {
+        let Some(proof) = &info.rspauth else {
+            return true;
+        };
+        // The form of RFC 2069 has none.
+        let mut asked = self
+            .spaces
+            .iter()
+            .filter(|space| space.is_proxy == is_proxy && space.challenge.qop().is_some())
+            .peekable();
+        asked.peek().is_none()
+            || asked.any(|space| {
+                let shown = match info.nc {
+                    Some(nc) => space.shown.iter().find(|(uses, _)| *uses == nc),
+                    None => space.shown.back(),
+                };
+                let credentials = keyring.find(&space.challenge.realm, space.is_own);
+                let (Some((nc, uri)), Some(credentials)) = (shown, credentials) else {
+                    return false;
+                };
+                let who = Identity {
+                    username: &credentials.username,
+                    secret: &credentials.secret,
+                };
+                let answered = Protected {
+                    method: b"",
+                    uri: uri.as_bytes(),
+                    body,
+                };
+                space
+                    .challenge
+                    .computation(who, answered, *nc, &space.cnonce)
+                    .response()
+                    .matches(proof)
+            })
     }
 }
 
@@ -451,6 +533,8 @@ const MAX_OWN_REALMS: usize = 4;
 const MAX_SPACES: usize = 8;
 /// A registrar and its proxy one after the other, each stale once, and one to spare.
 const MAX_ROUNDS: u8 = 5;
+/// Requests of one Call-ID that may run at a time: a re-INVITE, an INFO, a BYE, and one to spare.
+const SHOWN: usize = 4;
 /// Characters of five random bits each: 80 bits.
 const CNONCE: usize = 16;
 

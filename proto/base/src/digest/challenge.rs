@@ -1,6 +1,9 @@
-//! Challenges: what `WWW-Authenticate` and `Proxy-Authenticate` carry, and the credentials that answer them.
+//! Challenges: what `WWW-Authenticate` and `Proxy-Authenticate` carry, read, printed and answered.
 
-use super::{Algorithm, Computation, Qop, Secret, nonce_count};
+use super::{
+    Algorithm, Computation, Qop, Secret, Session, nonce_count,
+    text::{Cursor, push_next, push_quoted},
+};
 
 /// A Digest challenge that can be answered (RFC 7616, 3.3).
 ///
@@ -21,6 +24,9 @@ pub struct Challenge {
     pub auth_int: bool,
     /// True if only the nonce of the rejected credentials was too old: the same secret is worth another try.
     pub stale: bool,
+    /// The nonce that the key of a `-sess` algorithm was made with, where the server has replaced
+    /// [`nonce`](Self::nonce) by a `nextnonce` since (RFC 7616, 3.4.2: one key from challenge to challenge).
+    pub session_nonce: Option<Vec<u8>>,
 }
 
 impl Challenge {
@@ -35,10 +41,7 @@ impl Challenge {
     /// If the value is not a list of challenges, holds more than [`MAX_CHALLENGES`], or a Digest
     /// challenge lacks its realm or its nonce.
     pub fn parse_all(value: &[u8]) -> Result<Vec<Self>, InvalidChallenge> {
-        let mut cursor = Cursor {
-            input: value,
-            at: 0,
-        };
+        let mut cursor = Cursor::new(value);
         let mut challenges = Vec::new();
         cursor.skip_separators();
         for _ in 0..MAX_CHALLENGES {
@@ -67,6 +70,68 @@ impl Challenge {
         }
     }
 
+    /// Takes over the nonce that the server wants to see next (RFC 7616, 3.5); its count begins anew.
+    pub fn renew(&mut self, nonce: &[u8]) {
+        let old = std::mem::replace(&mut self.nonce, nonce.to_vec());
+        self.session_nonce.get_or_insert(old);
+    }
+
+    /// Prints the value of `WWW-Authenticate` or `Proxy-Authenticate`.
+    ///
+    /// `qop` stands in quotes, `algorithm` and `stale` do not (RFC 7616, 3.3; RFC 3261, 25.1).
+    pub fn print(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(160);
+        out.extend_from_slice(b"Digest ");
+        push_quoted(&mut out, "realm", &self.realm);
+        push_next(&mut out, "nonce", &self.nonce);
+        if let Some(opaque) = &self.opaque {
+            push_next(&mut out, "opaque", opaque);
+        }
+        if self.stale {
+            out.extend_from_slice(b", stale=true");
+        }
+        if let Some(algorithm) = self.algorithm {
+            out.extend_from_slice(b", algorithm=");
+            out.extend_from_slice(algorithm.name().as_bytes());
+        }
+        match (self.auth, self.auth_int) {
+            (true, true) => push_next(&mut out, "qop", b"auth,auth-int"),
+            (true, false) => push_next(&mut out, "qop", b"auth"),
+            (false, true) => push_next(&mut out, "qop", b"auth-int"),
+            (false, false) => {}
+        }
+        out
+    }
+
+    /// What the response to a request is computed from; with an empty method and the body of the
+    /// server's answer it gives the `rspauth` that the server owes (RFC 7616, 3.5).
+    pub fn computation<'a>(
+        &'a self,
+        who: Identity<'a>,
+        request: Protected<'a>,
+        nc: u32,
+        cnonce: &'a str,
+    ) -> Computation<'a> {
+        let session = self.session_nonce.as_deref().map(|nonce| Session {
+            nonce,
+            cnonce: cnonce.as_bytes(),
+        });
+        Computation {
+            algorithm: self.algorithm(),
+            username: who.username.as_bytes(),
+            realm: &self.realm,
+            secret: who.secret,
+            method: request.method,
+            uri: request.uri,
+            nonce: &self.nonce,
+            qop: self.qop(),
+            nc,
+            cnonce: cnonce.as_bytes(),
+            session,
+            body: request.body,
+        }
+    }
+
     /// Prints the value of `Authorization` or `Proxy-Authorization` that answers this challenge for
     /// one request (RFC 7616, 3.4).
     ///
@@ -81,20 +146,7 @@ impl Challenge {
     ) -> Vec<u8> {
         let qop = self.qop();
         let algorithm = self.algorithm();
-        let response = Computation {
-            algorithm,
-            username: who.username.as_bytes(),
-            realm: &self.realm,
-            secret: who.secret,
-            method: request.method,
-            uri: request.uri,
-            nonce: &self.nonce,
-            qop,
-            nc,
-            cnonce: cnonce.as_bytes(),
-            body: request.body,
-        }
-        .response();
+        let response = self.computation(who, request, nc, cnonce).response();
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(b"Digest ");
         push_quoted(&mut out, "username", who.username.as_bytes());
@@ -193,6 +245,7 @@ fn parse_one(cursor: &mut Cursor<'_>) -> Result<Option<Challenge>, InvalidChalle
         auth: found.auth,
         auth_int: found.auth_int,
         stale: found.stale,
+        session_nonce: None,
     }))
 }
 
@@ -240,135 +293,6 @@ impl Found {
             self.is_foreign |= !is_empty && !self.auth && !self.auth_int;
         }
     }
-}
-
-struct Cursor<'a> {
-    input: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn error(&self, what: &'static str) -> InvalidChallenge {
-        InvalidChallenge { what, at: self.at }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.input.get(self.at).copied()
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.at >= self.input.len()
-    }
-
-    fn skip_while(&mut self, skip: impl Fn(u8) -> bool) {
-        while self.peek().is_some_and(&skip) {
-            self.at += 1;
-        }
-    }
-
-    fn skip_space(&mut self) {
-        self.skip_while(is_space);
-    }
-
-    fn skip_separators(&mut self) {
-        self.skip_while(|b| is_space(b) || b == b',');
-    }
-
-    fn skip_foreign(&mut self) {
-        self.skip_while(|b| b != b',');
-        self.skip_separators();
-    }
-
-    fn token(&mut self, what: &'static str) -> Result<&'a [u8], InvalidChallenge> {
-        let start = self.at;
-        self.skip_while(is_token);
-        match self.at > start {
-            true => Ok(&self.input[start..self.at]),
-            false => Err(self.error(what)),
-        }
-    }
-
-    /// A name that `=` follows; otherwise nothing is consumed.
-    fn parameter_name(&mut self) -> Option<&'a [u8]> {
-        let start = self.at;
-        self.skip_while(is_token);
-        let name = &self.input[start..self.at];
-        self.skip_space();
-        if name.is_empty() || self.peek() != Some(b'=') {
-            self.at = start;
-            return None;
-        }
-        self.at += 1;
-        self.skip_space();
-        Some(name)
-    }
-
-    /// A quoted string, or whatever stands before the next comma or space.
-    fn value(&mut self) -> Result<Vec<u8>, InvalidChallenge> {
-        if self.peek() != Some(b'"') {
-            let start = self.at;
-            self.skip_while(|b| b != b',' && !is_space(b));
-            return Ok(self.input[start..self.at].to_vec());
-        }
-        self.at += 1;
-        let mut value = Vec::new();
-        loop {
-            let byte = self.peek().ok_or_else(|| self.error("a closing quote"))?;
-            self.at += 1;
-            match byte {
-                b'"' => return Ok(value),
-                b'\\' => {
-                    value.push(self.peek().ok_or_else(|| self.error("a closing quote"))?);
-                    self.at += 1;
-                }
-                _ => value.push(byte),
-            }
-        }
-    }
-}
-
-const fn is_space(b: u8) -> bool {
-    matches!(b, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-const fn is_token(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(
-            b,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
-}
-
-fn push_next(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(b", ");
-    push_quoted(out, name, value);
-}
-
-fn push_quoted(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"=\"");
-    for &byte in value {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            // A line end inside a value would forge a header.
-            b'\r' | b'\n' => out.push(b' '),
-            _ => out.push(byte),
-        }
-    }
-    out.push(b'"');
 }
 
 /// More challenges than this in one value are an attack, not a choice: each would be hashed.

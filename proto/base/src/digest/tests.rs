@@ -17,6 +17,7 @@ fn example<'a>(algorithm: Algorithm, secret: &'a Secret) -> Computation<'a> {
         qop: Some(Qop::Auth),
         nc: 1,
         cnonce: b"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+        session: None,
         body: b"",
     }
 }
@@ -229,10 +230,162 @@ fn an_answer_echoes_only_what_the_challenge_had() {
     );
 }
 
+fn credentials(value: &str) -> Answer {
+    Answer::parse(value.as_bytes()).unwrap().unwrap()
+}
+
+/// RFC 7616, 3.9.1, as it is printed there.
+const MUFASA: &str = r#"Digest username="Mufasa",
+       realm="http-auth@example.org",
+       uri="/dir/index.html",
+       algorithm=SHA-256,
+       nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+       nc=00000001,
+       cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+       qop=auth,
+       response="753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+       opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS""#;
+
+#[test]
+fn the_credentials_of_rfc_7616_section_3_9_1_are_right() {
+    let answer = credentials(MUFASA);
+    assert_eq!(answer.username, b"Mufasa");
+    assert_eq!((answer.nc, answer.qop), (1, Some(Qop::Auth)));
+    let secret = mufasa("Circle of Life");
+    assert!(answer.is_right(&secret, None, b"GET", b""));
+    assert!(!answer.is_right(&secret, None, b"POST", b""));
+    assert!(!answer.is_right(&mufasa("Circle Of Life"), None, b"GET", b""));
+    let upper = credentials(&MUFASA.replace("753927fa0e85d155", "753927FA0E85D155"));
+    assert!(upper.is_right(&secret, None, b"GET", b""));
+    let short = credentials(&MUFASA.replace("856cb6c1\"", "856cb6\""));
+    assert!(!short.is_right(&secret, None, b"GET", b""));
+}
+
+#[test]
+fn a_longer_response_is_not_cut_to_fit() {
+    let long = MUFASA.replace("856cb6c1\"", "856cb6c100\"");
+    assert!(!credentials(&long).is_right(&mufasa("Circle of Life"), None, b"GET", b""));
+}
+
+#[test]
+fn credentials_in_the_forms_of_the_wild() {
+    let old =
+        credentials("digest USERNAME=u, realm=\"r\", nonce=n, uri=sip:a@b;c=d, response=\"00\"");
+    assert_eq!((old.qop, old.nc, old.algorithm), (None, 0, None));
+    assert_eq!(old.uri, b"sip:a@b;c=d");
+    for foreign in [
+        "Basic dTpw",
+        "Digest username=u, realm=r, nonce=n, uri=x, response=0, algorithm=AKAv1-MD5",
+        "Digest username=u, realm=r, nonce=n, uri=x, response=0, qop=token",
+    ] {
+        assert_eq!(Answer::parse(foreign.as_bytes()), Ok(None), "{foreign}");
+    }
+    let whole =
+        "Digest username=u, realm=r, nonce=n, uri=x, response=0, qop=auth, cnonce=c, nc=0000000a";
+    assert_eq!(credentials(whole).nc, 10);
+    for (without, what) in [
+        ("username=u, ", "a username"),
+        ("realm=r, ", "a realm"),
+        ("nonce=n, ", "a nonce"),
+        ("uri=x, ", "a uri"),
+        ("response=0, ", "a response"),
+        ("cnonce=c, ", "a cnonce"),
+        (", nc=0000000a", "a nonce count"),
+    ] {
+        let damaged = whole.replacen(without, "", 1);
+        let error = Answer::parse(damaged.as_bytes()).unwrap_err();
+        assert_eq!(error.what, what, "{damaged}");
+    }
+    for count in ["a", "+0000001", "000000001", "0000000g"] {
+        let damaged = whole.replace("0000000a", count);
+        assert!(Answer::parse(damaged.as_bytes()).is_err(), "{damaged}");
+    }
+}
+
+#[test]
+fn a_challenge_is_printed_as_it_was_read() {
+    for value in [
+        r#"Digest realm="a\"b", nonce="n", opaque="", stale=true, algorithm=SHA-256-sess, qop="auth,auth-int""#,
+        r#"Digest realm="a", nonce="n", qop="auth-int""#,
+        r#"Digest realm="a", nonce="n", algorithm=MD5, qop="auth""#,
+        r#"Digest realm="a", nonce="n""#,
+    ] {
+        let printed = String::from_utf8(one(value).print()).unwrap();
+        assert_eq!(printed, value);
+    }
+}
+
+/// RFC 7616, 3.5: the server proves that it knows the secret with an empty method.
+#[test]
+fn what_a_server_adds_proves_its_secret() {
+    let secret = mufasa("Circle of Life");
+    let answer = credentials(MUFASA);
+    let value = String::from_utf8(answer.info(&secret, None, b"", Some(b"next"))).unwrap();
+    let proof = Computation {
+        method: b"",
+        ..example(Algorithm::from_name(b"SHA-256").unwrap(), &secret)
+    }
+    .response();
+    assert_eq!(
+        value,
+        format!(
+            "nextnonce=\"next\", qop=auth, rspauth=\"{proof}\", \
+             cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\", nc=00000001"
+        )
+    );
+    let info = Info::parse(value.as_bytes()).unwrap();
+    assert_eq!(info.next_nonce.as_deref(), Some(&b"next"[..]));
+    assert_eq!(info.rspauth.as_deref(), Some(proof.as_bytes()));
+    assert_eq!(info.nc, Some(1));
+    assert_eq!(Info::parse(b""), Ok(Info::default()));
+    assert!(Info::parse(b"Digest realm=").is_err());
+}
+
+/// RFC 7616, 3.4.2: one key from challenge to challenge, whatever nonce is used in between.
+#[test]
+fn a_session_key_outlives_its_first_nonce() {
+    let secret = mufasa("p");
+    let mut challenge = one("Digest realm=r, nonce=first, algorithm=MD5-sess, qop=auth");
+    challenge.renew(b"second");
+    challenge.renew(b"third");
+    let who = Identity {
+        username: "u",
+        secret: &secret,
+    };
+    let request = Protected {
+        method: b"REGISTER",
+        uri: b"sip:r",
+        body: b"",
+    };
+    let answer = challenge.answer(who, request, 1, "c");
+    let answer = Answer::parse(&answer).unwrap().unwrap();
+    assert_eq!(answer.nonce, b"third");
+    let session = |nonce| {
+        Some(Session {
+            nonce,
+            cnonce: b"c",
+        })
+    };
+    assert!(answer.is_right(&secret, session(b"first"), b"REGISTER", b""));
+    assert!(!answer.is_right(&secret, None, b"REGISTER", b""));
+    assert!(!answer.is_right(&secret, session(b"second"), b"REGISTER", b""));
+}
+
+#[test]
+fn credentials_are_not_printed() {
+    let printed = format!("{:?}", credentials(MUFASA));
+    assert_eq!(
+        printed,
+        r#"Answer { username: "Mufasa", realm: "http-auth@example.org", .. }"#
+    );
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(value in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = Challenge::parse_all(&value);
+        let _ = Answer::parse(&value);
+        let _ = Info::parse(&value);
     }
 
     /// An answer is itself a list of parameters: what was escaped comes back.

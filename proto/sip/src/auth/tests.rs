@@ -44,8 +44,12 @@ impl Agent {
     }
 
     fn succeed(&mut self, headers: &str) {
+        assert_eq!(self.told(headers), Ok(()));
+    }
+
+    fn told(&mut self, headers: &str) -> Result<(), Refusal> {
         self.authentication
-            .handle_success(&mut self.keyring, &response(200, headers));
+            .handle_success(&mut self.keyring, &response(200, headers))
     }
 }
 
@@ -200,6 +204,17 @@ fn a_realm_cannot_go_below_what_it_accepted() {
 }
 
 impl Agent {
+    /// Sends without remembering.
+    fn clone_send(&self) -> Request {
+        let mut copy = Self {
+            keyring: self.keyring.clone(),
+            authentication: self.authentication.clone(),
+            tries: Tries::default(),
+            rng: self.rng.clone(),
+        };
+        copy.send()
+    }
+
     /// Asks without remembering.
     fn clone_challenge(&self, headers: &str) -> Result<(), Refusal> {
         let mut copy = Self {
@@ -315,6 +330,78 @@ fn the_next_nonce_is_taken_over() {
     assert!(
         value.contains("nonce=\"47364c23432d2e131a5fb210812c\"") && value.ends_with("nc=00000001"),
         "{value}"
+    );
+}
+
+/// RFC 7616, 3.5; the proof by hand: H(HA1:nonce:nc:cnonce:qop:H(":sip:biloxi.com")).
+#[test]
+fn a_server_that_does_not_know_the_secret() {
+    let proof = |password: &str, cnonce: &str, nc: &str| {
+        let md5 = |text: String| HashFunction::Md5.hex(&[text.as_bytes()]);
+        let ha1 = md5(format!("bob:biloxi.com:{password}"));
+        let ha2 = md5(":sip:biloxi.com".to_owned());
+        let nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093";
+        md5(format!("{ha1}:{nonce}:{nc}:{cnonce}:auth:{ha2}"))
+    };
+    let mut bob = Agent::new(&[("biloxi.com", "zanzibar")]);
+    bob.challenge(Origin::Elsewhere, WWW).unwrap();
+    bob.send();
+    bob.send();
+    let cnonce = bob.authentication.spaces[0].cnonce.clone();
+    let info = |password: &str, nc: &str| {
+        format!(
+            "Authentication-Info: nextnonce=\"next\", rspauth=\"{}\", nc={nc}\n",
+            proof(password, &cnonce, nc)
+        )
+    };
+    for (lie, nc) in [
+        ("guess", "00000001"),
+        ("guess", "00000002"),
+        ("zanzibar", "00000003"),
+    ] {
+        assert_eq!(
+            bob.told(&info(lie, nc)),
+            Err(Refusal::Impostor),
+            "{lie} {nc}"
+        );
+        assert!(values(&bob.clone_send(), HeaderName::Authorization)[0].contains("nonce=\"dcd98b"));
+    }
+    // The answer to the first request may come after that to the second, or not name its count.
+    bob.told(&format!(
+        "Authentication-Info: rspauth=\"{}\", nc=00000001\n",
+        proof("zanzibar", &cnonce, "00000001")
+    ))
+    .unwrap();
+    bob.told(&format!(
+        "Authentication-Info: rspauth=\"{}\"\n",
+        proof("zanzibar", &cnonce, "00000002")
+    ))
+    .unwrap();
+    bob.told(&info("zanzibar", "00000002")).unwrap();
+    assert!(values(&bob.send(), HeaderName::Authorization)[0].contains("nonce=\"next\""));
+    // Whom nobody asked proves nothing.
+    assert_eq!(
+        Agent::new(&[]).told("Authentication-Info: rspauth=\"00\"\n"),
+        Ok(())
+    );
+}
+
+/// RFC 7615, 4.
+#[test]
+fn a_proxy_names_its_next_nonce_too() {
+    let mut bob = Agent::new(&[("biloxi.com", "p")]);
+    bob.challenge(Origin::Elsewhere, &WWW.replace("WWW", "Proxy"))
+        .unwrap();
+    bob.send();
+    bob.succeed("Authentication-Info: nextnonce=\"of-the-callee\"\nProxy-Authentication-Info: nextnonce=\"n\"\n");
+    let value = &values(&bob.send(), HeaderName::ProxyAuthorization)[0];
+    assert!(
+        value.contains("nonce=\"n\"") && value.ends_with("nc=00000001"),
+        "{value}"
+    );
+    assert_eq!(
+        bob.told("Proxy-Authentication-Info: rspauth=\"00\"\n"),
+        Err(Refusal::Impostor)
     );
 }
 

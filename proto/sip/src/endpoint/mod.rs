@@ -3,6 +3,7 @@
 
 mod command;
 mod flow;
+mod guard;
 pub mod input;
 mod message;
 mod outbox;
@@ -32,7 +33,7 @@ pub use stats::{Counters, Stats};
 use crate::{
     AccountId, DialogId, FlowId, InvitationId, LookupId, TransactionId,
     attempt::{Attempt, AttemptId},
-    auth::Realms,
+    auth::{Realms, Verified},
     dialog::{DialogIndex, DialogKey},
     id::{Party, UsageId},
     transaction::Transactions,
@@ -67,6 +68,8 @@ pub struct Endpoint {
     /// Keys the tags of answers without state, so that they need not be remembered.
     tag_key: TagKey,
     availability: Availability,
+    /// Who may reach us, if not everybody may.
+    watch: Option<Box<guard::Watch>>,
     is_shutting_down: bool,
     flows: flow::Flows,
     transactions: Transactions,
@@ -113,6 +116,8 @@ struct Server {
     fallback: Target,
     /// The connection was replaced once; it is not replaced again.
     moved: bool,
+    /// Who sent it, if it had to show that.
+    verified: Option<Box<Verified>>,
 }
 
 /// What has a deadline of its own.
@@ -133,6 +138,7 @@ impl Endpoint {
             now,
             tag_key,
             availability: Availability::Available,
+            watch: None,
             is_shutting_down: false,
             flows: flow::Flows::default(),
             transactions,

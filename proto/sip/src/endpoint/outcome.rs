@@ -1,12 +1,12 @@
 //! What becomes of a request: responses, challenges, silence, failure, and its end.
 
-use super::{Child, Endpoint, flow::Waiter, route::Connection};
+use super::{Child, Endpoint, Event, Output, flow::Waiter, route::Connection};
 use crate::{
     LookupError, Response, Status, TransactionId,
     attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage, Withdrawal},
     id::Party,
     transaction::Path,
-    usage::Progress,
+    usage::{AnyUsage, Progress},
 };
 use base::{Deadline, Host, LinkError, Target, Transport};
 use std::time::Instant;
@@ -78,6 +78,29 @@ impl Endpoint {
             return;
         }
         self.report(now, id, Progress::Response(&response));
+        if response.status.is_success() {
+            self.tell_refusal(id);
+        }
+    }
+
+    /// Tells why the owner of an attempt showed no credentials, or does not believe the response.
+    fn tell_refusal(&mut self, id: AttemptId) {
+        let Some(attempt) = self.attempts.get(id) else {
+            return;
+        };
+        let why = match attempt.owner.party {
+            Party::Invitation(id) => self.invitations.get(id).and_then(|call| call.refusal()),
+            Party::Usage(id) => self.usages.get_mut(id).and_then(AnyUsage::refusal),
+        };
+        if let Some(why) = why {
+            let request = &attempt.draft.request;
+            let event = Event::NotAuthenticated {
+                method: request.method.clone(),
+                uri: request.uri.detached(),
+                why,
+            };
+            self.out.push_back(Output::Event(event));
+        }
     }
 
     /// True if a response of the current target is not for the owner: another try follows.
@@ -148,6 +171,7 @@ impl Endpoint {
                 .is_some_and(|owner| owner.answer_challenge(tag, response, request)),
         };
         if !is_answered {
+            self.tell_refusal(id);
             return false;
         }
         self.share_realms(party);

@@ -1,8 +1,9 @@
 //! What an [`Endpoint`](crate::Endpoint) says: messages for flows, questions, and events.
 
 use crate::{
-    FlowId, IdentityId, InvitationId, LookupId, MessageId, ParseError, PublicationId,
+    FlowId, IdentityId, InvitationId, LookupId, MessageId, Method, ParseError, PublicationId,
     RegistrationId, RequestId, Uri,
+    auth::Refusal,
     usage::{
         invitation::InvitationEvent, message::MessageEvent, options::OptionsEvent,
         publication::PublicationEvent, registration::RegistrationEvent,
@@ -66,6 +67,15 @@ pub enum Event {
     Publication(PublicationId, PublicationEvent),
     /// A message came, or ours came to its end; its id is dead when it is answered, or ended.
     Message(MessageId, MessageEvent),
+    /// A challenge was not answered, and its request has failed; or a success is not to be believed.
+    NotAuthenticated {
+        /// The method of the request.
+        method: Method,
+        /// Its Request-URI.
+        uri: Uri,
+        /// Why.
+        why: Refusal,
+    },
     /// A message was answered or dropped without reaching anybody, and why: for logs and counters.
     Dropped {
         /// The flow that it came in by.

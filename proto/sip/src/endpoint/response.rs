@@ -20,7 +20,12 @@ impl Endpoint {
         let Some(request) = self.transactions.request_of(id) else {
             return;
         };
-        let response = self.build(request, Some(path), answer);
+        let mut response = self.build(request, Some(path), answer);
+        if response.status.is_success()
+            && let Some(verified) = self.servers.get(&id).and_then(|s| s.verified.as_ref())
+        {
+            verified.push_info(&mut response.headers, &response.body);
+        }
         // A transaction that has its final response takes no other; the first one counts.
         let _ = self.transactions.respond(now, id, &response);
     }

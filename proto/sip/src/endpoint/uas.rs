@@ -164,6 +164,7 @@ impl Endpoint {
                         owner: None,
                         fallback,
                         moved: false,
+                        verified: None,
                     },
                 };
                 self.handle_new_request(now, arrival, new, request);
@@ -188,7 +189,7 @@ impl Endpoint {
     fn handle_new_request(
         &mut self,
         now: Instant,
-        arrived: Arrived,
+        mut arrived: Arrived,
         new: NewRequest,
         request: Request,
     ) {
@@ -199,6 +200,9 @@ impl Endpoint {
             return self.respond_stateless(now, arrived.path, &request, arrived.size, refusal);
         }
         let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        if !tagged && let Some(answer) = self.admit(now, &request, &mut arrived.server) {
+            return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+        }
         match (tagged, &request.method) {
             (true, _) => match self.invitation_of(&request) {
                 Some(id) if request.method == Method::Message => {
@@ -474,6 +478,11 @@ impl Arrived {
             path: self.path,
             peer: self.from,
             is_direct: self.is_direct,
+            caller: self
+                .server
+                .verified
+                .as_ref()
+                .map(|verified| verified.username.clone()),
             description,
         }
     }

@@ -77,6 +77,7 @@ names! {
     Priority "Priority" ("RFC 3261, 20.26");
     Privacy "Privacy" ("RFC 3323, 4.2");
     ProxyAuthenticate "Proxy-Authenticate" ("RFC 3261, 20.27");
+    ProxyAuthenticationInfo "Proxy-Authentication-Info" ("RFC 7615, 4");
     ProxyAuthorization "Proxy-Authorization" ("RFC 3261, 20.28");
     ProxyRequire "Proxy-Require" ("RFC 3261, 20.29");
     RAck "RAck" ("RFC 3262, 7.2");

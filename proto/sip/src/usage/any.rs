@@ -7,7 +7,7 @@ use super::{
     publication::{PublicationEvent, Publisher},
     registration::{Registrar, RegistrationEvent},
 };
-use crate::{FlowId, Request, Response, attempt::AttemptId};
+use crate::{FlowId, Request, Response, attempt::AttemptId, auth::Refusal};
 use base::Deadline;
 use std::time::Instant;
 
@@ -101,6 +101,11 @@ impl AnyUsage {
         }
         self.exchange()
             .is_some_and(|exchange| exchange.answer_challenge(tag, response, request, None))
+    }
+
+    /// Why the last challenge was not answered, or the last success not believed.
+    pub(crate) fn refusal(&mut self) -> Option<Refusal> {
+        self.exchange().and_then(|exchange| exchange.refusal())
     }
 
     /// Something became of a request.

@@ -56,7 +56,7 @@ pub(crate) struct Exchange {
     running: Option<Running>,
     keyring: Keyring,
     authentication: Authentication,
-    /// Why the last challenge was not answered.
+    /// Why the last challenge was not answered, or the last success not believed.
     refusal: Option<Refusal>,
     rng: Rng,
     config: Arc<Config>,
@@ -199,8 +199,10 @@ impl Exchange {
     pub(crate) fn finish(&mut self, response: Option<&Response>) {
         self.running = None;
         if let Some(response) = response.filter(|response| response.status.is_success()) {
-            self.authentication
+            let trusted = self
+                .authentication
                 .handle_success(&mut self.keyring, response);
+            self.refusal = trusted.err();
         }
     }
 
@@ -249,7 +251,7 @@ impl Exchange {
         true
     }
 
-    /// Why the last challenge was not answered.
+    /// Why the last challenge was not answered, or the last success not believed.
     pub(crate) const fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }

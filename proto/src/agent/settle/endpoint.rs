@@ -35,6 +35,10 @@ impl UserAgent {
             sip::Output::Event(sip::Event::Options(id, event)) => {
                 self.notify(Event::Options(id, options_event(event)));
             }
+            sip::Output::Event(sip::Event::NotAuthenticated { method, why, .. }) => {
+                let told = format!("{} is not authenticated: {why}", method.as_str());
+                self.log("endpoint", 3, told);
+            }
             sip::Output::Event(sip::Event::Dropped { from, why, .. }) => {
                 self.log("endpoint", 4, format!("message of {from} dropped: {why:?}"));
             }

@@ -243,13 +243,20 @@ fn a_question_answers_its_challenge() {
     wire.receive_bytes(challenge.to_bytes());
     assert!(matches!(
         &wire.events[..],
-        [Event::Options(
-            _,
-            OptionsEvent::Answered {
-                code: Status::UNAUTHORIZED,
+        [
+            Event::NotAuthenticated {
+                method: Method::Options,
+                why: crate::auth::Refusal::Rejected,
                 ..
-            }
-        )]
+            },
+            Event::Options(
+                _,
+                OptionsEvent::Answered {
+                    code: Status::UNAUTHORIZED,
+                    ..
+                }
+            )
+        ]
     ));
     wire.wait(Duration::from_secs(6));
     assert_eq!(wire.endpoint.stats(), Stats::default());

@@ -10,6 +10,7 @@ mod bare;
 mod call;
 mod dialog;
 mod edge;
+mod guard;
 mod message;
 mod offer;
 mod publication;

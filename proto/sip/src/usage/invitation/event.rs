@@ -26,6 +26,9 @@ pub struct Incoming {
     pub transport: Transport,
     /// Where the datagram or connection came from.
     pub peer: SocketAddr,
+    /// The user whose credentials the endpoint's guard has verified; `None` without a guard. Whether
+    /// this user may speak for `from` is to be decided here.
+    pub caller: Option<String>,
     /// All headers, copied: a slice would hold the whole datagram. Alert-Info, Call-Info,
     /// P-Asserted-Identity and Privacy among them are to be shown, not believed.
     pub headers: Headers,

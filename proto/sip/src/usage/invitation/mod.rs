@@ -25,7 +25,7 @@ use crate::{
     TransactionId, Uri,
     answer::Answer,
     attempt::{AttemptId, Contact, Draft, Withdrawal},
-    auth::{Authentication, Keyring, Origin, Tries},
+    auth::{Authentication, Keyring, Origin, Refusal, Tries},
     config::Config,
     dialog::DialogKey,
     header::Address,
@@ -86,6 +86,8 @@ pub(crate) struct Invitation {
     authentication: Authentication,
     /// Who can challenge our requests.
     origin: Origin,
+    /// Why the last challenge was not answered, or the last success not believed.
+    refusal: Option<Refusal>,
     /// The way of the last message.
     path: Option<Path>,
     /// A connection or socket that leads straight to the peer.
@@ -190,6 +192,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     /// No proxy stood between.
     pub(crate) is_direct: bool,
+    /// Who sent it, if a guard asked.
+    pub(crate) caller: Option<String>,
     pub(crate) description: Result<Option<Description>, Unacceptable>,
 }
 

@@ -4,7 +4,7 @@ use super::{Effect, Invitation, Kind, Progress, Sent, Signal, Why, event::Origin
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status, Uri,
     attempt::{AttemptId, Draft, Failure},
-    auth::Tries,
+    auth::{Refusal, Tries},
     capability::ALLOWED,
     dialog::InDialog,
     header::{CSeq, List},
@@ -118,8 +118,10 @@ impl Invitation {
             Progress::Response(response) => {
                 self.note_user_agent(&response.headers);
                 if response.status.is_success() {
-                    self.authentication
+                    let trusted = self
+                        .authentication
                         .handle_success(&mut self.keyring, response);
+                    self.refusal = trusted.err();
                 }
                 if response.status.is_final() {
                     self.requests[at].is_answered = true;
@@ -248,7 +250,8 @@ impl Invitation {
             self.origin,
             tries,
         );
-        if answered.is_err() {
+        self.refusal = answered.err();
+        if self.refusal.is_some() {
             return false;
         }
         let Some(number) = self.next_number(at) else {
@@ -267,6 +270,11 @@ impl Invitation {
             self.invite = Some(Box::new(request.clone()));
         }
         true
+    }
+
+    /// Why the last challenge was not answered, or the last success not believed.
+    pub(crate) const fn refusal(&self) -> Option<Refusal> {
+        self.refusal
     }
 
     fn next_number(&mut self, at: usize) -> Option<u32> {

@@ -76,6 +76,7 @@ impl Invitation {
             keyring: Keyring::new(invite.credentials),
             account: invite.account,
             authentication: Authentication::new(),
+            refusal: None,
             origin: if invite.route.is_empty() {
                 Origin::Elsewhere
             } else {

@@ -98,6 +98,7 @@ impl Invitation {
             account: None,
             authentication: Authentication::new(),
             origin: Origin::Elsewhere,
+            refusal: None,
             path: Some(path),
             direct: (arrival.is_direct && path.transport.is_reliable())
                 .then_some((path.flow, path.to)),
@@ -125,6 +126,7 @@ impl Invitation {
             call_id: invitation.call_id.to_string(),
             transport: path.transport,
             peer: arrival.peer,
+            caller: arrival.caller,
             headers: copied(headers),
             offer,
         })));
