@@ -1,11 +1,16 @@
 //! Virtual servers: small, permissive, misbehaving on demand.
 //!
 //! They are written on the message layer of `sip` alone and share no machine with the user agent, so
-//! that a mistake there is not repeated here.
+//! that a mistake there is not repeated here. Only who asks for passwords is the stack's own
+//! [`Challenger`](sip::auth::Challenger): a user agent answers by other code.
 
+mod gate;
 mod peer;
 mod proxy;
+mod registrar;
 mod wire;
 
+pub use gate::Gate;
 pub use peer::{Peer, Received};
 pub use proxy::{Proxy, ProxyStats, RecordRoute};
+pub use registrar::{Quirk, Registrar, Rules};

@@ -150,6 +150,15 @@ impl Wire {
         }
     }
 
+    /// Closes all connections.
+    pub(crate) fn close_streams(&mut self) {
+        for link in self.streams.keys() {
+            self.out.push_back(Output::Close { link: *link });
+        }
+        self.streams.clear();
+        self.by_peer.clear();
+    }
+
     /// True if a message to `to` needs no new connection.
     pub(crate) fn is_alive(
         &self,

@@ -189,13 +189,13 @@ impl Proxy {
 
     /// An ACK with the branch of its INVITE: it ends the retransmissions of a failure. After a 2xx
     /// it is the mistake of a peer, and is forwarded as one would expect.
-    pub(super) fn acknowledged(&mut self, id: u64, flow: Flow, request: Request) {
+    pub(super) fn acknowledged(&mut self, now: Instant, id: u64, flow: Flow, request: Request) {
         let failed = |context: &Context| context.done == Done::Failure;
         if self.contexts.get(&id).is_some_and(failed) {
             self.stats.absorbed += 1;
             self.disarm(id, Timer::FinalAgain);
         } else {
-            self.forward_stateless(flow, request);
+            self.forward_stateless(now, flow, request);
         }
     }
 

@@ -14,7 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::wire::{Flow, Heard, Wire};
+use super::{
+    gate::Gate,
+    registrar::Registrar,
+    wire::{Flow, Heard, Wire},
+};
 use crate::node::Node;
 use context::{Context, Key, Timer};
 
@@ -52,10 +56,10 @@ type Filter = Box<dyn FnMut(&Message) -> bool>;
 
 /// A stateful, record-routing, forking, transport-changing proxy (RFC 3261, 16).
 ///
-/// It listens on one address over UDP and TCP, looks users up in the bindings that the test sets,
-/// forks to all of them at once and forwards by the Request-URI or the Route. Names resolve as the
-/// test says; it never asks a name server. It is permissive: it does not challenge and refuses
-/// nothing that it can forward.
+/// It listens on one address over UDP and TCP, looks users up in the bindings that the test sets or
+/// its [`Registrar`] keeps, forks to all of them at once and forwards by the Request-URI or the Route.
+/// Names resolve as the test says; it never asks a name server. Without a [`Gate`] it is permissive: it
+/// does not challenge and refuses nothing that it can forward.
 pub struct Proxy {
     wire: Wire,
     record_route: RecordRoute,
@@ -69,6 +73,8 @@ pub struct Proxy {
     timers: Timers<(u64, Timer)>,
     next_context: u64,
     filter: Option<Filter>,
+    registrar: Option<Registrar>,
+    gate: Option<Gate>,
     stats: ProxyStats,
 }
 
@@ -98,6 +104,8 @@ impl Proxy {
             timers: Timers::new(),
             next_context: 0,
             filter: None,
+            registrar: None,
+            gate: None,
             stats: ProxyStats::default(),
         }
     }
@@ -121,6 +129,38 @@ impl Proxy {
     /// Makes `name` known; a name for the proxy's own address is a domain that it serves.
     pub fn add_name(&mut self, name: &str, address: IpAddr) {
         self.names.insert(name.to_ascii_lowercase(), address);
+    }
+
+    /// Lets users register here from now on.
+    pub fn set_registrar(&mut self, registrar: Registrar) {
+        self.registrar = Some(registrar);
+    }
+
+    /// Its registrar.
+    pub const fn registrar(&mut self) -> Option<&mut Registrar> {
+        self.registrar.as_mut()
+    }
+
+    /// Wants credentials (RFC 3261, 22.3) for requests outside of dialogs whose From is of its domain.
+    pub fn set_gate(&mut self, gate: Gate) {
+        self.gate = Some(gate);
+    }
+
+    /// Its gate.
+    pub const fn gate(&mut self) -> Option<&mut Gate> {
+        self.gate.as_mut()
+    }
+
+    /// Starts anew: transactions, bindings, nonces and connections are gone.
+    pub fn restart(&mut self) {
+        self.forget();
+        self.wire.close_streams();
+        if let Some(registrar) = &mut self.registrar {
+            registrar.restart();
+        }
+        if let Some(gate) = &mut self.gate {
+            gate.restart();
+        }
     }
 
     /// Drops every message for which `filter` says true, before it is looked at.
@@ -173,12 +213,12 @@ impl Proxy {
         let key = Key::of(&request);
         if let Some(&id) = self.by_key.get(&key) {
             return match request.method {
-                Method::Ack => self.acknowledged(id, flow, request),
+                Method::Ack => self.acknowledged(now, id, flow, request),
                 _ => self.repeat(id),
             };
         }
         match request.method {
-            Method::Ack => self.forward_stateless(flow, request),
+            Method::Ack => self.forward_stateless(now, flow, request),
             Method::Cancel => self.cancel_request(now, flow, request),
             _ => self.new_request(now, flow, request, key),
         }
@@ -195,7 +235,19 @@ impl Proxy {
             // RFC 3261, 16.2: a proxy may answer 100 before it knows more.
             self.respond(now, id, Status::TRYING);
         }
-        match self.route(&mut request) {
+        if let Err(refusal) = self.admit(now, &mut request) {
+            return self.send_up(now, id, refusal);
+        }
+        if request.method == Method::Register
+            && self.is_ours(&request.uri)
+            && let Some(registrar) = &mut self.registrar
+        {
+            if let Some(response) = registrar.register(now, flow, &request) {
+                self.send_up(now, id, response);
+            }
+            return;
+        }
+        match self.route(now, &mut request) {
             Ok(hops) => {
                 for hop in hops {
                     self.stats.forwarded += 1;
@@ -206,10 +258,37 @@ impl Proxy {
         }
     }
 
+    /// RFC 3261, 16.3, item 6, and 22.3; a registrar asks for itself.
+    fn admit(&mut self, now: Instant, request: &mut Request) -> Result<(), Response> {
+        let Ok((from, to)) = request
+            .headers
+            .from()
+            .and_then(|from| Ok((from.uri.to_uri(), request.headers.to()?.tag().is_some())))
+        else {
+            return Ok(());
+        };
+        if request.method == Method::Register || to || !self.is_ours(&from) {
+            return Ok(());
+        }
+        let Some(gate) = &mut self.gate else {
+            return Ok(());
+        };
+        let verified = gate.check(now, request, "proxy")?;
+        if from.user() != Some(&*verified.username) {
+            return Err(Response::to_request(
+                request,
+                Status::FORBIDDEN,
+                Some("proxy"),
+            ));
+        }
+        gate.strip(&mut request.headers);
+        Ok(())
+    }
+
     /// RFC 3261, 16.10
     fn cancel_request(&mut self, now: Instant, flow: Flow, request: Request) {
         let Some(&id) = self.by_key.get(&Key::cancelled_by(&request)) else {
-            return self.forward_stateless(flow, request);
+            return self.forward_stateless(now, flow, request);
         };
         let response = Response::to_request(&request, Status::OK, Some("proxy"));
         self.send_response(Some(flow), &response);

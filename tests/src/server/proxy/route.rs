@@ -6,10 +6,11 @@ use sip::{HeaderName, Method, Request, Status, Uri, header::NameAddr};
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::{IpAddr, SocketAddr},
+    time::Instant,
 };
 
 use super::{Proxy, RecordRoute};
-use crate::server::wire::Flow;
+use crate::server::{registrar::Place, wire::Flow};
 
 /// One place to forward to.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub(super) struct Hop {
 
 impl Proxy {
     /// Finds the next hops and takes out of the request what was for us.
-    pub(super) fn route(&self, request: &mut Request) -> Result<Vec<Hop>, Status> {
+    pub(super) fn route(&self, now: Instant, request: &mut Request) -> Result<Vec<Hop>, Status> {
         let hops = request.headers.max_forwards().ok().flatten();
         let hops = hops.unwrap_or(70);
         // RFC 3261, 16.3
@@ -73,16 +74,37 @@ impl Proxy {
             let uri = request.uri.clone();
             return Ok(vec![self.hop(uri.clone(), &uri, route)?]);
         }
-        let user = request.uri.user().unwrap_or_default();
-        let contacts = self.bindings.get(user).ok_or(Status::NOT_FOUND)?;
-        let hops: Vec<Hop> = contacts
-            .iter()
-            .filter_map(|uri| self.hop(uri.clone(), uri, Vec::new()).ok())
-            .collect();
+        let hops = self.find(now, &request.uri).ok_or(Status::NOT_FOUND)?;
         match hops.is_empty() {
             true => Err(Status::TEMPORARILY_UNAVAILABLE),
             false => Ok(hops),
         }
+    }
+
+    /// Where a user of ours is (RFC 3261, 16.5): where the test says, else what is registered. `None`
+    /// if there is no such user.
+    fn find(&self, now: Instant, uri: &Uri) -> Option<Vec<Hop>> {
+        if let Some(contacts) = self.bindings.get(uri.user().unwrap_or_default()) {
+            let hops = contacts
+                .iter()
+                .filter_map(|uri| self.hop(uri.clone(), uri, Vec::new()).ok());
+            return Some(hops.collect());
+        }
+        let places = self.registrar.as_ref()?.places(now, uri)?;
+        let hop = |place: Place| {
+            let route: Vec<Bytes> = place.path.iter().cloned().map(Bytes::from).collect();
+            match route.first().and_then(|first| uri_of(first)) {
+                Some(first) => self.hop(place.uri, &first, route).ok(),
+                // RFC 5626, 5.3: the way that the REGISTER came is the one that leads back.
+                None => Some(Hop {
+                    uri: place.uri,
+                    transport: place.transport,
+                    address: place.peer,
+                    route,
+                }),
+            }
+        };
+        Some(places.into_iter().filter_map(hop).collect())
     }
 
     /// The request as it leaves for a hop, and its branch.
@@ -107,8 +129,8 @@ impl Proxy {
     }
 
     /// RFC 3261, 16.11: an ACK to a 2xx, or a CANCEL of what is forgotten.
-    pub(super) fn forward_stateless(&mut self, flow: Flow, mut request: Request) {
-        let Ok(hops) = self.route(&mut request) else {
+    pub(super) fn forward_stateless(&mut self, now: Instant, flow: Flow, mut request: Request) {
+        let Ok(hops) = self.route(now, &mut request) else {
             self.stats.dropped += 1;
             return;
         };
@@ -170,7 +192,7 @@ impl Proxy {
     }
 
     /// True for the address and the names of this proxy.
-    fn is_ours(&self, uri: &Uri) -> bool {
+    pub(super) fn is_ours(&self, uri: &Uri) -> bool {
         let own = self.wire.address();
         let port = uri.port().unwrap_or(Transport::Udp.default_port());
         let ip = uri.host().and_then(|host| self.resolve(&host));
