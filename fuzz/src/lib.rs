@@ -14,6 +14,7 @@ mod scenario;
 mod sdp;
 mod sip_message;
 mod sip_stream;
+mod stun;
 mod uri;
 
 pub use self::agent_bytes::agent_bytes;
@@ -23,6 +24,7 @@ pub use self::scenario::scenario;
 pub use self::sdp::sdp;
 pub use self::sip_message::sip_message;
 pub use self::sip_stream::sip_stream;
+pub use self::stun::stun;
 pub use self::uri::uri;
 
 /// A fuzz body: panics when a promise does not hold.
@@ -37,6 +39,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("sdp", sdp),
     ("sip_message", sip_message),
     ("sip_stream", sip_stream),
+    ("stun", stun),
     ("uri", uri),
 ];
 

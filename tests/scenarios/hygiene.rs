@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sipsimple-sdp", &[]),
     ("sipsimple-rtp", &["sipsimple-base"]),
     ("sipsimple-dns", &["sipsimple-base"]),
+    ("sipsimple-ice", &[]),
     (
         "sipsimple",
         &[
@@ -56,6 +57,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "sipsimple-sip",
             "sipsimple-sdp",
             "sipsimple-rtp",
+            "sipsimple-ice",
             "sipsimple-simulator",
         ],
     ),

@@ -32,6 +32,7 @@ mod protos;
 mod proxy;
 mod race;
 mod reflection;
+mod registrar;
 mod roam;
 mod rtp;
 mod runs;

@@ -58,7 +58,7 @@ impl Gate {
         now: Instant,
         request: &Request,
         tag: &str,
-    ) -> Result<Verified, Response> {
+    ) -> Result<Verified, Box<Response>> {
         let challenger = self
             .challenger
             .get_or_insert_with(|| Challenger::new(now, self.policy.clone(), &mut self.rng));
@@ -76,7 +76,7 @@ impl Gate {
         if denial != Denial::Malformed {
             challenger.challenge(now, &denial, &mut response.headers);
         }
-        Err(response)
+        Err(Box::new(response))
     }
 
     /// Takes our own credentials out of a request that goes on (RFC 3261, 22.3): they are for us alone.

@@ -236,7 +236,7 @@ impl Proxy {
             self.respond(now, id, Status::TRYING);
         }
         if let Err(refusal) = self.admit(now, &mut request) {
-            return self.send_up(now, id, refusal);
+            return self.send_up(now, id, *refusal);
         }
         if request.method == Method::Register
             && self.is_ours(&request.uri)
@@ -259,7 +259,7 @@ impl Proxy {
     }
 
     /// RFC 3261, 16.3, item 6, and 22.3; a registrar asks for itself.
-    fn admit(&mut self, now: Instant, request: &mut Request) -> Result<(), Response> {
+    fn admit(&mut self, now: Instant, request: &mut Request) -> Result<(), Box<Response>> {
         let Ok((from, to)) = request
             .headers
             .from()
@@ -275,11 +275,8 @@ impl Proxy {
         };
         let verified = gate.check(now, request, "proxy")?;
         if from.user() != Some(&*verified.username) {
-            return Err(Response::to_request(
-                request,
-                Status::FORBIDDEN,
-                Some("proxy"),
-            ));
+            let refusal = Response::to_request(request, Status::FORBIDDEN, Some("proxy"));
+            return Err(Box::new(refusal));
         }
         gate.strip(&mut request.headers);
         Ok(())

@@ -197,12 +197,17 @@ impl Registrar {
             _ => {}
         }
         let response = self.admit(now, flow, request);
-        Some(response.unwrap_or_else(|refusal| refusal))
+        Some(response.unwrap_or_else(|refusal| *refusal))
     }
 
     /// RFC 3261, 10.3, items 1 to 5.
-    fn admit(&mut self, now: Instant, flow: Flow, request: &Request) -> Result<Response, Response> {
-        let refuse = |status| Response::to_request(request, status, Some(TAG));
+    fn admit(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<Response, Box<Response>> {
+        let refuse = |status| Box::new(Response::to_request(request, status, Some(TAG)));
         let headers = &request.headers;
         let unknown: Vec<&[u8]> = headers
             .values(HeaderName::Require)
@@ -249,8 +254,8 @@ impl Registrar {
         flow: Flow,
         request: &Request,
         user: &str,
-    ) -> Result<(), Response> {
-        let refuse = |status| Response::to_request(request, status, Some(TAG));
+    ) -> Result<(), Box<Response>> {
+        let refuse = |status| Box::new(Response::to_request(request, status, Some(TAG)));
         let bad = || refuse(Status::BAD_REQUEST);
         let headers = &request.headers;
         let contacts: Result<Vec<_>, _> = headers.list(HeaderName::Contact).collect();

@@ -1,0 +1,5 @@
+//! STUN (RFC 8489): messages, their attributes and their protection.
+
+#![forbid(unsafe_code)]
+
+pub mod stun;

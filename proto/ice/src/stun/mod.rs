@@ -1,0 +1,11 @@
+//! STUN as data (RFC 8489): reading and writing messages. Who sends them when is the caller's.
+
+mod attribute;
+mod integrity;
+mod message;
+#[cfg(test)]
+mod tests;
+
+pub use attribute::{Attribute, AttributeType, Attributes, ErrorCode, InvalidAttribute, Raw};
+pub use integrity::{Integrity, Key, Protection};
+pub use message::{Class, ErrorKind, Message, Method, ParseError, TransactionId, Writer, is_stun};
