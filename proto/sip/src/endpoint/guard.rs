@@ -32,7 +32,7 @@ impl Endpoint {
     }
 
     /// Takes down who sends a request outside of dialogs; the answer, if that has to be shown first.
-    pub(super) fn admit(
+    pub(super) fn identify(
         &mut self,
         now: Instant,
         request: &Request,

@@ -200,7 +200,7 @@ impl Endpoint {
             return self.respond_stateless(now, arrived.path, &request, arrived.size, refusal);
         }
         let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
-        if !tagged && let Some(answer) = self.admit(now, &request, &mut arrived.server) {
+        if !tagged && let Some(answer) = self.identify(now, &request, &mut arrived.server) {
             return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
         }
         match (tagged, &request.method) {
