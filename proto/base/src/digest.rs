@@ -9,7 +9,8 @@ mod challenge;
 mod text;
 
 pub use answer::{Answer, Info};
-pub use challenge::{Challenge, Identity, InvalidChallenge, MAX_CHALLENGES, Protected};
+pub use challenge::{Challenge, Identity, MAX_CHALLENGES, Protected};
+pub use text::InvalidChallenge;
 
 use md5::Md5;
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,7 @@ const CRATES: &[&str] = &[
     "proto/sdp",
     "proto/rtp",
     "proto/dns",
+    "proto/ice",
     "proto",
     "audio",
     "runtime-smol",

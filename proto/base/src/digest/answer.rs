@@ -1,8 +1,8 @@
 //! The server's side: credentials as they come, and what a server adds to its response.
 
 use super::{
-    Algorithm, Computation, InvalidChallenge, Qop, Secret, Session, nonce_count,
-    text::{Cursor, push_next, push_quoted},
+    Algorithm, Computation, Qop, Secret, Session, nonce_count,
+    text::{Cursor, InvalidChallenge, push_next, push_quoted},
 };
 use std::fmt;
 

@@ -2,7 +2,7 @@
 
 use super::{
     Algorithm, Computation, Qop, Secret, Session, nonce_count,
-    text::{Cursor, push_next, push_quoted},
+    text::{Cursor, InvalidChallenge, push_next, push_quoted},
 };
 
 /// A Digest challenge that can be answered (RFC 7616, 3.3).
@@ -193,16 +193,6 @@ pub struct Protected<'a> {
     pub uri: &'a [u8],
     /// The body, hashed if the server offers nothing but `auth-int`.
     pub body: &'a [u8],
-}
-
-/// A header value that is no list of challenges.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("invalid challenge: {what} at {at}")]
-pub struct InvalidChallenge {
-    /// What was missing or wrong.
-    pub what: &'static str,
-    /// The offset in the value.
-    pub at: usize,
 }
 
 /// One scheme and its parameters; `None` for what cannot be answered.

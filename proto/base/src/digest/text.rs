@@ -1,6 +1,14 @@
 //! The grammar that challenges, credentials and their echo share: names, `=`, tokens and quoted strings.
 
-use super::InvalidChallenge;
+/// A header value that is no list of challenges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("invalid challenge: {what} at {at}")]
+pub struct InvalidChallenge {
+    /// What was missing or wrong.
+    pub what: &'static str,
+    /// The offset in the value.
+    pub at: usize,
+}
 
 /// A place in a header value.
 pub(super) struct Cursor<'a> {

@@ -1,6 +1,6 @@
 //! Attributes (RFC 8489, 14).
 
-use super::message::{COOKIE, HEADER, TransactionId};
+use super::header::{COOKIE, HEADER, TransactionId};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str,

@@ -1,6 +1,6 @@
 //! MESSAGE-INTEGRITY, MESSAGE-INTEGRITY-SHA256 and FINGERPRINT (RFC 8489, 14.5 to 14.7).
 
-use super::{attribute::AttributeType, message::HEADER};
+use super::{attribute::AttributeType, header::HEADER};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
