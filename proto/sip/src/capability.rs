@@ -1,9 +1,20 @@
 //! What we understand: methods, extensions and bodies.
 
+use crate::{
+    Config,
+    reliable::{self, Reliability},
+};
+
 /// Methods that we understand (RFC 3261, 20.5).
-pub(crate) const ALLOWED: [&str; 6] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "MESSAGE"];
+pub(crate) const ALLOWED: [&str; 7] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "MESSAGE", "PRACK"];
 /// Extensions that we understand (RFC 3261, 20.37).
-pub(crate) const SUPPORTED: [&str; 0] = [];
+pub(crate) fn supported(config: &Config) -> Vec<&'static str> {
+    let mut options = Vec::new();
+    if config.reliable != Reliability::Off {
+        options.push(reliable::OPTION);
+    }
+    options
+}
 /// Bodies that we understand (RFC 3261, 20.1); parts of a multipart are looked through.
 pub(crate) const ACCEPTED: &str =
     "application/sdp, multipart/mixed, multipart/alternative, multipart/related";

@@ -1,5 +1,6 @@
 //! How an endpoint behaves.
 
+pub use crate::reliable::Reliability;
 use crate::{Status, transaction};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Config {
     pub idle_opened: Duration,
     /// The same for connections that peers opened (ENG-49).
     pub idle_accepted: Duration,
+    /// Reliable provisional responses (RFC 3262), both ways.
+    pub reliable: Reliability,
     /// What can pile up.
     pub limits: Limits,
 }
@@ -79,6 +82,7 @@ impl Default for Config {
             idle_opened: Duration::from_secs(32),
             idle_accepted: Duration::from_secs(2 * 60 * 60),
             transactions: transaction::Config::default(),
+            reliable: Reliability::default(),
             limits: Limits::default(),
         }
     }

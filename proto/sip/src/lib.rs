@@ -18,6 +18,7 @@ pub mod method;
 mod nat;
 pub mod offer_answer;
 pub mod refresh;
+mod reliable;
 mod serial;
 pub mod status;
 pub mod transaction;

@@ -4,7 +4,7 @@ use super::{Endpoint, route::contact_address};
 use crate::{
     HeaderName, Method, Request, Response, Status, TransactionId,
     answer::Answer,
-    capability::{ACCEPTED, ALLOWED, SUPPORTED},
+    capability::{ACCEPTED, ALLOWED, supported},
     header::List,
     transaction::Path,
 };
@@ -106,7 +106,7 @@ impl Endpoint {
             // RFC 3261, 20.37: an empty list says that nothing is supported.
             response
                 .headers
-                .push(HeaderName::Supported, List(SUPPORTED));
+                .push(HeaderName::Supported, List(supported(&self.config)));
         }
         if (capabilities && request.method == Method::Options)
             || answer.status == Status::UNSUPPORTED_MEDIA_TYPE

@@ -6,12 +6,13 @@ use crate::{
     FlowId, HeaderName, Headers, InvitationId, Message, Method, ParseError, Request, Response,
     Status, TransactionId,
     answer::Answer,
-    capability::SUPPORTED,
+    capability::supported,
     dialog::DialogKey,
     header::{List, MediaType},
     id::Party,
     message::{Description, Unacceptable, frame, frame::FrameError, salvage},
     nat,
+    reliable::{self, Demand, Reliability},
     transaction::{Incoming, NewRequest, Path},
     uri::Scheme,
     usage::invitation::{Arrival, Invitation},
@@ -236,7 +237,7 @@ impl Endpoint {
         // RFC 3261, 8.2.1
         if !matches!(
             request.method,
-            Method::Invite | Method::Bye | Method::Options | Method::Message
+            Method::Invite | Method::Bye | Method::Options | Method::Message | Method::Prack
         ) {
             return Some(Answer::new(Status::METHOD_NOT_ALLOWED));
         }
@@ -252,8 +253,9 @@ impl Endpoint {
             });
         }
         // RFC 3261, 8.2.2.3
+        let known = supported(&self.config);
         let unknown = |option: &&[u8]| {
-            !SUPPORTED
+            !known
                 .iter()
                 .any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
         };
@@ -266,6 +268,16 @@ impl Endpoint {
             return Some(
                 Answer::new(Status::BAD_EXTENSION)
                     .with_header(HeaderName::Unsupported, List(unknown)),
+            );
+        }
+        // RFC 3261, 21.4.16: by policy only.
+        if request.method == Method::Invite
+            && self.config.reliable == Reliability::Required
+            && Demand::of(&request.headers) == Demand::Unable
+        {
+            return Some(
+                Answer::new(Status::EXTENSION_REQUIRED)
+                    .with_header(HeaderName::Require, reliable::OPTION),
             );
         }
         // RFC 4475, 3.3.15
@@ -329,7 +341,7 @@ impl Endpoint {
         ) else {
             return;
         };
-        let description = match request.method == Method::Invite {
+        let description = match matches!(request.method, Method::Invite | Method::Prack) {
             true => description_of(&request),
             false => Ok(None),
         };

@@ -12,7 +12,9 @@ mod list;
 pub mod misc;
 pub mod name;
 pub mod params;
+pub mod reliable;
 pub mod replaces;
+pub mod session_timer;
 mod shape;
 pub mod via;
 
@@ -26,7 +28,9 @@ pub(crate) use list::{Elements, element_len};
 pub use misc::{Date, Expires, MaxForwards, MinExpires, RetryAfter, Timestamp, Warning};
 pub use name::{HeaderName, Name};
 pub use params::{Param, Params};
+pub use reliable::{RAck, RSeq};
 pub use replaces::Replaces;
+pub use session_timer::{MinSe, Refresher, SessionExpires};
 #[doc(hidden)]
 pub use shape::Shape;
 pub use via::Via;

@@ -2,14 +2,21 @@ use super::*;
 use base::Rng;
 use proptest::prelude::*;
 
-const CARRIERS: [Carrier; 5] = [
+const CARRIERS: [Carrier; 12] = [
     Carrier::Invite,
     Carrier::Provisional,
     Carrier::Success,
     Carrier::Failure,
     Carrier::Ack,
+    Carrier::Reliable,
+    Carrier::Prack,
+    Carrier::PrackSuccess,
+    Carrier::PrackFailure,
+    Carrier::Update,
+    Carrier::UpdateSuccess,
+    Carrier::UpdateFailure,
 ];
-const PHASES: [Phase; 8] = [
+const PHASES: [Phase; 13] = [
     Phase::Idle,
     Phase::OfferSent,
     Phase::Previewed,
@@ -18,6 +25,11 @@ const PHASES: [Phase; 8] = [
     Phase::OfferReceived,
     Phase::OfferDue,
     Phase::AnswerAwaited,
+    Phase::PrackDue,
+    Phase::PrackAwaited,
+    Phase::PrackReceived,
+    Phase::UpdateSent,
+    Phase::UpdateReceived,
 ];
 
 #[test]
@@ -31,15 +43,78 @@ fn no_row_stands_twice() {
 }
 
 #[test]
-fn an_invite_is_never_overlooked() {
+fn an_invite_and_an_offer_in_update_need_an_idle_exchange() {
     for phase in PHASES {
-        for description in [WITH, NONE] {
-            assert!(
-                row(phase, RECEIVE, Carrier::Invite, description).is_some(),
-                "{phase:?}"
-            );
+        for (carrier, description) in [
+            (Carrier::Invite, WITH),
+            (Carrier::Invite, NONE),
+            (Carrier::Update, WITH),
+        ] {
+            let mut machine = OfferAnswer {
+                phase,
+                invite: Running::Nobodys,
+            };
+            let refused = machine.receive(carrier, description).is_err();
+            assert_eq!(refused, phase != Phase::Idle, "{phase:?} {carrier:?}");
         }
     }
+}
+
+/// RFC 6337, pattern 3: answered reliably, and the INVITE still runs.
+#[test]
+fn pattern_3_invite_and_reliable_response() {
+    let (mut caller, mut callee) = (OfferAnswer::new(), OfferAnswer::new());
+    caller.send(Carrier::Invite, true).unwrap();
+    callee.receive(Carrier::Invite, true).unwrap();
+    assert_eq!(callee.send(Carrier::Reliable, true), Ok(Meaning::Answer));
+    assert_eq!(caller.receive(Carrier::Reliable, true), Ok(Meaning::Answer));
+    // No INVITE may cross, but an UPDATE may.
+    assert_eq!(caller.receive(Carrier::Invite, true), Err(Breach::Glare));
+    assert_eq!(callee.receive(Carrier::Invite, true), Err(Breach::Overlap));
+    assert!(callee.send(Carrier::Invite, true).is_err());
+    assert_eq!(caller.send(Carrier::Update, true), Ok(Meaning::Offer));
+    assert_eq!(callee.receive(Carrier::Update, true), Ok(Meaning::Offer));
+    assert_eq!(callee.receive(Carrier::Update, true), Err(Breach::Overlap));
+    assert_eq!(caller.receive(Carrier::Update, true), Err(Breach::Glare));
+    assert_eq!(
+        callee.send(Carrier::UpdateSuccess, true),
+        Ok(Meaning::Answer)
+    );
+    assert_eq!(
+        caller.receive(Carrier::UpdateSuccess, true),
+        Ok(Meaning::Answer)
+    );
+    assert!(callee.send(Carrier::Success, true).is_err());
+    assert_eq!(callee.send(Carrier::Success, false), Ok(Meaning::Nothing));
+    assert_eq!(caller.receive(Carrier::Success, true), Ok(Meaning::Ignored));
+    assert_eq!((caller.phase(), callee.phase()), (Phase::Idle, Phase::Idle));
+    assert_eq!(caller.send(Carrier::Invite, true), Ok(Meaning::Offer));
+}
+
+/// RFC 6337, patterns 4 and 5.
+#[test]
+fn patterns_4_and_5_reliable_response_and_prack() {
+    let (mut caller, mut callee) = (OfferAnswer::new(), OfferAnswer::new());
+    caller.send(Carrier::Invite, false).unwrap();
+    callee.receive(Carrier::Invite, false).unwrap();
+    assert!(callee.send(Carrier::Reliable, false).is_err());
+    assert_eq!(callee.send(Carrier::Reliable, true), Ok(Meaning::Offer));
+    assert_eq!(caller.receive(Carrier::Reliable, true), Ok(Meaning::Offer));
+    assert!(caller.send(Carrier::Prack, false).is_err());
+    assert_eq!(caller.send(Carrier::Prack, true), Ok(Meaning::Answer));
+    assert!(callee.send(Carrier::Success, false).is_err());
+    let mut broken = callee.clone();
+    assert_eq!(
+        broken.receive(Carrier::Prack, false),
+        Err(Breach::MissingAnswer)
+    );
+    assert_eq!(callee.receive(Carrier::Prack, true), Ok(Meaning::Answer));
+    assert_eq!(callee.receive(Carrier::Prack, true), Ok(Meaning::Offer));
+    assert!(callee.send(Carrier::Success, false).is_err());
+    assert_eq!(
+        callee.send(Carrier::PrackSuccess, true),
+        Ok(Meaning::Answer)
+    );
 }
 
 #[test]

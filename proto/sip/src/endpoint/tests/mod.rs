@@ -13,6 +13,7 @@ mod edge;
 mod guard;
 mod message;
 mod offer;
+mod prack;
 mod publication;
 mod registration;
 mod target;

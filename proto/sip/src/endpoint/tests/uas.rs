@@ -305,9 +305,9 @@ fn what_a_uas_refuses_by_itself() {
         assert_eq!(wire.endpoint.stats(), Stats::default(), "{text}");
         response
     };
-    let required = refused(&invite("1", "Require: 100rel, foo\n"));
+    let required = refused(&invite("1", "Require: foo, 100rel, bar\n"));
     assert_eq!(required.status.code(), 420);
-    assert_eq!(value(&required, HeaderName::Unsupported), "100rel, foo");
+    assert_eq!(value(&required, HeaderName::Unsupported), "foo, bar");
 
     let scheme =
         refused(&invite("1", "").replace("INVITE sip:bob@192.0.2.1", "INVITE http://192.0.2.1"));
@@ -322,7 +322,7 @@ fn what_a_uas_refuses_by_itself() {
     assert_eq!(method.status.code(), 405);
     assert_eq!(
         value(&method, HeaderName::Allow),
-        "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE"
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, PRACK"
     );
 
     let body = refused(&invite("1", "").replace("application/sdp", "text/unknown"));

@@ -24,7 +24,7 @@ impl Invitation {
         let acknowledged = |sent: &&super::Sent| match sent.kind {
             Kind::Invite => sent.number == number,
             Kind::Reinvite(dialog) => (dialog, sent.number) == (id, number),
-            Kind::Ack(..) | Kind::Bye(_) => false,
+            Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) => false,
         };
         // RFC 3261, 22.1
         let credentials = self
@@ -97,6 +97,9 @@ impl Invitation {
         let missing = matches!(meaning, Some(Err(Breach::MissingAnswer)));
         match (meaning, description) {
             (Some(Ok(Meaning::Answer)), Some(description)) => {
+                if let Some(leg) = self.leg_mut(id) {
+                    leg.settle_local();
+                }
                 self.tell(InvitationEvent::Answered {
                     dialog: id,
                     description,

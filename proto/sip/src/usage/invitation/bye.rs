@@ -120,6 +120,7 @@ impl Invitation {
             // One fork of ours went away; RFC 3261, 15 forbids it to a callee, but it has said so.
             if let Some(leg) = self.leg_mut(id).filter(|leg| leg.is_alive()) {
                 leg.stage = leg::Stage::Lost;
+                self.forsake_offers(Some(id));
                 self.tell(InvitationEvent::DialogEnded { dialog: id });
             }
             return;
@@ -130,6 +131,7 @@ impl Invitation {
 
     /// The dialog is no more. It stays known as long as an ACK for it can come.
     pub(super) fn end_leg(&mut self, id: DialogId) {
+        self.forsake_offers(Some(id));
         if let Some(leg) = self.leg_mut(id) {
             leg.stage = leg::Stage::Over;
             leg.exchange.abandon();

@@ -101,6 +101,9 @@ pub enum RespondError {
     /// A header that the stack writes itself.
     #[error("{0:?} cannot be given")]
     Reserved(HeaderName),
+    /// Too many reliable provisional responses wait for the PRACK of an earlier one (RFC 3262, 3).
+    #[error("earlier provisional responses are not acknowledged")]
+    Busy,
 }
 
 /// Why an offer cannot be made now. Nothing has happened.
@@ -150,4 +153,6 @@ const RESERVED: &[HeaderName] = &[
     HeaderName::ContentType,
     HeaderName::Authorization,
     HeaderName::ProxyAuthorization,
+    HeaderName::RSeq,
+    HeaderName::RAck,
 ];

@@ -131,9 +131,7 @@ impl Invitation {
 
     /// CANCEL for an INVITE without final response, BYE for a dialog that is confirmed.
     fn leave_by_state(&mut self) {
-        let calling = self.attempt_of(|kind| kind == Kind::Invite);
-        let calling = calling.map(|id| Effect::Withdraw(id, Withdrawal::Cancel));
-        self.effects.extend(calling);
+        self.withdraw_invite();
         let Some(id) = self.confirmed else { return };
         let Some(leg) = self.leg_mut(id) else { return };
         if leg.stage != leg::Stage::Confirmed {
@@ -149,6 +147,7 @@ impl Invitation {
     /// Notes why the call ends, and until when the application waits for it.
     pub(super) fn begin_ending(&mut self, now: Instant, ending: Ending) {
         if self.ending.is_none() {
+            self.forsake_offers(None);
             self.ending = Some(ending);
             self.give_up = now.checked_add(self.config.end_timeout);
             let changing = self.attempt_of(|kind| matches!(kind, Kind::Reinvite(_)));

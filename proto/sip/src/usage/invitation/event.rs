@@ -66,7 +66,8 @@ pub enum InvitationEvent {
         /// All headers, copied.
         headers: Headers,
     },
-    /// The peer offers (re-INVITE, or the 2xx of an offerless one of ours): call `answer` or `refuse`.
+    /// The peer offers (re-INVITE, UPDATE, PRACK, or a 2xx or reliable provisional response to an
+    /// offerless INVITE of ours): call `answer` or `refuse`.
     Offered {
         /// The dialog to name in the answer.
         dialog: DialogId,
@@ -89,7 +90,8 @@ pub enum InvitationEvent {
         dialog: DialogId,
         /// The answer.
         description: Description,
-        /// True for the preview in an unreliable provisional response. If the 2xx then says
+        /// True for the preview in an unreliable provisional response; an answer in a reliable one is
+        /// final (RFC 3262, 5). If the 2xx then says
         /// something else, RFC 3261, 13.2.1 would ignore it; here the 2xx counts and this event
         /// comes again with `early: false`, because peers that differ mean what they said last.
         early: bool,
@@ -189,6 +191,9 @@ pub enum EndCause {
     /// No 2xx of ours was acknowledged in 64·T1 (RFC 3261, 13.3.1.4).
     #[error("missing ACK")]
     MissingAck,
+    /// A reliable provisional response of ours was not acknowledged in 64·T1 (RFC 3262, 3).
+    #[error("missing PRACK")]
+    MissingPrack,
     /// The peer does not know the dialog any more (481 or 408 inside it, RFC 5057).
     #[error("dialog gone")]
     DialogGone,

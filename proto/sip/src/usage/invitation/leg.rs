@@ -1,6 +1,9 @@
 //! One dialog of a call.
 
-use crate::{DialogId, dialog::Dialog, message::Description, offer_answer::OfferAnswer};
+use crate::{
+    DialogId, Headers, TransactionId, dialog::Dialog, message::Description,
+    offer_answer::OfferAnswer, reliable::Received,
+};
 
 /// A dialog with its exchange of offer and answer. A forked INVITE of ours has several.
 #[derive(Debug)]
@@ -13,6 +16,35 @@ pub(super) struct Leg {
     pub(super) preview: Option<Description>,
     /// The number of the INVITE whose 2xx waits for our ACK, because that has to carry an answer.
     pub(super) owes_ack: Option<u32>,
+    /// The INVITE and the number of the provisional response that waits for our PRACK, because that has
+    /// to carry an answer.
+    pub(super) owes_prack: Option<(u32, u32)>,
+    /// The reliable provisional responses that came.
+    pub(super) received: Option<Received>,
+    /// A request of the peer whose offer the application has to answer.
+    pub(super) asked: Option<Asked>,
+    /// Our description as it was last agreed, and the one before while an offer of ours runs.
+    pub(super) local: Option<Description>,
+    pub(super) proposed: Option<Description>,
+}
+
+/// A PRACK or UPDATE of the peer that offers.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) server: TransactionId,
+    pub(super) is_prack: bool,
+    /// Its Contact becomes the target with our 2xx.
+    pub(super) contact: Headers,
+}
+
+impl Asked {
+    pub(super) const fn prack(server: TransactionId) -> Self {
+        Self {
+            server,
+            is_prack: true,
+            contact: Headers::new(),
+        }
+    }
 }
 
 /// Where the dialog of a leg stands.
@@ -41,6 +73,18 @@ impl Leg {
             stage: Stage::Early,
             preview: None,
             owes_ack: None,
+            owes_prack: None,
+            received: None,
+            asked: None,
+            local: None,
+            proposed: None,
+        }
+    }
+
+    /// Our offer was answered: it is what stands.
+    pub(super) fn settle_local(&mut self) {
+        if let Some(proposed) = self.proposed.take() {
+            self.local = Some(proposed);
         }
     }
 

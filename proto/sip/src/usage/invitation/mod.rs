@@ -7,11 +7,13 @@ pub mod command;
 mod end;
 pub mod event;
 mod leg;
+mod prack;
 mod reinvite;
 mod request;
 pub mod state;
 mod uac;
 mod uas;
+mod update;
 
 pub use command::{AnswerError, Invite, InviteError, OfferError, RespondError, reserved};
 pub use event::{EndCause, Incoming, Info, InvitationEvent, Originator};
@@ -31,11 +33,13 @@ use crate::{
     header::Address,
     message::{Description, Unacceptable},
     offer_answer::OfferAnswer,
+    reliable::{Demand, Outstanding},
     transaction::Path,
 };
 use base::{Deadline, Rng, earliest};
 use end::Ending;
 use leg::Leg;
+use prack::Held;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
@@ -74,6 +78,8 @@ pub(crate) struct Invitation {
     confirmed: Option<DialogId>,
     /// The offer and answer of our INVITE, to be copied for each dialog it makes.
     exchange: OfferAnswer,
+    /// Our offer in it.
+    offered: Option<Description>,
     ringing: Option<Ringing>,
     expires: Option<Instant>,
     ending: Option<Ending>,
@@ -119,6 +125,7 @@ struct Sent {
 enum Kind {
     Invite,
     Reinvite(DialogId),
+    Prack(DialogId),
     /// Of the 2xx to our INVITE with this number.
     Ack(DialogId, u32),
     Bye(DialogId),
@@ -136,6 +143,12 @@ struct Served {
     status: Status,
     /// Its Contact becomes the target with our 2xx (RFC 6141, 4.6).
     contact: Headers,
+    /// What its sender says of reliable provisional responses.
+    demand: Demand,
+    /// Ours that were sent reliably.
+    outstanding: Option<Box<Outstanding>>,
+    /// Our 2xx, while it waits for PRACK.
+    held: Option<Held>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -209,8 +222,13 @@ impl Invitation {
             Stage::Accepted { next, until, .. } => Some(next.min(until)),
             Stage::Pending | Stage::Refused => None,
         });
+        let reliable = self
+            .served
+            .iter()
+            .filter_map(|served| served.outstanding.as_ref()?.poll_timeout());
         earliest([
             (accepted.min(), "2xx without ACK"),
+            (reliable.min(), "provisional response without PRACK"),
             (self.ringing.as_ref().map(|ringing| ringing.at), "ringing"),
             (self.expires, "expires"),
             (self.give_up, "end"),
@@ -222,6 +240,7 @@ impl Invitation {
         self.repeat_ringing(now);
         self.check_expiry(now);
         self.repeat_accepted(now);
+        self.repeat_reliable(now);
         if self.give_up.is_some_and(|at| at <= now) {
             self.release();
         }

@@ -1,12 +1,13 @@
 //! Changing a session: re-INVITE both ways (RFC 3261, 14; RFC 6141).
 
 use super::{
-    AnswerError, Arrival, Effect, Invitation, Kind, OfferError, Served, Signal, Stage, State, Why,
+    AnswerError, Arrival, Effect, Invitation, Kind, OfferError, Served, Signal, State, Why,
     ack::admits_reinvite,
     command::reserved,
     end::Ending,
-    event::{EndCause, InvitationEvent},
+    event::InvitationEvent,
     leg,
+    prack::Order,
     uac::{copied, detached},
 };
 use crate::{
@@ -68,6 +69,7 @@ impl Invitation {
             return Err(OfferError::Busy);
         };
         leg.exchange = exchange;
+        leg.proposed.clone_from(&description);
         self.start_in_dialog(Kind::Reinvite(id), made, headers, description);
         self.step(Signal::Offer, Why::default());
         Ok(())
@@ -92,9 +94,21 @@ impl Invitation {
         description: Description,
     ) -> Result<(), AnswerError> {
         let leg = self.leg_mut(id).ok_or(AnswerError::NoOffer)?;
+        if let (Some((invite, number)), Phase::PrackDue) = (leg.owes_prack, leg.exchange.phase()) {
+            // As below.
+            let _ = leg.exchange.send(Carrier::Prack, true);
+            leg.local = Some(description.clone());
+            self.send_prack(id, invite, number, Some(description));
+            return Ok(());
+        }
+        if leg.asked.is_some() {
+            self.answer_asked(now, id, description);
+            return Ok(());
+        }
         if let (Some(number), Phase::AnswerDue) = (leg.owes_ack, leg.exchange.phase()) {
             // In this phase only an ACK with an answer may go, and this is one.
             let _ = leg.exchange.send(Carrier::Ack, true);
+            leg.local = Some(description.clone());
             self.send_ack(id, number, Some(description));
             self.acknowledged(id, Status::OK, Status::OK.phrase());
             return Ok(());
@@ -119,6 +133,18 @@ impl Invitation {
             return Err(AnswerError::WrongStatus);
         }
         let leg = self.leg(id).ok_or(AnswerError::NoOffer)?;
+        if let Some((invite, number)) = leg.owes_prack {
+            self.refuse_in_prack(now, id, invite, number);
+            return Ok(());
+        }
+        if leg.asked.is_some() {
+            let mut answer = self.dialog_answer(id, status);
+            if let Some(text) = warning {
+                answer = answer.with_header(HeaderName::Warning, warning_of(text));
+            }
+            self.refuse_asked(now, id, answer);
+            return Ok(());
+        }
         if let Some(number) = leg.owes_ack {
             self.refuse_in_ack(now, id, number);
             return Ok(());
@@ -189,13 +215,8 @@ impl Invitation {
         let mut contact = Headers::new();
         contact.copy_from(&request.headers, HeaderName::Contact);
         self.served.push(Served {
-            server,
-            dialog: id,
-            number,
-            is_first: false,
-            stage: Stage::Pending,
-            status: Status::TRYING,
             contact,
+            ..Served::new(server, id, number, false, &request.headers)
         });
         self.step(Signal::ReinviteReceived, why);
         self.tell(match description {
@@ -207,8 +228,23 @@ impl Invitation {
         });
     }
 
-    pub(super) fn handle_reinvite_provisional(&mut self, id: DialogId, response: &Response) {
-        if response.status == Status::TRYING || self.ending.is_some() {
+    pub(super) fn handle_reinvite_provisional(
+        &mut self,
+        id: DialogId,
+        number: u32,
+        response: &Response,
+    ) {
+        if response.status == Status::TRYING {
+            return;
+        }
+        let order = self.order_of(Some(id), number, response);
+        if order == Order::Stale {
+            return;
+        }
+        if self.ending.is_some() {
+            if order != Order::Plain {
+                self.take_provisional(id, number, response, order);
+            }
             return;
         }
         self.step_by(Signal::Provisional, response.status, &response.reason);
@@ -218,6 +254,9 @@ impl Invitation {
             reason: response.reason.to_string(),
             headers: copied(&response.headers),
         });
+        if order != Order::Plain {
+            self.take_provisional(id, number, response, order);
+        }
     }
 
     /// A 2xx to our re-INVITE: acknowledged always, whatever it says (RFC 5407, 3.2.2).
@@ -234,6 +273,7 @@ impl Invitation {
         let ended = self.ending.is_some();
         let Some(leg) = self.leg_mut(id) else { return };
         leg.dialog.refresh_target(&response.headers);
+        let was_settled = leg.exchange.phase() == Phase::Idle;
         let meaning = leg
             .exchange
             .receive(Carrier::Success, description.is_some());
@@ -251,11 +291,16 @@ impl Invitation {
                     description,
                 });
             }
-            (Ok(Meaning::Answer), Some(description)) => self.tell(InvitationEvent::Answered {
-                dialog: id,
-                description,
-                early: false,
-            }),
+            (Ok(Meaning::Answer), Some(description)) => {
+                leg.settle_local();
+                self.tell(InvitationEvent::Answered {
+                    dialog: id,
+                    description,
+                    early: false,
+                });
+            }
+            // A reliable provisional response has answered before.
+            _ if was_settled => {}
             // The 2xx stands, but there is nothing to agree on: what was agreed before goes on.
             _ => self.tell(InvitationEvent::OfferFailed {
                 dialog: id,
@@ -282,6 +327,7 @@ impl Invitation {
         let ended = self.ending.is_some();
         let Some(leg) = self.leg_mut(id) else { return };
         let _ = leg.exchange.receive(Carrier::Failure, false);
+        leg.proposed = None;
         if ended {
             self.step(Signal::Failure, Why::default());
             return;
@@ -301,12 +347,7 @@ impl Invitation {
             self.step_by(Signal::Failure, status, reason);
             return;
         }
-        let mut ending = Ending::remote(match status {
-            Status::REQUEST_TIMEOUT => EndCause::Timeout,
-            _ => EndCause::DialogGone,
-        });
-        ending.status = Some(status);
-        ending.reason = Some(reason.to_owned());
+        let mut ending = Ending::gone(status, reason);
         ending.headers = copied(headers);
         self.begin_ending(now, ending);
         self.step_by(Signal::Gone, status, reason);

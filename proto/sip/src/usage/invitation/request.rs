@@ -5,10 +5,11 @@ use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status, Uri,
     attempt::{AttemptId, Draft, Failure},
     auth::{Refusal, Tries},
-    capability::ALLOWED,
+    capability::{ALLOWED, supported},
     dialog::InDialog,
     header::{CSeq, List},
     message::Description,
+    reliable::{self, Reliability},
     usage::invitation::InvitationEvent,
 };
 use std::time::Instant;
@@ -26,6 +27,13 @@ impl Invitation {
         let is_invite = request.method == Method::Invite;
         if is_invite {
             request.headers.push(HeaderName::Allow, List(ALLOWED));
+            let supported = supported(&self.config);
+            if !supported.is_empty() {
+                request.headers.push(HeaderName::Supported, List(supported));
+            }
+            if self.config.reliable == Reliability::Required {
+                request.headers.push(HeaderName::Require, reliable::OPTION);
+            }
         }
         if !self.config.user_agent.is_empty() {
             request
@@ -85,7 +93,7 @@ impl Invitation {
 
     /// The connection that the call came by, if no proxy wants to be passed.
     fn straight_way(&self, kind: Kind) -> Option<(crate::FlowId, std::net::SocketAddr)> {
-        let (Kind::Reinvite(id) | Kind::Ack(id, _) | Kind::Bye(id)) = kind else {
+        let (Kind::Reinvite(id) | Kind::Ack(id, _) | Kind::Bye(id) | Kind::Prack(id)) = kind else {
             return None;
         };
         let routed = self.leg(id)?.dialog.routes().next().is_some();
@@ -135,7 +143,7 @@ impl Invitation {
                     self.requests[at].is_answered = true;
                     self.handle_reinvite_success(id, number, response);
                 }
-                Kind::Ack(..) | Kind::Bye(_) => {}
+                Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) => {}
             },
             Progress::Failed(failure) => {
                 self.requests[at].is_answered = true;
@@ -156,13 +164,15 @@ impl Invitation {
     ) {
         let status = response.status;
         match kind {
-            Kind::Invite if status.is_provisional() => self.handle_provisional(dialog, response),
+            Kind::Invite if status.is_provisional() => {
+                self.handle_provisional(number, dialog, response)
+            }
             Kind::Invite if status.is_success() => {
                 self.handle_success(now, dialog, response, false)
             }
             Kind::Invite => self.handle_refusal(response),
             Kind::Reinvite(id) if status.is_provisional() => {
-                self.handle_reinvite_provisional(id, response)
+                self.handle_reinvite_provisional(id, number, response)
             }
             Kind::Reinvite(id) if status.is_success() => {
                 self.handle_reinvite_success(id, number, response)
@@ -173,7 +183,10 @@ impl Invitation {
             Kind::Bye(id) if status.is_final() => {
                 self.handle_bye_done(id, status, &response.reason)
             }
-            Kind::Bye(_) | Kind::Ack(..) => {}
+            Kind::Prack(id) if status.is_final() => {
+                self.handle_prack_done(now, id, status, &response.reason)
+            }
+            Kind::Bye(_) | Kind::Prack(_) | Kind::Ack(..) => {}
         }
     }
 
@@ -190,6 +203,7 @@ impl Invitation {
                 self.handle_reinvite_failure(now, id, status, status.phrase(), &Headers::new())
             }
             Kind::Bye(id) => self.handle_bye_done(id, status, status.phrase()),
+            Kind::Prack(id) => self.handle_prack_done(now, id, status, status.phrase()),
             Kind::Ack(id, _) => self.handle_ack_lost(now, id, failure),
         }
         if matches!(kind, Kind::Ack(..)) {
@@ -281,7 +295,7 @@ impl Invitation {
         let Sent { kind, number, .. } = self.requests[at];
         match kind {
             Kind::Invite => number.checked_add(1),
-            Kind::Reinvite(id) | Kind::Bye(id) => {
+            Kind::Reinvite(id) | Kind::Bye(id) | Kind::Prack(id) => {
                 let leg = self.leg_mut(id)?;
                 // Only its number is wanted.
                 leg.dialog.request(Method::Options).ok()?;

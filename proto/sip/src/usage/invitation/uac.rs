@@ -5,6 +5,7 @@ use super::{
     end::Ending,
     event::{EndCause, InvitationEvent, Originator},
     leg::{Leg, Stage},
+    prack::Order,
 };
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status, Uri,
@@ -68,6 +69,7 @@ impl Invitation {
             legs: Vec::new(),
             confirmed: None,
             exchange: OfferAnswer::new(),
+            offered: invite.offer.clone(),
             ringing: None,
             expires: None,
             ending: None,
@@ -99,14 +101,27 @@ impl Invitation {
     }
 
     /// 101 to 199 (RFC 3261, 13.2.2.1); each is an event of its own.
-    pub(super) fn handle_provisional(&mut self, dialog: Option<DialogId>, response: &Response) {
+    pub(super) fn handle_provisional(
+        &mut self,
+        number: u32,
+        dialog: Option<DialogId>,
+        response: &Response,
+    ) {
         if response.status == Status::TRYING {
             return;
         }
         let leg = dialog.filter(|&id| self.early_leg(id, response));
+        let order = self.order_of(leg, number, response);
+        if order == Order::Stale {
+            // RFC 3262, 4
+            return;
+        }
         if self.ending.is_some() {
             // The endpoint cancels; nobody listens any more.
             self.step(Signal::Provisional, Why::default());
+            if let (Some(id), Order::Next(_)) = (leg, order) {
+                self.take_provisional(id, number, response, order);
+            }
             return;
         }
         if !matches!(self.state, State::Calling | State::Early) {
@@ -120,25 +135,8 @@ impl Invitation {
             reason: response.reason.to_string(),
             headers: copied(&response.headers),
         });
-        let Some(leg) = leg.and_then(|id| self.leg_mut(id)) else {
-            return;
-        };
-        // A body that nobody understands shows nothing.
-        let description = response.description().unwrap_or(None);
-        let meaning = leg
-            .exchange
-            .receive(Carrier::Provisional, description.is_some());
-        if let (Ok(Meaning::Preview), Some(description)) = (meaning, description)
-            && leg.preview.as_ref() != Some(&description)
-        {
-            let description = detached(description);
-            leg.preview = Some(description.clone());
-            let dialog = leg.id;
-            self.tell(InvitationEvent::Answered {
-                dialog,
-                description,
-                early: true,
-            });
+        if let Some(id) = leg {
+            self.take_provisional(id, number, response, order);
         }
     }
 
@@ -165,7 +163,9 @@ impl Invitation {
             return false;
         };
         let key = dialog.key();
-        self.legs.push(Leg::new(id, dialog, self.exchange.clone()));
+        let mut leg = Leg::new(id, dialog, self.exchange.clone());
+        leg.proposed = self.offered.clone();
+        self.legs.push(leg);
         self.effects.push_back(Effect::Dialog { dialog: id, key });
         true
     }
@@ -219,6 +219,7 @@ impl Invitation {
             if let Some(leg) = self.leg_mut(other) {
                 leg.stage = Stage::Lost;
             }
+            self.forsake_offers(Some(other));
             self.tell(InvitationEvent::DialogEnded { dialog: other });
         }
         self.take_success(now, id, number, response);
@@ -235,6 +236,7 @@ impl Invitation {
             .receive(Carrier::Success, description.is_some());
         match (meaning, description) {
             (Ok(Meaning::Answer), Some(description)) => {
+                leg.settle_local();
                 self.tell(InvitationEvent::Answered {
                     dialog: id,
                     description,
@@ -242,6 +244,7 @@ impl Invitation {
                 });
             }
             (Ok(Meaning::PreviewStands), _) if !unreadable => {
+                leg.settle_local();
                 if let Some(description) = self.leg(id).and_then(|leg| leg.preview.clone()) {
                     self.tell(InvitationEvent::Answered {
                         dialog: id,
@@ -293,6 +296,7 @@ impl Invitation {
         ending.reason = Some(response.reason.to_string());
         ending.set_reason_header(&response.headers);
         ending.headers = copied(&response.headers);
+        self.forsake_offers(None);
         self.ending = Some(ending);
         self.step_by(Signal::Failure, response.status, &response.reason);
         self.tell_ended();
@@ -308,6 +312,7 @@ impl Invitation {
         let mut ending = Ending::remote(failure.into());
         ending.status = Some(status);
         ending.reason = Some(status.phrase().to_owned());
+        self.forsake_offers(None);
         self.ending = Some(ending);
         self.step_by(Signal::Failure, status, status.phrase());
         self.tell_ended();
@@ -358,6 +363,17 @@ pub(super) fn detached(description: Description) -> Description {
 impl Ending {
     pub(super) fn remote(cause: EndCause) -> Self {
         Self::new(Originator::Remote, cause)
+    }
+
+    /// The peer does not know the dialog any more, or does not answer inside it.
+    pub(super) fn gone(status: Status, reason: &str) -> Self {
+        let mut ending = Self::remote(match status {
+            Status::REQUEST_TIMEOUT => EndCause::Timeout,
+            _ => EndCause::DialogGone,
+        });
+        ending.status = Some(status);
+        ending.reason = Some(reason.to_owned());
+        ending
     }
 }
 

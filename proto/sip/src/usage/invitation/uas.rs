@@ -17,7 +17,7 @@ use crate::{
     dialog::Dialog,
     header::{Expires, NameAddr},
     message::Description,
-    offer_answer::{Carrier, OfferAnswer},
+    offer_answer::{Carrier, OfferAnswer, Phase},
 };
 use base::Rng;
 use std::{
@@ -77,18 +77,11 @@ impl Invitation {
             invite: None,
             requests: Vec::new(),
             next_tag: 0,
-            served: vec![Served {
-                server: arrival.server,
-                dialog,
-                number,
-                is_first: true,
-                stage: Stage::Pending,
-                status: Status::TRYING,
-                contact: Headers::new(),
-            }],
+            served: vec![Served::new(arrival.server, dialog, number, true, headers)],
             legs: vec![Leg::new(dialog, made, exchange)],
             confirmed: None,
             exchange: OfferAnswer::new(),
+            offered: None,
             ringing: None,
             expires: None,
             ending: None,
@@ -168,30 +161,14 @@ impl Invitation {
         if !status.is_provisional() || status == Status::TRYING {
             return Err(RespondError::WrongStatus);
         }
-        let Some(leg) = self.leg_mut(dialog) else {
-            return Err(RespondError::WrongState(self.state));
-        };
-        if leg
-            .exchange
-            .send(Carrier::Provisional, description.is_some())
-            .is_err()
-        {
-            return Err(RespondError::DescriptionMisplaced);
-        }
         let answer = Answer {
             reason,
             headers,
             description,
             ..self.dialog_answer(dialog, status)
         };
-        // RFC 3261, 13.3.1.1: proxies cancel what is silent for three minutes.
-        self.ringing = Some(Ringing {
-            at: now + self.config.ring_interval,
-            answer: answer.clone(),
-        });
         let phrase = answer.reason.clone();
-        self.effects
-            .push_back(Effect::Respond(server, Box::new(answer)));
+        self.send_provisional(now, server, answer)?;
         self.step_by(
             Signal::Ring,
             status,
@@ -212,9 +189,15 @@ impl Invitation {
         if !status.is_success() {
             return Err(RespondError::WrongStatus);
         }
+        if self.hold_success(server, status, &headers) {
+            return Ok(());
+        }
         let Some(leg) = self.leg_mut(dialog) else {
             return Err(RespondError::WrongState(self.state));
         };
+        // RFC 6337, 3.1.1: what a reliable response has answered is not repeated.
+        let is_due = matches!(leg.exchange.phase(), Phase::OfferReceived | Phase::OfferDue);
+        let description = description.filter(|_| is_due);
         // RFC 3261, 13.3.1.4: answer or offer.
         if leg
             .exchange
@@ -222,6 +205,11 @@ impl Invitation {
             .is_err()
         {
             return Err(RespondError::DescriptionNeeded);
+        }
+        match leg.exchange.phase() {
+            Phase::AnswerAwaited => leg.proposed.clone_from(&description),
+            _ if is_due => leg.local.clone_from(&description),
+            _ => {}
         }
         leg.dialog.accept();
         leg.stage = leg::Stage::Confirmed;
@@ -241,6 +229,9 @@ impl Invitation {
             .find(|served| served.server == server)
         {
             served.status = status;
+            if let Some(outstanding) = &mut served.outstanding {
+                outstanding.stop();
+            }
             served.stage = Stage::Accepted {
                 next: now + timers.t1,
                 interval: timers.t1.saturating_mul(2).min(timers.t2),
@@ -270,7 +261,10 @@ impl Invitation {
 
     /// The transaction and dialog that an answer would go to.
     fn answerable(&self, headers: &Headers) -> Result<(TransactionId, DialogId), RespondError> {
-        let served = self.pending().ok_or(RespondError::WrongState(self.state))?;
+        let served = self
+            .pending()
+            .filter(|served| served.held.is_none())
+            .ok_or(RespondError::WrongState(self.state))?;
         match reserved(headers) {
             Some(name) => Err(RespondError::Reserved(name)),
             None => Ok((served.server, served.dialog)),
@@ -288,6 +282,10 @@ impl Invitation {
         };
         served.stage = Stage::Refused;
         served.status = answer.status;
+        served.held = None;
+        if let Some(outstanding) = &mut served.outstanding {
+            outstanding.stop();
+        }
         let (dialog, is_first) = (served.dialog, served.is_first);
         self.ringing = None;
         if is_first {
@@ -310,9 +308,8 @@ impl Invitation {
         let answer = ringing.answer.clone();
         if let Some(server) = self.pending().map(|served| served.server) {
             let status = answer.status;
-            self.effects
-                .push_back(Effect::Respond(server, Box::new(answer)));
-            if self.state == State::Incoming {
+            // A caller who insists on reliability hears nothing before there is an offer.
+            if self.send_provisional(now, server, answer).is_ok() && self.state == State::Incoming {
                 self.step_by(Signal::Ring, status, status.phrase());
             }
         }
@@ -384,6 +381,8 @@ impl Invitation {
             self.handle_reinvite(id, request, arrival);
         } else if request.method == Method::Bye {
             self.handle_bye(now, id, request, server);
+        } else if request.method == Method::Prack {
+            self.handle_prack(now, id, request, arrival);
         } else {
             // OPTIONS in a call (RFC 3261, 11.2); the endpoint lets nothing else in.
             let status = match self.leg(id).is_some_and(Leg::is_alive) {
