@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Methods that we understand (RFC 3261, 20.5).
-pub(crate) const ALLOWED: [&str; 7] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "MESSAGE", "PRACK"];
+pub(crate) const ALLOWED: [&str; 8] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "MESSAGE", "PRACK", "UPDATE"];
 /// Extensions that we understand (RFC 3261, 20.37).
 pub(crate) fn supported(config: &Config) -> Vec<&'static str> {
     let mut options = Vec::new();

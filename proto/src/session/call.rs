@@ -115,7 +115,8 @@ impl Session {
             InvitationEvent::Offered {
                 dialog,
                 description,
-            } => self.offered(now, streams, dialog, &description),
+                immediate,
+            } => self.offered(now, streams, dialog, &description, immediate),
             InvitationEvent::OfferRequested { dialog } => {
                 self.offer_requested(now, streams, dialog)
             }

@@ -142,14 +142,16 @@ impl Session {
         streams: &mut Streams,
         dialog: DialogId,
         description: &Description,
+        immediate: bool,
     ) {
         if !self.state.is_live() {
             return self.push_call(refusal(dialog, 487, None));
         }
         self.yield_proposal(now, streams);
-        self.proposal.answering = true;
+        // Only an INVITE lasts beyond its answer.
+        self.proposal.answering |= !immediate;
         let before = self.streams();
-        match self.try_answer(now, streams, description) {
+        match self.try_answer(now, streams, description, immediate) {
             Ok((answer, offer)) => {
                 self.push_call(CallCommand::Answer {
                     dialog,
@@ -177,12 +179,18 @@ impl Session {
         now: Instant,
         streams: &mut Streams,
         description: &Description,
+        immediate: bool,
     ) -> Result<(Description, sdp::Session), (u16, String)> {
         let not_acceptable = |error: DescriptionError| (488, error.to_string());
         let offer = description::parse(description).map_err(not_acceptable)?;
         if let Some(previous) = self.descriptions.remote() {
             // SES-38: fewer m-lines than before.
             sdp::check_offer(&previous, &offer).map_err(|error| (488, error.to_string()))?;
+        }
+        let new = offer.media.iter().skip(self.lines.len());
+        if immediate && new.into_iter().any(|media| !media.is_disabled()) {
+            // RFC 3311, 5.2: nobody can be asked before the answer is due.
+            return Err((504, "a new stream needs a re-INVITE".to_owned()));
         }
         while self.lines.len() < offer.media.len() {
             // A line that is new in this offer is refused: nobody asked the application.

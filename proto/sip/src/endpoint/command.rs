@@ -334,6 +334,25 @@ impl InvitationMut<'_> {
         })
     }
 
+    /// Sends UPDATE in a dialog (RFC 3311): with an offer, or without one to tell the peer our Contact
+    /// again. A confirmed dialog whose peer does not take UPDATE gets a re-INVITE instead, without an
+    /// offer of its own one with what was agreed. `Answered` or `OfferFailed` follows an offer.
+    ///
+    /// # Errors
+    ///
+    /// See [`OfferError`].
+    pub fn update(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        description: Option<Description>,
+        headers: &Headers,
+    ) -> Result<(), OfferError> {
+        self.perform(now, |invitation, now| {
+            invitation.update(now, dialog, description, headers)
+        })
+    }
+
     /// Takes a running re-INVITE back by CANCEL. `OfferFailed` with 487 follows, or `Answered` if the
     /// answer was faster (SES-28).
     ///

@@ -237,7 +237,7 @@ impl Endpoint {
         // RFC 3261, 8.2.1
         if !matches!(
             request.method,
-            Method::Invite | Method::Bye | Method::Options | Method::Message | Method::Prack
+            Method::Invite | Method::Bye | Method::Options | Method::Message | Method::Prack | Method::Update
         ) {
             return Some(Answer::new(Status::METHOD_NOT_ALLOWED));
         }
@@ -341,7 +341,10 @@ impl Endpoint {
         ) else {
             return;
         };
-        let description = match matches!(request.method, Method::Invite | Method::Prack) {
+        let description = match matches!(
+            request.method,
+            Method::Invite | Method::Prack | Method::Update
+        ) {
             true => description_of(&request),
             false => Ok(None),
         };

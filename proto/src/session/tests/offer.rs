@@ -67,6 +67,7 @@ fn one_refusal_refuses_the_offer() {
     let offer = |lines| InvitationEvent::Offered {
         dialog: DIALOG(0),
         description: sdp_body(peer(lines, 2)),
+        immediate: false,
     };
     bench.call(offer(2));
     assert_eq!(bench.drain(), ["HadProposalFailure", "Refuse"]);
@@ -90,6 +91,7 @@ fn the_peer_adds_and_removes_lines() {
         InvitationEvent::Offered {
             dialog: DIALOG(0),
             description: sdp_body(Bytes::from(text)),
+            immediate: false,
         }
     };
     bench.call(offer(&[0, 5000, 5002]));
@@ -135,6 +137,7 @@ fn a_stream_asks_for_an_offer() {
     bench.call(InvitationEvent::Offered {
         dialog: DIALOG(0),
         description: sdp_body(peer(1, 2)),
+        immediate: false,
     });
     assert_eq!(bench.drain(), ["Answer"]);
     bench.prepare();

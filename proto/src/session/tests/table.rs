@@ -57,6 +57,7 @@ impl Bench {
             InputKind::Offered => InvitationEvent::Offered {
                 dialog,
                 description: sdp_body(peer(1, 5)),
+                immediate: false,
             },
             InputKind::OfferRequested => InvitationEvent::OfferRequested { dialog },
             InputKind::OfferWithdrawn => InvitationEvent::OfferWithdrawn { dialog },

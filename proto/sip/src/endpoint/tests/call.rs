@@ -139,6 +139,7 @@ fn hold_by_reinvite() {
             InvitationEvent::Offered {
                 dialog,
                 description,
+                ..
             },
         ] => {
             assert_eq!(description, &sdp("hold"));

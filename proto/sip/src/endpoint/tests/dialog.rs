@@ -48,6 +48,7 @@ fn reinvites_of_the_peer() {
     let Some(InvitationEvent::Offered {
         dialog,
         description,
+        ..
     }) = events.last()
     else {
         panic!("{events:#?}")

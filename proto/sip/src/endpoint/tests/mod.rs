@@ -19,6 +19,7 @@ mod registration;
 mod target;
 mod uac;
 mod uas;
+mod update;
 mod world;
 
 use super::*;

@@ -24,7 +24,7 @@ impl Invitation {
         let acknowledged = |sent: &&super::Sent| match sent.kind {
             Kind::Invite => sent.number == number,
             Kind::Reinvite(dialog) => (dialog, sent.number) == (id, number),
-            Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) => false,
+            Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) => false,
         };
         // RFC 3261, 22.1
         let credentials = self

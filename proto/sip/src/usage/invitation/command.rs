@@ -113,6 +113,9 @@ pub enum OfferError {
     /// The call is not established, or over.
     #[error("not in state {0:?}")]
     WrongState(State),
+    /// The call is not established, and the peer does not take UPDATE.
+    #[error("the peer does not take UPDATE")]
+    NoUpdate,
     /// Another offer, ours or the peer's, or its transaction is still open (RFC 3261, 14.1; INV-20).
     #[error("another offer is open")]
     Busy,

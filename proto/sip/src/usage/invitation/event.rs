@@ -73,6 +73,9 @@ pub enum InvitationEvent {
         dialog: DialogId,
         /// The offer.
         description: Description,
+        /// The answer cannot wait for people: the offer came in anything but an INVITE. What would
+        /// need somebody's consent is refused with 504 (RFC 3311, 5.2).
+        immediate: bool,
     },
     /// The peer asks for an offer (a re-INVITE without one): call `offer` or `refuse`.
     OfferRequested {

@@ -1,7 +1,7 @@
 //! One dialog of a call.
 
 use crate::{
-    DialogId, Headers, TransactionId, dialog::Dialog, message::Description,
+    DialogId, HeaderName, Headers, Method, TransactionId, dialog::Dialog, message::Description,
     offer_answer::OfferAnswer, reliable::Received,
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Leg {
     pub(super) owes_prack: Option<(u32, u32)>,
     /// The reliable provisional responses that came.
     pub(super) received: Option<Received>,
+    /// The peer takes UPDATE, as far as it has said.
+    pub(super) allows_update: bool,
     /// A request of the peer whose offer the application has to answer.
     pub(super) asked: Option<Asked>,
     /// Our description as it was last agreed, and the one before while an offer of ours runs.
@@ -45,6 +47,17 @@ impl Asked {
             contact: Headers::new(),
         }
     }
+}
+
+/// What a provisional response of the peer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    /// Not to be acknowledged.
+    Plain,
+    /// The next reliable one, with its number.
+    Next(u32),
+    /// Repeated, out of order, or of no dialog: not to be looked at.
+    Stale,
 }
 
 /// Where the dialog of a leg stands.
@@ -75,9 +88,17 @@ impl Leg {
             owes_ack: None,
             owes_prack: None,
             received: None,
+            allows_update: false,
             asked: None,
             local: None,
             proposed: None,
+        }
+    }
+
+    /// Notes what the peer can do.
+    pub(super) fn note_abilities(&mut self, headers: &Headers) {
+        if headers.contains(HeaderName::Allow) {
+            self.allows_update = headers.has_token(HeaderName::Allow, Method::Update.as_str());
         }
     }
 

@@ -126,6 +126,7 @@ enum Kind {
     Invite,
     Reinvite(DialogId),
     Prack(DialogId),
+    Update(DialogId),
     /// Of the 2xx to our INVITE with this number.
     Ack(DialogId, u32),
     Bye(DialogId),

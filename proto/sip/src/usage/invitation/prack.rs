@@ -4,7 +4,7 @@ use super::{
     Arrival, Effect, Invitation, Kind, RespondError, Ringing, Served, Signal, Stage, State, Why,
     end::Ending,
     event::{EndCause, InvitationEvent, Originator},
-    leg,
+    leg::{self, Order},
     uac::detached,
 };
 use crate::{
@@ -17,17 +17,6 @@ use crate::{
     reliable::{self, Demand, Due, Outstanding, Received, Reliability},
 };
 use std::time::Instant;
-
-/// What a provisional response of the peer is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Order {
-    /// Not to be acknowledged.
-    Plain,
-    /// The next reliable one, with its number.
-    Next(u32),
-    /// Repeated, out of order, or of no dialog: not to be looked at.
-    Stale,
-}
 
 /// A 2xx of ours that waits for PRACK.
 #[derive(Debug)]
@@ -107,6 +96,7 @@ impl Invitation {
                 return self.tell(InvitationEvent::Offered {
                     dialog: id,
                     description,
+                    immediate: true,
                 });
             }
             _ => {}
@@ -162,31 +152,8 @@ impl Invitation {
             status,
             Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT
         );
-        if !is_gone || self.ending.is_some() {
-            return;
-        }
-        match self.leg(id).map(|leg| leg.stage) {
-            Some(leg::Stage::Confirmed) => self.lose_dialog(now, id, status, reason),
-            Some(leg::Stage::Early) => {
-                if let Some(leg) = self.leg_mut(id) {
-                    // Its own 2xx would still be acknowledged and left.
-                    leg.stage = leg::Stage::Lost;
-                }
-                self.forsake_offers(Some(id));
-                self.tell(InvitationEvent::DialogEnded { dialog: id });
-                if !self.legs.iter().any(leg::Leg::is_alive) {
-                    self.end_by(now, Ending::gone(status, reason));
-                }
-            }
-            Some(leg::Stage::Lost | leg::Stage::Closing | leg::Stage::Left | leg::Stage::Over)
-            | None => {}
-        }
-    }
-
-    /// The peer has lost a dialog that stood: the call is over (RFC 3261, 12.2.1.2).
-    pub(super) fn lose_dialog(&mut self, now: Instant, id: DialogId, status: Status, reason: &str) {
-        if self.confirmed == Some(id) && self.ending.is_none() {
-            self.end_by(now, Ending::gone(status, reason));
+        if is_gone {
+            self.lose_dialog(now, id, status, reason);
         }
     }
 
@@ -353,6 +320,7 @@ impl Invitation {
                 self.tell(InvitationEvent::Offered {
                     dialog: id,
                     description,
+                    immediate: true,
                 });
             }
             (Ok(Meaning::Answer), Some(description)) => {

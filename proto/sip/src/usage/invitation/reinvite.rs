@@ -6,8 +6,7 @@ use super::{
     command::reserved,
     end::Ending,
     event::InvitationEvent,
-    leg,
-    prack::Order,
+    leg::{self, Order},
     uac::{copied, detached},
 };
 use crate::{
@@ -223,6 +222,7 @@ impl Invitation {
             Some(description) => InvitationEvent::Offered {
                 dialog: id,
                 description,
+                immediate: false,
             },
             None => InvitationEvent::OfferRequested { dialog: id },
         });
@@ -289,6 +289,7 @@ impl Invitation {
                 return self.tell(InvitationEvent::Offered {
                     dialog: id,
                     description,
+                    immediate: true,
                 });
             }
             (Ok(Meaning::Answer), Some(description)) => {
@@ -365,7 +366,7 @@ pub(crate) const fn is_fatal(status: Status) -> bool {
     )
 }
 
-fn retry_after(headers: &Headers) -> Option<Duration> {
+pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
     let value = headers.typed::<RetryAfter<'_>>()?.ok()?;
     Some(Duration::from_secs(value.seconds.into()))
 }

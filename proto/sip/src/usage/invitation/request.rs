@@ -24,14 +24,14 @@ impl Invitation {
         further: &Headers,
         body: Option<Description>,
     ) {
-        let is_invite = request.method == Method::Invite;
-        if is_invite {
+        let has_contact = matches!(request.method, Method::Invite | Method::Update);
+        if has_contact {
             request.headers.push(HeaderName::Allow, List(ALLOWED));
             let supported = supported(&self.config);
             if !supported.is_empty() {
                 request.headers.push(HeaderName::Supported, List(supported));
             }
-            if self.config.reliable == Reliability::Required {
+            if self.config.reliable == Reliability::Required && request.method == Method::Invite {
                 request.headers.push(HeaderName::Require, reliable::OPTION);
             }
         }
@@ -69,7 +69,7 @@ impl Invitation {
             draft: Box::new(Draft {
                 request,
                 hop,
-                contact: is_invite.then(|| self.contact.clone()),
+                contact: has_contact.then(|| self.contact.clone()),
                 prefer: if in_dialog {
                     self.straight_way(kind)
                 } else {
@@ -93,7 +93,12 @@ impl Invitation {
 
     /// The connection that the call came by, if no proxy wants to be passed.
     fn straight_way(&self, kind: Kind) -> Option<(crate::FlowId, std::net::SocketAddr)> {
-        let (Kind::Reinvite(id) | Kind::Ack(id, _) | Kind::Bye(id) | Kind::Prack(id)) = kind else {
+        let (Kind::Reinvite(id)
+        | Kind::Ack(id, _)
+        | Kind::Bye(id)
+        | Kind::Prack(id)
+        | Kind::Update(id)) = kind
+        else {
             return None;
         };
         let routed = self.leg(id)?.dialog.routes().next().is_some();
@@ -125,6 +130,15 @@ impl Invitation {
             Progress::Response(_) if self.requests[at].is_answered => {}
             Progress::Response(response) => {
                 self.note_user_agent(&response.headers);
+                let in_dialog = match kind {
+                    Kind::Invite | Kind::Ack(..) => None,
+                    Kind::Reinvite(id) | Kind::Prack(id) | Kind::Update(id) | Kind::Bye(id) => {
+                        Some(id)
+                    }
+                };
+                if let Some(leg) = in_dialog.and_then(|id| self.leg_mut(id)) {
+                    leg.note_abilities(&response.headers);
+                }
                 if response.status.is_success() {
                     let trusted = self
                         .authentication
@@ -143,7 +157,7 @@ impl Invitation {
                     self.requests[at].is_answered = true;
                     self.handle_reinvite_success(id, number, response);
                 }
-                Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) => {}
+                Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) => {}
             },
             Progress::Failed(failure) => {
                 self.requests[at].is_answered = true;
@@ -186,7 +200,11 @@ impl Invitation {
             Kind::Prack(id) if status.is_final() => {
                 self.handle_prack_done(now, id, status, &response.reason)
             }
-            Kind::Bye(_) | Kind::Prack(_) | Kind::Ack(..) => {}
+            Kind::Update(id) if status.is_success() => self.handle_update_success(id, response),
+            Kind::Update(id) if status.is_final() => {
+                self.handle_update_failure(now, id, status, &response.reason, &response.headers)
+            }
+            Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) | Kind::Ack(..) => {}
         }
     }
 
@@ -204,6 +222,9 @@ impl Invitation {
             }
             Kind::Bye(id) => self.handle_bye_done(id, status, status.phrase()),
             Kind::Prack(id) => self.handle_prack_done(now, id, status, status.phrase()),
+            Kind::Update(id) => {
+                self.handle_update_failure(now, id, status, status.phrase(), &Headers::new())
+            }
             Kind::Ack(id, _) => self.handle_ack_lost(now, id, failure),
         }
         if matches!(kind, Kind::Ack(..)) {
@@ -295,7 +316,7 @@ impl Invitation {
         let Sent { kind, number, .. } = self.requests[at];
         match kind {
             Kind::Invite => number.checked_add(1),
-            Kind::Reinvite(id) | Kind::Bye(id) | Kind::Prack(id) => {
+            Kind::Reinvite(id) | Kind::Bye(id) | Kind::Prack(id) | Kind::Update(id) => {
                 let leg = self.leg_mut(id)?;
                 // Only its number is wanted.
                 leg.dialog.request(Method::Options).ok()?;

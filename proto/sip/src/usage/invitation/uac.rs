@@ -4,8 +4,7 @@ use super::{
     Effect, Invitation, Invite, Kind, Signal, State, Why,
     end::Ending,
     event::{EndCause, InvitationEvent, Originator},
-    leg::{Leg, Stage},
-    prack::Order,
+    leg::{Leg, Order, Stage},
 };
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status, Uri,
@@ -142,7 +141,8 @@ impl Invitation {
 
     /// Finds or makes the leg of a provisional response; false if there is none.
     fn early_leg(&mut self, id: DialogId, response: &Response) -> bool {
-        if let Some(leg) = self.leg(id) {
+        if let Some(leg) = self.leg_mut(id) {
+            leg.note_abilities(&response.headers);
             return leg.is_alive();
         }
         if self.legs.len() >= self.config.limits.forks
@@ -164,7 +164,8 @@ impl Invitation {
         };
         let key = dialog.key();
         let mut leg = Leg::new(id, dialog, self.exchange.clone());
-        leg.proposed = self.offered.clone();
+        leg.proposed.clone_from(&self.offered);
+        leg.note_abilities(&response.headers);
         self.legs.push(leg);
         self.effects.push_back(Effect::Dialog { dialog: id, key });
         true
@@ -196,6 +197,7 @@ impl Invitation {
         }
         // Route set and target of the 2xx; a broken Record-Route leaves what the early dialog had.
         let _ = leg.dialog.confirm(response);
+        leg.note_abilities(&response.headers);
         leg.stage = Stage::Confirmed;
         if wanted || !matches!(self.state, State::Calling | State::Early) {
             self.step_by(Signal::Success, response.status, &response.reason);
@@ -261,6 +263,7 @@ impl Invitation {
                 return self.tell(InvitationEvent::Offered {
                     dialog: id,
                     description,
+                    immediate: true,
                 });
             }
             (Ok(Meaning::PreviewStands) | Err(Breach::MissingAnswer | Breach::MissingOffer), _) => {

@@ -101,6 +101,9 @@ impl Invitation {
             effects: VecDeque::new(),
         };
         invitation.note_user_agent(headers);
+        for leg in &mut invitation.legs {
+            leg.note_abilities(headers);
+        }
         invitation.ringing = Some(Ringing {
             at: now + config.ring_interval,
             answer: invitation.dialog_answer(dialog, Status::SESSION_PROGRESS),
@@ -370,6 +373,7 @@ impl Invitation {
         }
         let server = arrival.server;
         let Some(leg) = self.leg_mut(id) else { return };
+        leg.note_abilities(&request.headers);
         if let Err(error) = leg.dialog.handle_request(request) {
             // RFC 3261, 12.2.2
             let answer = self.dialog_answer(id, error.status());
@@ -381,6 +385,8 @@ impl Invitation {
             self.handle_reinvite(id, request, arrival);
         } else if request.method == Method::Bye {
             self.handle_bye(now, id, request, server);
+        } else if request.method == Method::Update {
+            self.handle_update(id, request, arrival);
         } else if request.method == Method::Prack {
             self.handle_prack(now, id, request, arrival);
         } else {
