@@ -2,16 +2,22 @@
 
 use crate::{
     Config,
+    header::session_timer,
     reliable::{self, Reliability},
 };
 
 /// Methods that we understand (RFC 3261, 20.5).
-pub(crate) const ALLOWED: [&str; 8] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "MESSAGE", "PRACK", "UPDATE"];
+pub(crate) const ALLOWED: [&str; 8] = [
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "MESSAGE", "PRACK", "UPDATE",
+];
 /// Extensions that we understand (RFC 3261, 20.37).
 pub(crate) fn supported(config: &Config) -> Vec<&'static str> {
     let mut options = Vec::new();
     if config.reliable != Reliability::Off {
         options.push(reliable::OPTION);
+    }
+    if config.session_timer.is_on {
+        options.push(session_timer::OPTION);
     }
     options
 }

@@ -1,7 +1,7 @@
 //! How an endpoint behaves.
 
 pub use crate::reliable::Reliability;
-use crate::{Status, transaction};
+use crate::{Status, header::Refresher, transaction};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -36,8 +36,40 @@ pub struct Config {
     pub idle_accepted: Duration,
     /// Reliable provisional responses (RFC 3262), both ways.
     pub reliable: Reliability,
+    /// Session timers (RFC 4028), both roles.
+    pub session_timer: SessionTimer,
     /// What can pile up.
     pub limits: Limits,
+}
+
+/// How sessions are kept from outliving their peers (RFC 4028).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct SessionTimer {
+    /// We say that we know the extension, and do what peers ask for.
+    pub is_on: bool,
+    /// The interval that we ask for, and the longest that we grant, in whole seconds; `None` asks for
+    /// none and grants any.
+    pub expires: Option<Duration>,
+    /// The shortest interval that we accept, in whole seconds (Min-SE). RFC 4028, 5 allows none below
+    /// 90 s; tests do.
+    pub min_se: Duration,
+    /// Which side of the INVITE is to refresh where that is ours to say; `None` leaves it to the callee
+    /// when we call, and is the caller when we are called.
+    pub refresher: Option<Refresher>,
+}
+
+impl Default for SessionTimer {
+    fn default() -> Self {
+        Self {
+            is_on: true,
+            // RFC 4028, 4: the recommended interval.
+            expires: Some(Duration::from_secs(1_800)),
+            min_se: Duration::from_secs(90),
+            refresher: None,
+        }
+    }
 }
 
 /// Upper bounds of what peers can make an endpoint keep.
@@ -83,6 +115,7 @@ impl Default for Config {
             idle_accepted: Duration::from_secs(2 * 60 * 60),
             transactions: transaction::Config::default(),
             reliable: Reliability::default(),
+            session_timer: SessionTimer::default(),
             limits: Limits::default(),
         }
     }

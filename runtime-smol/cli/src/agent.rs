@@ -57,6 +57,14 @@ pub(crate) fn config(common: &Common, media: Option<&MediaOptions>) -> Result<Co
     if let Some(proxy) = &common.proxy {
         config.account.outbound_proxy = Some(uri(proxy).ok_or_else(|| usage("--proxy", proxy))?);
     }
+    let session_timer = &mut config.sip.session_timer;
+    if let Some(expires) = common.session_expires {
+        session_timer.is_on = expires > 0;
+        session_timer.expires = Some(Duration::from_secs(expires.into()));
+    }
+    if let Some(least) = common.min_se {
+        session_timer.min_se = Duration::from_secs(least.into());
+    }
     if let Some(timers) = common.timers {
         let known = &mut config.sip.transactions.timers;
         if let Some(t1) = timers.t1 {

@@ -86,6 +86,12 @@ pub(crate) struct Common {
     /// Give up after so many seconds.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+    /// Ask for session timers of so many seconds (RFC 4028); 0 switches them off.
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) session_expires: Option<u32>,
+    /// Accept session timers of so many seconds and more.
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) min_se: Option<u32>,
     /// Protocol timers in milliseconds, for tests: T1=MS,T2=MS,T4=MS.
     #[arg(long, global = true, value_name = "T1=MS,...", value_parser = timers)]
     pub(crate) timers: Option<Timers>,

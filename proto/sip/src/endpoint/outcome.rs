@@ -122,11 +122,14 @@ impl Endpoint {
             return false;
         }
         if attempt.withdrawal.is_none() {
-            let challenged = matches!(
+            let is_mendable = matches!(
                 status,
-                Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+                Status::UNAUTHORIZED
+                    | Status::PROXY_AUTHENTICATION_REQUIRED
+                    | Status::BAD_EXTENSION
+                    | Status::SESSION_INTERVAL_TOO_SMALL
             );
-            if challenged && self.try_again_authorized(now, id, response) {
+            if is_mendable && self.try_again_amended(now, id, response) {
                 return true;
             }
             let Some(attempt) = self.attempts.get_mut(id) else {
@@ -145,9 +148,9 @@ impl Endpoint {
         false
     }
 
-    /// Sends a request that was challenged once more, the same way (RFC 3261, 22.2). False if its
-    /// owner has nothing to show.
-    fn try_again_authorized(&mut self, now: Instant, id: AttemptId, response: &Response) -> bool {
+    /// Sends a request that was refused once more, the same way (RFC 3261, 8.1.3.5 and 22.2), when its
+    /// owner has mended it. False if it has not.
+    fn try_again_amended(&mut self, now: Instant, id: AttemptId, response: &Response) -> bool {
         let Some(Owner { party, tag }) = self.attempts.get(id).map(|attempt| attempt.owner) else {
             return false;
         };
@@ -164,7 +167,7 @@ impl Endpoint {
             Party::Invitation(id) => self
                 .invitations
                 .get_mut(id)
-                .is_some_and(|owner| owner.answer_challenge(tag, response, request)),
+                .is_some_and(|owner| owner.amend(tag, response, request)),
             Party::Usage(id) => self
                 .usages
                 .get_mut(id)

@@ -15,7 +15,7 @@ use crate::{
     reliable::{self, Demand, Reliability},
     transaction::{Incoming, NewRequest, Path},
     uri::Scheme,
-    usage::invitation::{Arrival, Invitation},
+    usage::invitation::{Arrival, Invitation, interval_refusal},
 };
 use base::Transport;
 use bytes::Bytes;
@@ -237,7 +237,12 @@ impl Endpoint {
         // RFC 3261, 8.2.1
         if !matches!(
             request.method,
-            Method::Invite | Method::Bye | Method::Options | Method::Message | Method::Prack | Method::Update
+            Method::Invite
+                | Method::Bye
+                | Method::Options
+                | Method::Message
+                | Method::Prack
+                | Method::Update
         ) {
             return Some(Answer::new(Status::METHOD_NOT_ALLOWED));
         }
@@ -279,6 +284,11 @@ impl Endpoint {
                 Answer::new(Status::EXTENSION_REQUIRED)
                     .with_header(HeaderName::Require, reliable::OPTION),
             );
+        }
+        if matches!(request.method, Method::Invite | Method::Update)
+            && let Some(refusal) = interval_refusal(&self.config.session_timer, &request.headers)
+        {
+            return Some(refusal);
         }
         // RFC 4475, 3.3.15
         if request.method == Method::Invite && !accepts_descriptions(&request.headers) {

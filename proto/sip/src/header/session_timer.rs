@@ -3,9 +3,11 @@
 use super::{Header, HeaderName, Params, Parse, Value};
 use crate::ParseError;
 use base::scan::Cursor;
+use serde::{Deserialize, Serialize};
 
 /// Which side keeps a session alive, seen from the request that carries the header.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Refresher {
     /// The side that sent the request.
     Uac,
@@ -83,6 +85,9 @@ fn interval<'a>(value: &'a [u8], what: &'static str) -> Result<(u32, Params<'a>)
     let params = Params::parse(cursor.rest()).map_err(|error| error.shifted(cursor.at()))?;
     Ok((seconds.unwrap_or(u32::MAX), params))
 }
+
+/// The option tag (RFC 4028, 12).
+pub(crate) const OPTION: &str = "timer";
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ mod prack;
 mod publication;
 mod registration;
 mod target;
+mod timer;
 mod uac;
 mod uas;
 mod update;

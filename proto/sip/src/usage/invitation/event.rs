@@ -194,6 +194,9 @@ pub enum EndCause {
     /// No 2xx of ours was acknowledged in 64·T1 (RFC 3261, 13.3.1.4).
     #[error("missing ACK")]
     MissingAck,
+    /// Nobody has refreshed the session in its time (RFC 4028, 10).
+    #[error("session expired")]
+    SessionExpired,
     /// A reliable provisional response of ours was not acknowledged in 64·T1 (RFC 3262, 3).
     #[error("missing PRACK")]
     MissingPrack,

@@ -1,5 +1,6 @@
 //! One dialog of a call.
 
+use super::interval::{Clock, Grant};
 use crate::{
     DialogId, HeaderName, Headers, Method, TransactionId, dialog::Dialog, message::Description,
     offer_answer::OfferAnswer, reliable::Received,
@@ -23,6 +24,10 @@ pub(super) struct Leg {
     pub(super) received: Option<Received>,
     /// The peer takes UPDATE, as far as it has said.
     pub(super) allows_update: bool,
+    /// What keeps the session alive.
+    pub(super) clock: Option<Box<Clock>>,
+    /// The longest Min-SE that the path has asked for, in seconds.
+    pub(super) min_se: u32,
     /// A request of the peer whose offer the application has to answer.
     pub(super) asked: Option<Asked>,
     /// Our description as it was last agreed, and the one before while an offer of ours runs.
@@ -37,6 +42,8 @@ pub(super) struct Asked {
     pub(super) is_prack: bool,
     /// Its Contact becomes the target with our 2xx.
     pub(super) contact: Headers,
+    /// What our 2xx will say of the session timer; `Some(None)` ends it.
+    pub(super) grant: Option<Option<Grant>>,
 }
 
 impl Asked {
@@ -45,6 +52,7 @@ impl Asked {
             server,
             is_prack: true,
             contact: Headers::new(),
+            grant: None,
         }
     }
 }
@@ -89,6 +97,8 @@ impl Leg {
             owes_prack: None,
             received: None,
             allows_update: false,
+            clock: None,
+            min_se: 0,
             asked: None,
             local: None,
             proposed: None,

@@ -6,17 +6,20 @@ mod cancel;
 pub mod command;
 mod end;
 pub mod event;
+mod interval;
 mod leg;
 mod prack;
 mod reinvite;
 mod request;
 pub mod state;
+mod timer;
 mod uac;
 mod uas;
 mod update;
 
 pub use command::{AnswerError, Invite, InviteError, OfferError, RespondError, reserved};
 pub use event::{EndCause, Incoming, Info, InvitationEvent, Originator};
+pub(crate) use interval::refusal as interval_refusal;
 pub use state::{Coverage, Signal, State};
 pub(crate) use uac::{copied, routed};
 
@@ -38,6 +41,7 @@ use crate::{
 };
 use base::{Deadline, Rng, earliest};
 use end::Ending;
+use interval::Grant;
 use leg::Leg;
 use prack::Held;
 use std::{
@@ -118,6 +122,10 @@ struct Sent {
     tries: Tries,
     /// What the ACK of its 2xx has to show again (RFC 3261, 22.1).
     credentials: Headers,
+    /// The session interval that it asks for, in seconds.
+    interval: Option<u32>,
+    /// How often it went again with another interval or without an extension.
+    amendments: u8,
 }
 
 /// What a request of ours is.
@@ -148,6 +156,8 @@ struct Served {
     demand: Demand,
     /// Ours that were sent reliably.
     outstanding: Option<Box<Outstanding>>,
+    /// What our 2xx will say of the session timer.
+    grant: Option<Grant>,
     /// Our 2xx, while it waits for PRACK.
     held: Option<Held>,
 }
@@ -227,7 +237,9 @@ impl Invitation {
             .served
             .iter()
             .filter_map(|served| served.outstanding.as_ref()?.poll_timeout());
+        let clocks = self.legs.iter().filter_map(Leg::clock_timeout);
         earliest([
+            (clocks.min(), "session timer"),
             (accepted.min(), "2xx without ACK"),
             (reliable.min(), "provisional response without PRACK"),
             (self.ringing.as_ref().map(|ringing| ringing.at), "ringing"),
@@ -242,6 +254,7 @@ impl Invitation {
         self.check_expiry(now);
         self.repeat_accepted(now);
         self.repeat_reliable(now);
+        self.check_clocks(now);
         if self.give_up.is_some_and(|at| at <= now) {
             self.release();
         }

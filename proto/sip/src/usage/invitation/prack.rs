@@ -507,6 +507,7 @@ impl Served {
             contact: Headers::new(),
             demand: Demand::of(headers),
             outstanding: None,
+            grant: None,
             held: None,
         }
     }

@@ -6,6 +6,7 @@ use super::{
     command::reserved,
     end::Ending,
     event::InvitationEvent,
+    interval,
     leg::{self, Order},
     uac::{copied, detached},
 };
@@ -195,6 +196,7 @@ impl Invitation {
                 .push_back(Effect::Respond(server, Box::new(answer)));
         };
         let Some(leg) = self.leg_mut(id) else { return };
+        leg.note_min_se(&request.headers);
         let meaning = leg.exchange.receive(Carrier::Invite, description.is_some());
         if let Err(breach) = meaning {
             if !admits_reinvite(self.state) {
@@ -215,6 +217,7 @@ impl Invitation {
         contact.copy_from(&request.headers, HeaderName::Contact);
         self.served.push(Served {
             contact,
+            grant: interval::decide(&self.config.session_timer, &request.headers),
             ..Served::new(server, id, number, false, &request.headers)
         });
         self.step(Signal::ReinviteReceived, why);
@@ -262,6 +265,7 @@ impl Invitation {
     /// A 2xx to our re-INVITE: acknowledged always, whatever it says (RFC 5407, 3.2.2).
     pub(super) fn handle_reinvite_success(
         &mut self,
+        now: Instant,
         id: DialogId,
         number: u32,
         response: &Response,
@@ -269,6 +273,7 @@ impl Invitation {
         if self.repeat_ack(id, number) {
             return;
         }
+        self.note_interval(now, Kind::Reinvite(id), id, response);
         let description = response.description().unwrap_or(None).map(detached);
         let ended = self.ending.is_some();
         let Some(leg) = self.leg_mut(id) else { return };
@@ -345,6 +350,8 @@ impl Invitation {
             retry,
         });
         if !is_fatal(status) {
+            let wait = retry.and_then(|at| at.checked_duration_since(now));
+            self.refresh_failed(now, id, status, wait);
             self.step_by(Signal::Failure, status, reason);
             return;
         }

@@ -27,14 +27,16 @@ impl Invitation {
         let has_contact = matches!(request.method, Method::Invite | Method::Update);
         if has_contact {
             request.headers.push(HeaderName::Allow, List(ALLOWED));
-            let supported = supported(&self.config);
-            if !supported.is_empty() {
-                request.headers.push(HeaderName::Supported, List(supported));
-            }
             if self.config.reliable == Reliability::Required && request.method == Method::Invite {
                 request.headers.push(HeaderName::Require, reliable::OPTION);
             }
         }
+        let supported = supported(&self.config);
+        // RFC 4028, 7.1: in every request but ACK.
+        if request.method != Method::Ack && !supported.is_empty() {
+            request.headers.push(HeaderName::Supported, List(supported));
+        }
+        let interval = self.ask_interval(kind, &mut request.headers);
         if !self.config.user_agent.is_empty() {
             request
                 .headers
@@ -62,6 +64,8 @@ impl Invitation {
             is_answered: false,
             tries: Tries::default(),
             credentials: credentials_of(&request),
+            interval,
+            amendments: 0,
         });
         let in_dialog = kind != Kind::Invite;
         self.effects.push_back(Effect::Request {
@@ -155,7 +159,7 @@ impl Invitation {
                 // Repeated; or the first word of a target that was given up, which is taken at it.
                 Kind::Reinvite(id) => {
                     self.requests[at].is_answered = true;
-                    self.handle_reinvite_success(id, number, response);
+                    self.handle_reinvite_success(now, id, number, response);
                 }
                 Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) => {}
             },
@@ -189,7 +193,7 @@ impl Invitation {
                 self.handle_reinvite_provisional(id, number, response)
             }
             Kind::Reinvite(id) if status.is_success() => {
-                self.handle_reinvite_success(id, number, response)
+                self.handle_reinvite_success(now, id, number, response)
             }
             Kind::Reinvite(id) => {
                 self.handle_reinvite_failure(now, id, status, &response.reason, &response.headers)
@@ -200,7 +204,9 @@ impl Invitation {
             Kind::Prack(id) if status.is_final() => {
                 self.handle_prack_done(now, id, status, &response.reason)
             }
-            Kind::Update(id) if status.is_success() => self.handle_update_success(id, response),
+            Kind::Update(id) if status.is_success() => {
+                self.handle_update_success(now, id, response)
+            }
             Kind::Update(id) if status.is_final() => {
                 self.handle_update_failure(now, id, status, &response.reason, &response.headers)
             }
@@ -266,27 +272,20 @@ impl Invitation {
         }
     }
 
-    /// A request was challenged (401, 407): makes `request` ready to go again, with the next number and
-    /// credentials (RFC 3261, 22.2). False if there is nothing to show: the response is the outcome.
-    pub(crate) fn answer_challenge(
-        &mut self,
-        tag: u32,
-        response: &Response,
-        request: &mut Request,
-    ) -> bool {
+    /// A request was refused with something that another one can mend: makes `request` ready to go
+    /// again, with the next number and credentials (401, 407: RFC 3261, 22.2), a longer session interval
+    /// (422: RFC 4028, 7.3) or without an extension (420). False if it cannot be mended: the response is
+    /// the outcome.
+    pub(crate) fn amend(&mut self, tag: u32, response: &Response, request: &mut Request) -> bool {
         let Some(at) = self.requests.iter().position(|sent| sent.tag == tag) else {
             return false;
         };
-        let tries = &mut self.requests[at].tries;
-        let answered = self.authentication.handle_challenge(
-            &mut self.keyring,
-            &mut self.rng,
-            response,
-            self.origin,
-            tries,
-        );
-        self.refusal = answered.err();
-        if self.refusal.is_some() {
+        let is_mended = match response.status {
+            Status::SESSION_INTERVAL_TOO_SMALL => self.amend_interval(at, response, request),
+            Status::BAD_EXTENSION => self.amend_extensions(at, response, request),
+            _ => self.amend_credentials(at, response),
+        };
+        if !is_mended {
             return false;
         }
         let Some(number) = self.next_number(at) else {
@@ -310,6 +309,65 @@ impl Invitation {
     /// Why the last challenge was not answered, or the last success not believed.
     pub(crate) const fn refusal(&self) -> Option<Refusal> {
         self.refusal
+    }
+
+    fn amend_credentials(&mut self, at: usize, response: &Response) -> bool {
+        let tries = &mut self.requests[at].tries;
+        let answered = self.authentication.handle_challenge(
+            &mut self.keyring,
+            &mut self.rng,
+            response,
+            self.origin,
+            tries,
+        );
+        self.refusal = answered.err();
+        self.refusal.is_none()
+    }
+
+    fn amend_interval(&mut self, at: usize, response: &Response, request: &mut Request) -> bool {
+        let sent = &mut self.requests[at];
+        sent.amendments += 1;
+        if sent.amendments > MAX_AMENDMENTS {
+            return false;
+        }
+        let (kind, asked) = (sent.kind, sent.interval);
+        let longer = self.lengthen(kind, asked, response, &mut request.headers);
+        if longer.is_some() {
+            self.requests[at].interval = longer;
+        }
+        longer.is_some()
+    }
+
+    /// RFC 3261, 8.1.3.5: once more without the extensions that the peer does not know, unless our
+    /// policy insists on them.
+    fn amend_extensions(&mut self, at: usize, response: &Response, request: &mut Request) -> bool {
+        let unsupported: Vec<&[u8]> = response.headers.values(HeaderName::Unsupported).collect();
+        let is_unknown = |option: &[u8]| {
+            unsupported
+                .iter()
+                .any(|unknown| unknown.eq_ignore_ascii_case(option))
+        };
+        let insists = self.config.reliable == Reliability::Required
+            && is_unknown(reliable::OPTION.as_bytes());
+        let sent = &mut self.requests[at];
+        if insists || sent.amendments > 0 {
+            return false;
+        }
+        sent.amendments = MAX_AMENDMENTS;
+        let mut is_changed = false;
+        for name in [HeaderName::Require, HeaderName::Supported] {
+            let all: Vec<Vec<u8>> = request.headers.values(name).map(<[u8]>::to_vec).collect();
+            let kept: Vec<&Vec<u8>> = all.iter().filter(|option| !is_unknown(option)).collect();
+            if kept.len() == all.len() {
+                continue;
+            }
+            is_changed = true;
+            request.headers.remove(name);
+            if !kept.is_empty() {
+                request.headers.push(name, List(kept));
+            }
+        }
+        is_changed
     }
 
     fn next_number(&mut self, at: usize) -> Option<u32> {
@@ -365,6 +423,9 @@ impl Invitation {
         self.step(signal, why)
     }
 }
+
+/// How often a request goes again for its session interval: once for each proxy that wants a longer one.
+const MAX_AMENDMENTS: u8 = 3;
 
 /// What a request shows to those who challenged it before.
 fn credentials_of(request: &Request) -> Headers {

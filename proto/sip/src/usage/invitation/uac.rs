@@ -224,6 +224,7 @@ impl Invitation {
             self.forsake_offers(Some(other));
             self.tell(InvitationEvent::DialogEnded { dialog: other });
         }
+        self.note_interval(now, Kind::Invite, id, response);
         self.take_success(now, id, number, response);
     }
 

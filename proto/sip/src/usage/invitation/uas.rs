@@ -5,6 +5,7 @@ use super::{
     command::reserved,
     end::Ending,
     event::{EndCause, Incoming, InvitationEvent, Originator},
+    interval,
     leg::{self, Leg},
     uac::copied,
 };
@@ -77,7 +78,10 @@ impl Invitation {
             invite: None,
             requests: Vec::new(),
             next_tag: 0,
-            served: vec![Served::new(arrival.server, dialog, number, true, headers)],
+            served: vec![Served {
+                grant: interval::decide(&config.session_timer, headers),
+                ..Served::new(arrival.server, dialog, number, true, headers)
+            }],
             legs: vec![Leg::new(dialog, made, exchange)],
             confirmed: None,
             exchange: OfferAnswer::new(),
@@ -103,6 +107,7 @@ impl Invitation {
         invitation.note_user_agent(headers);
         for leg in &mut invitation.legs {
             leg.note_abilities(headers);
+            leg.note_min_se(headers);
         }
         invitation.ringing = Some(Ringing {
             at: now + config.ring_interval,
@@ -216,6 +221,10 @@ impl Invitation {
         }
         leg.dialog.accept();
         leg.stage = leg::Stage::Confirmed;
+        let served = self.served.iter().find(|served| served.server == server);
+        let grant = served.and_then(|served| served.grant);
+        let mut headers = headers;
+        self.grant_interval(now, dialog, grant, &mut headers);
         let answer = Answer {
             headers,
             description,
@@ -386,7 +395,7 @@ impl Invitation {
         } else if request.method == Method::Bye {
             self.handle_bye(now, id, request, server);
         } else if request.method == Method::Update {
-            self.handle_update(id, request, arrival);
+            self.handle_update(now, id, request, arrival);
         } else if request.method == Method::Prack {
             self.handle_prack(now, id, request, arrival);
         } else {

@@ -5,6 +5,7 @@ use super::{
     command::reserved,
     end::Ending,
     event::InvitationEvent,
+    interval,
     leg::{self, Asked},
     reinvite::{is_fatal, retry_after},
     uac::detached,
@@ -72,9 +73,17 @@ impl Invitation {
     }
 
     /// The 2xx to our UPDATE.
-    pub(super) fn handle_update_success(&mut self, id: DialogId, response: &Response) {
+    pub(super) fn handle_update_success(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        response: &Response,
+    ) {
         let description = response.description().unwrap_or(None).map(detached);
         self.tell_update(response.status, &response.reason);
+        if self.confirmed == Some(id) {
+            self.note_interval(now, Kind::Update(id), id, response);
+        }
         let Some(leg) = self.leg_mut(id) else { return };
         leg.dialog.refresh_target(&response.headers);
         if leg.exchange.phase() != Phase::UpdateSent {
@@ -135,8 +144,10 @@ impl Invitation {
             });
         }
         if is_fatal(status) && !is_unknown {
-            self.lose_dialog(now, id, status, reason);
+            return self.lose_dialog(now, id, status, reason);
         }
+        let wait = retry.and_then(|at| at.checked_duration_since(now));
+        self.refresh_failed(now, id, status, wait);
     }
 
     fn tell_update(&mut self, status: Status, reason: &str) {
@@ -181,7 +192,13 @@ impl Invitation {
     }
 
     /// UPDATE of the peer (RFC 3311, 5.2).
-    pub(super) fn handle_update(&mut self, id: DialogId, request: &Request, arrival: Arrival) {
+    pub(super) fn handle_update(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        request: &Request,
+        arrival: Arrival,
+    ) {
         let server = arrival.server;
         let refusal = self.refusal_of_update(id, &arrival.description);
         if let Some(answer) = refusal {
@@ -189,8 +206,12 @@ impl Invitation {
                 .effects
                 .push_back(Effect::Respond(server, Box::new(answer)));
         }
-        let ok = self.dialog_answer(id, Status::OK);
+        let mut ok = self.dialog_answer(id, Status::OK);
+        // A session begins with the 2xx to its INVITE.
+        let grant = (self.confirmed == Some(id))
+            .then(|| interval::decide(&self.config.session_timer, &request.headers));
         let Some(leg) = self.leg_mut(id) else { return };
+        leg.note_min_se(&request.headers);
         match arrival.description {
             Ok(Some(description)) => {
                 let mut contact = Headers::new();
@@ -199,6 +220,7 @@ impl Invitation {
                     server,
                     is_prack: false,
                     contact,
+                    grant,
                 });
                 self.tell(InvitationEvent::Offered {
                     dialog: id,
@@ -208,6 +230,9 @@ impl Invitation {
             }
             Ok(None) | Err(_) => {
                 leg.dialog.refresh_target(&request.headers);
+                if let Some(grant) = grant {
+                    self.grant_interval(now, id, grant, &mut ok.headers);
+                }
                 self.effects
                     .push_back(Effect::Respond(server, Box::new(ok)));
             }
@@ -250,12 +275,13 @@ impl Invitation {
 
     /// Answers the offer of a PRACK or UPDATE in its 2xx.
     pub(super) fn answer_asked(&mut self, now: Instant, id: DialogId, description: Description) {
-        let ok = self.dialog_answer(id, Status::OK);
+        let mut ok = self.dialog_answer(id, Status::OK);
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(Asked {
             server,
             is_prack,
             contact,
+            grant,
         }) = leg.asked.take()
         else {
             return;
@@ -268,6 +294,9 @@ impl Invitation {
         let _ = leg.exchange.send(carrier, true);
         leg.dialog.refresh_target(&contact);
         leg.local = Some(description.clone());
+        if let Some(grant) = grant {
+            self.grant_interval(now, id, grant, &mut ok.headers);
+        }
         let answer = Answer {
             description: Some(description),
             contact: ok.contact.clone().filter(|_| !is_prack),
