@@ -130,9 +130,10 @@ impl<'a> Raw<'a> {
             AttributeType::NONCE => text(value, MAX_TEXT).map(Attribute::Nonce),
             AttributeType::SOFTWARE => text(value, MAX_TEXT).map(Attribute::Software),
             AttributeType::ERROR_CODE => error_code(value).map(Attribute::ErrorCode),
-            AttributeType::UNKNOWN_ATTRIBUTES => {
-                (value.len() % 2 == 0).then_some(Attribute::UnknownAttributes(value))
-            }
+            AttributeType::UNKNOWN_ATTRIBUTES => value
+                .len()
+                .is_multiple_of(2)
+                .then_some(Attribute::UnknownAttributes(value)),
             kind => Some(Attribute::Other(kind, value)),
         };
         read.ok_or(InvalidAttribute(kind))

@@ -102,7 +102,7 @@ pub(super) fn matches(
         }
         Protection::Sha256 => {
             // RFC 8489, 14.6
-            if !(16..=SHA256).contains(&value.len()) || value.len() % 4 != 0 {
+            if !(16..=SHA256).contains(&value.len()) || !value.len().is_multiple_of(4) {
                 return false;
             }
             let mut mac = keyed_sha256(key);

@@ -69,7 +69,7 @@ impl<'a> Message<'a> {
         }
         let kind = u16::from_be_bytes([bytes[0], bytes[1]]);
         let length = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
-        if length % 4 != 0 || HEADER + length != bytes.len() {
+        if !length.is_multiple_of(4) || HEADER + length != bytes.len() {
             return Err(error("length", 2, ErrorKind::Length));
         }
         let mut transaction = [0; 12];
