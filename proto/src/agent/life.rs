@@ -169,7 +169,7 @@ impl UserAgent {
         }
         self.resolver.set_listening(&self.reach());
         self.log("links", 2, format!("{transport} {address}: {error}"));
-        if transport == Transport::Tls {
+        if transport == Transport::Tls && !was_open {
             self.notify(Event::Agent(AgentEvent::FailedToStartTls { error }));
         }
         if !was_open {
