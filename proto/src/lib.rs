@@ -5,6 +5,7 @@
     reason = "matches the open enums of its siblings everywhere"
 )]
 
+pub mod account;
 pub mod agent;
 mod edge;
 pub mod event;

@@ -1,7 +1,7 @@
 //! Sessions and requests: how they begin, and how they leave the tables.
 
 use super::{
-    Account, Child, Connect, ConnectError, SessionId, StreamId, UserAgent,
+    Account, Child, Connect, ConnectError, SessionId, StreamId, UserAgent, accounts::account_id,
     settle::session::warning_header,
 };
 use crate::{
@@ -111,10 +111,10 @@ impl UserAgent {
     ) -> Result<RequestId, sip::endpoint::OptionsError> {
         let local = self.local_address_for(self.address_of(&to));
         let mut options = Options::new(self.identity(local), Address::new(to));
-        options.route = self.config.account.route();
-        options
-            .credentials
-            .clone_from(&self.config.account.credentials);
+        let account = &self.config.account;
+        options.route = account.route(self.accounts.service_route());
+        options.credentials.clone_from(&account.credentials);
+        options.account = Some(account_id());
         self.endpoint.options(self.now, options)
     }
 
@@ -266,10 +266,10 @@ impl UserAgent {
         let mut to = Address::new(call.to.clone());
         to.display.clone_from(&call.display_name);
         let mut invite = Invite::new(self.identity(local), to);
-        invite.route = self.config.account.route();
-        invite
-            .credentials
-            .clone_from(&self.config.account.credentials);
+        let account = &self.config.account;
+        invite.route = account.route(self.accounts.service_route());
+        invite.credentials.clone_from(&account.credentials);
+        invite.account = Some(account_id());
         if let Some(subject) = &call.subject {
             invite.headers.push(HeaderName::Subject, subject.as_str());
         }
@@ -287,7 +287,7 @@ impl UserAgent {
     }
 
     /// Who we are to a peer that is reached from `local`.
-    fn identity(&self, local: IpAddr) -> Address {
+    pub(super) fn identity(&self, local: IpAddr) -> Address {
         let Account {
             uri, display_name, ..
         } = &self.config.account;
@@ -302,16 +302,25 @@ impl UserAgent {
     }
 
     /// Where a URI leads, if that can be said without asking.
-    fn address_of(&self, uri: &Uri) -> Option<IpAddr> {
+    pub(super) fn address_of(&self, uri: &Uri) -> Option<IpAddr> {
         let next = self.config.account.outbound_proxy.as_ref().unwrap_or(uri);
         self.resolver.addresses(&next.host()?).first().copied()
     }
 }
 
 impl Account {
-    fn route(&self) -> Vec<Address> {
-        self.outbound_proxy
-            .iter()
+    /// Where requests go first: to the outbound proxy, and on by the way that the registrar has named
+    /// (RFC 3608, 6.1), which may begin with that very proxy.
+    pub(super) fn route(&self, service_route: &[Uri]) -> Vec<Address> {
+        let first = self.outbound_proxy.as_ref();
+        let named = first.filter(|proxy| {
+            !service_route
+                .first()
+                .is_some_and(|uri| uri.equivalent(proxy))
+        });
+        named
+            .into_iter()
+            .chain(service_route)
             .cloned()
             .map(Address::new)
             .collect()

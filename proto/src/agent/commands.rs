@@ -68,6 +68,26 @@ pub enum Command {
         /// What.
         what: Lookup,
     },
+    /// [`UserAgent::register`].
+    Register,
+    /// [`UserAgent::unregister`].
+    Unregister,
+    /// [`UserAgent::publish`].
+    Publish(Publish),
+    /// [`UserAgent::unpublish`].
+    Unpublish {
+        /// Which event package.
+        event: String,
+    },
+    /// [`UserAgent::send_message`].
+    SendMessage(Message),
+    /// [`UserAgent::answer_message`].
+    AnswerMessage {
+        /// Which.
+        message: sip::MessageId,
+        /// The status code.
+        code: u16,
+    },
     /// [`UserAgent::write_media`].
     WriteMedia {
         /// To which stream.
@@ -116,6 +136,58 @@ impl Connect {
             streams,
             subject: None,
             headers: Vec::new(),
+        }
+    }
+}
+
+/// What to publish (PUB-03).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Publish {
+    /// The event package (`presence`).
+    pub event: String,
+    /// The media type of the content, whole.
+    pub content_type: String,
+    /// The content.
+    #[serde(with = "payload")]
+    pub body: Bytes,
+}
+
+impl Publish {
+    /// Content of an event package.
+    pub fn new(
+        event: impl Into<String>,
+        content_type: impl Into<String>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        Self {
+            event: event.into(),
+            content_type: content_type.into(),
+            body: body.into(),
+        }
+    }
+}
+
+/// A message to send outside of sessions (MSG-01).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Message {
+    /// To whom.
+    pub to: sip::Uri,
+    /// The media type of the content, whole (BUG-05).
+    pub content_type: String,
+    /// The content.
+    #[serde(with = "payload")]
+    pub body: Bytes,
+}
+
+impl Message {
+    /// A plain text.
+    pub fn new(to: sip::Uri, text: impl Into<String>) -> Self {
+        Self {
+            to,
+            content_type: "text/plain;charset=utf-8".to_owned(),
+            body: Bytes::from(text.into()),
         }
     }
 }
@@ -177,6 +249,24 @@ pub enum OptionsError {
     #[error("the agent does not run")]
     NotRunning,
     /// Too many requests already, or a URI that no request can go to.
+    #[error("the endpoint refuses")]
+    Refused,
+}
+
+/// Why an account cannot do something; nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// Before `DidStart`, or after `shutdown`.
+    #[error("the agent does not run")]
+    NotRunning,
+    /// Only an account with an address of record can register or publish.
+    #[error("the account has no address")]
+    NoAddress,
+    /// RFC 3428, 8: a message outside of sessions fits into 1,300 bytes.
+    #[error("too large for a message outside of a session")]
+    TooLarge,
+    /// Too many requests already, a URI that no request can go to, or nothing to answer.
     #[error("the endpoint refuses")]
     Refused,
 }
@@ -323,6 +413,84 @@ impl UserAgent {
         })
     }
 
+    /// Registers the account, and keeps it registered until [`unregister`](Self::unregister) (RGN-03,
+    /// ACC-37); of a registered one the binding is refreshed. Told by events of the account.
+    ///
+    /// # Errors
+    ///
+    /// See [`AccountError`].
+    pub fn register(&mut self, now: Instant) -> Result<(), AccountError> {
+        self.perform(
+            now,
+            |_: &()| Command::Register,
+            (),
+            |agent, ()| agent.apply_register(),
+        )
+    }
+
+    /// Takes the account's binding back (RGN-04); told by `DidEnd` or `DidNotEnd`.
+    pub fn unregister(&mut self, now: Instant) {
+        self.perform(
+            now,
+            |_: &()| Command::Unregister,
+            (),
+            |agent, ()| {
+                agent.apply_unregister();
+            },
+        );
+    }
+
+    /// Publishes the content of an event package, or other content in its place, and keeps it published
+    /// until [`unpublish`](Self::unpublish) (PUB-03, ACC-39).
+    ///
+    /// # Errors
+    ///
+    /// See [`AccountError`].
+    pub fn publish(&mut self, now: Instant, publish: Publish) -> Result<(), AccountError> {
+        let command = |publish: &Publish| Command::Publish(publish.clone());
+        self.perform(now, command, publish, Self::apply_publish)
+    }
+
+    /// Takes back what is published of an event package (PUB-04).
+    pub fn unpublish(&mut self, now: Instant, event: &str) {
+        let command = |_: &()| Command::Unpublish {
+            event: event.to_owned(),
+        };
+        self.perform(now, command, (), |agent, ()| agent.apply_unpublish(event));
+    }
+
+    /// Sends a message outside of sessions (MSG-01), after those before it to the same destination have
+    /// their results (MSG-02); told by one `GotResponse`.
+    ///
+    /// # Errors
+    ///
+    /// See [`AccountError`].
+    pub fn send_message(
+        &mut self,
+        now: Instant,
+        message: Message,
+    ) -> Result<sip::MessageId, AccountError> {
+        let command = |message: &Message| Command::SendMessage(message.clone());
+        self.perform(now, command, message, Self::apply_send_message)
+    }
+
+    /// Answers a message of a peer, if [`sip::Config::message_answer`] leaves time for that (BUG-20).
+    ///
+    /// # Errors
+    ///
+    /// There is no such message, it has its answer, or the code is not final.
+    pub fn answer_message(
+        &mut self,
+        now: Instant,
+        message: sip::MessageId,
+        code: u16,
+    ) -> Result<(), AccountError> {
+        let command = |_: &()| Command::AnswerMessage { message, code };
+        self.perform(now, command, (), |agent, ()| {
+            agent.apply_answer_message(message, code)
+        })
+    }
+
     /// Hands a media frame to a stream.
     ///
     /// # Errors
@@ -418,6 +586,14 @@ impl UserAgent {
             Command::Unhold { session } => drop(self.unhold(now, session)),
             Command::Options { to } => drop(self.options(now, to)),
             Command::Lookup { what } => drop(self.lookup(now, what)),
+            Command::Register => drop(self.register(now)),
+            Command::Unregister => self.unregister(now),
+            Command::Publish(publish) => drop(self.publish(now, publish)),
+            Command::Unpublish { event } => self.unpublish(now, &event),
+            Command::SendMessage(message) => drop(self.send_message(now, message)),
+            Command::AnswerMessage { message, code } => {
+                drop(self.answer_message(now, message, code));
+            }
             Command::WriteMedia { stream, frame } => drop(self.write_media(now, stream, frame)),
             Command::Stream { stream, command } => {
                 return self.repeat_stream_command(now, stream, command);

@@ -1,6 +1,7 @@
 //! How a user agent is set up: plain data, recorded with everything else.
 
 use crate::{
+    account::Account,
     link::LinkLimits,
     session,
     stream::{MediaSettings, StreamFactory, StreamSpec},
@@ -112,20 +113,6 @@ impl fmt::Debug for Config {
             .field("factories", &factories.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
-}
-
-/// Who we are.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Account {
-    /// Our address of record; `None` for `sip:anonymous@` and the local address.
-    pub uri: Option<sip::Uri>,
-    /// The name that stands before it.
-    pub display_name: Option<String>,
-    /// What answers challenges (CRD-01).
-    pub credentials: Vec<sip::auth::Credentials>,
-    /// Where all requests outside of dialogs go first.
-    pub outbound_proxy: Option<sip::Uri>,
 }
 
 /// How much an agent takes before it refuses; what peers can make it keep is bounded by these.

@@ -1,6 +1,9 @@
 //! The start and the end of an agent.
 
-use super::{Child, Config, Interface, InterfaceKind, LinkId, Retired, UserAgent, coverage_of};
+use super::{
+    Child, Config, Interface, InterfaceKind, LinkId, Retired, UserAgent, accounts::Accounts,
+    coverage_of,
+};
 use crate::event::{AgentEvent, Event, Listening};
 use base::{Deadline, LinkError, Transport};
 use std::{
@@ -191,6 +194,7 @@ impl UserAgent {
             // A session that is over already needs no end.
             let _ = self.with_session(id, |session, now, streams| session.end(now, streams));
         }
+        self.leave_accounts();
         self.touch(Child::Life);
     }
 
@@ -203,7 +207,11 @@ impl UserAgent {
             return;
         }
         match self.life.phase {
-            Phase::Ending { until } if self.session_count == 0 || self.now >= until => self.close(),
+            Phase::Ending { until }
+                if self.session_count == 0 && self.accounts.is_at_rest() || self.now >= until =>
+            {
+                self.close();
+            }
             Phase::Closing if self.links.len() == 0 => {
                 self.life.phase = Phase::Over;
                 self.notify(Event::Agent(AgentEvent::DidEnd));
@@ -215,6 +223,7 @@ impl UserAgent {
     fn close(&mut self) {
         self.life.phase = Phase::Closing;
         self.life.listeners.clear();
+        self.accounts = Accounts::default();
         for id in self.sessions.keys() {
             self.remove_session(id);
         }

@@ -1,5 +1,6 @@
 //! The user agent: the edge of the world, and the machine behind it.
 
+mod accounts;
 mod calls;
 mod commands;
 mod config;
@@ -14,13 +15,17 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+pub use crate::account::Account;
 pub use crate::edge::{
     Class, Connection, FileDo, FileDone, Frame, INITIAL_CREDIT, Input, Interface, InterfaceKind,
     Multicast, Open, Output, Store, StoreError, System, Trace,
 };
 pub use crate::id::{FileId, LinkId, SessionId, StoreId, StreamId};
-pub use commands::{Command, Connect, ConnectError, MediaFrame, OptionsError, UnknownStream};
-pub use config::{Account, Config, Limits};
+pub use commands::{
+    AccountError, Command, Connect, ConnectError, MediaFrame, Message, OptionsError, Publish,
+    UnknownStream,
+};
+pub use config::{Config, Limits};
 pub use replay::{Difference, ReplayError, Report, replay};
 pub use stats::{Counters, Stats};
 
@@ -62,6 +67,7 @@ pub struct UserAgent {
     links: Links,
     endpoint: sip::Endpoint,
     resolver: Resolver,
+    accounts: accounts::Accounts,
     sessions: Table<SessionId, SessionEntry>,
     session_count: usize,
     invitations: Index<sip::InvitationId, SessionId>,
@@ -121,6 +127,7 @@ enum Child {
     Links,
     Endpoint,
     Resolver,
+    Accounts,
     Session(SessionId),
     Stream(StreamId),
 }
@@ -133,6 +140,7 @@ struct Touched {
     links: bool,
     endpoint: bool,
     resolver: bool,
+    accounts: bool,
 }
 
 impl UserAgent {
@@ -141,6 +149,7 @@ impl UserAgent {
         let recorder = config.record.then(|| Recorder::new(now, &config));
         let mut rng = Rng::from_seed(config.seed);
         let factories = std::mem::take(&mut config.factories);
+        let tls = TlsPorts::of(&config);
         let mut agent = Self {
             now,
             clock: Clock::new(now, config.unix_time),
@@ -158,6 +167,7 @@ impl UserAgent {
                 &mut rng,
             ),
             endpoint: sip::Endpoint::new(now, config.sip.clone(), rng.fork()),
+            accounts: accounts::Accounts::default(),
             sessions: Table::new(),
             session_count: 0,
             invitations: Index::new(&mut rng),
@@ -171,7 +181,7 @@ impl UserAgent {
             coverage: Coverage::default(),
             retired: None,
             config: Settings {
-                tls: TlsPorts::of(&config),
+                tls,
                 sip: config.sip,
                 account: config.account,
                 limits: config.limits,
@@ -290,6 +300,11 @@ impl UserAgent {
     /// Says of which kind a stream is (STR-14); `None` if it is unknown or gone.
     pub fn stream_kind(&self, id: StreamId) -> Option<&'static str> {
         self.streams.get(id).map(MediaStream::kind)
+    }
+
+    /// True while our registrar has our address (ACC-16).
+    pub fn is_registered(&self) -> bool {
+        self.accounts.is_registered()
     }
 
     /// Where we listen.

@@ -130,6 +130,7 @@ impl UserAgent {
             listening,
         }));
         if ip && std::mem::take(&mut self.network.must_move) {
+            self.move_accounts();
             self.move_sessions();
         }
     }

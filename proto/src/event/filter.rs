@@ -20,6 +20,12 @@ pub enum Sender {
     Lookup(dns::LookupId),
     /// What looks names up.
     Resolver,
+    /// An account.
+    Account(sip::AccountId),
+    /// A publication.
+    Publication(sip::PublicationId),
+    /// A message outside of sessions.
+    Message(sip::MessageId),
 }
 
 impl fmt::Display for Sender {
@@ -31,6 +37,9 @@ impl fmt::Display for Sender {
             Self::Options(id) => write!(f, "options:{id}"),
             Self::Lookup(id) => write!(f, "lookup:{id}"),
             Self::Resolver => f.write_str("resolver"),
+            Self::Account(id) => write!(f, "account:{id}"),
+            Self::Publication(id) => write!(f, "publication:{id}"),
+            Self::Message(id) => write!(f, "message:{id}"),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What the application is told: typed events with the names of the SDK as data (requirements 41).
 
+mod account;
 mod filter;
 mod names;
 
+pub use account::{AccountEvent, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
 pub use sip::usage::invitation::Originator;
 
@@ -52,6 +54,12 @@ pub enum Event {
     Lookup(dns::LookupId, LookupEvent),
     /// To the resolver (requirements 15).
     Resolver(ResolverEvent),
+    /// To an account.
+    Account(sip::AccountId, AccountEvent),
+    /// To something that an account publishes.
+    Publication(sip::PublicationId, PublicationEvent),
+    /// To a message outside of sessions.
+    Message(sip::MessageId, MessageEvent),
     /// The observer was too slow; `missed` events are lost (runtimes put it into the queue).
     Lagged {
         /// How many.

@@ -1,7 +1,8 @@
 //! The names and the data of events as the SDK's documents have them (requirements 41).
 
 use super::{
-    AgentEvent, Event, LookupEvent, OptionsEvent, ResolverEvent, Sender, SessionEvent, StreamEvent,
+    AgentEvent, Event, LookupEvent, OptionsEvent, PublicationEvent, ResolverEvent, Sender, SessionEvent,
+    StreamEvent,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -34,6 +35,11 @@ impl Event {
             Self::Lookup(_, LookupEvent::DidFail { .. }) => "DNSLookupDidFail",
             Self::Resolver(ResolverEvent::DidInitialize { .. }) => "DNSResolverDidInitialize",
             Self::Resolver(ResolverEvent::NameserversDidChange { .. }) => "DNSNameserversDidChange",
+            Self::Account(_, event) => event.name(),
+            Self::Publication(_, PublicationEvent::ChangedState { .. }) => {
+                "SIPPublicationChangedState"
+            }
+            Self::Message(_, event) => event.name(),
             Self::Lagged { .. } => "SIPApplicationDidLag",
         }
     }
@@ -47,6 +53,9 @@ impl Event {
             Self::Options(id, _) => Sender::Options(*id),
             Self::Lookup(id, _) => Sender::Lookup(*id),
             Self::Resolver(_) => Sender::Resolver,
+            Self::Account(id, _) => Sender::Account(*id),
+            Self::Publication(id, _) => Sender::Publication(*id),
+            Self::Message(id, _) => Sender::Message(*id),
         }
     }
 
@@ -64,6 +73,9 @@ impl Event {
             Self::Options(_, event) => fields(event),
             Self::Lookup(_, event) => fields(event),
             Self::Resolver(event) => fields(event),
+            Self::Account(_, event) => fields(event),
+            Self::Publication(_, event) => fields(event),
+            Self::Message(_, event) => event.data(),
             Self::Lagged { missed } => serde_json::json!({ "missed": missed }),
         }
     }
@@ -135,7 +147,7 @@ impl StreamEvent {
 }
 
 /// The fields of a variant, without its name.
-fn fields(event: &impl Serialize) -> Value {
+pub(super) fn fields(event: &impl Serialize) -> Value {
     match serde_json::to_value(event) {
         Ok(Value::Object(variant)) => variant.into_iter().next().map(|(_, fields)| fields),
         _ => None,
@@ -284,10 +296,69 @@ mod tests {
         let lookup = dns::LookupId::from_parts(0, 3);
         let names = lookups.into_iter().map(|e| Event::Lookup(lookup, e));
         let names = names.chain(resolver.into_iter().map(Event::Resolver));
+        let registration = sip::RegistrationId::from_parts(0, 3);
+        let registrar = Some(([192, 0, 2, 1], 5060).into());
+        let accounts = [
+            AccountEvent::WillRegister,
+            AccountEvent::RegistrationWillRefresh,
+            AccountEvent::RegistrationDidSucceed {
+                contact_header: "sip:a@192.0.2.2".to_owned(),
+                contact_header_list: vec![],
+                expires: 300,
+                registrar,
+                public_gruu: None,
+                temporary_gruu: None,
+                associated_uris: vec![],
+            },
+            AccountEvent::RegistrationDidFail {
+                error: "timeout".to_owned(),
+                code: 408,
+                is_authentication: false,
+                retry_after: Some(1.5),
+            },
+            AccountEvent::RegistrationDidEnd { registration },
+            AccountEvent::RegistrationDidNotEnd {
+                code: 408,
+                reason: "timeout".to_owned(),
+                registration,
+            },
+            AccountEvent::RegistrationGotAnswer {
+                code: 200,
+                reason: "OK".to_owned(),
+                registration,
+                registrar,
+            },
+        ];
+        let uri: sip::Uri = "sip:a@192.0.2.2".parse().unwrap();
+        let messages = [
+            MessageEvent::GotMessage {
+                from_uri: uri.clone(),
+                from_display_name: None,
+                to_uri: uri.clone(),
+                content: None,
+            },
+            MessageEvent::GotResponse {
+                to_uri: uri,
+                code: 200,
+                reason: "OK".to_owned(),
+            },
+        ];
+        let published = PublicationEvent::ChangedState {
+            state: sip::usage::publication::State::Published,
+            code: Some(200),
+            reason: Some("OK".to_owned()),
+        };
         let agent = agent.into_iter().map(Event::Agent);
+        let account = sip::AccountId::from_parts(0, 0);
+        let message = sip::MessageId::from_parts(0, 4);
+        let publication = sip::PublicationId::from_parts(0, 5);
+        let accounts = accounts.into_iter().map(|e| Event::Account(account, e));
+        let messages = messages.into_iter().map(|e| Event::Message(message, e));
+        let published = [Event::Publication(publication, published)];
         let sessions = sessions.into_iter().map(|e| Event::Session(session, e));
         let media = media.into_iter().map(|e| Event::Stream(stream, e));
-        agent.chain(sessions).chain(media).chain(names).collect()
+        let others = accounts.chain(messages).chain(published).chain(names);
+        agent.chain(sessions).chain(media).chain(others).collect()
     }
 
     /// The rows of requirements 41: names with the fields of their data.

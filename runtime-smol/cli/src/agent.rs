@@ -257,7 +257,13 @@ impl Agent {
         }
     }
 
-    /// Ends the agent properly: calls are hung up, sockets closed.
+    /// Leaves without a word to servers: what they hold of us shall outlive the command.
+    pub(crate) fn leave(&mut self) {
+        self.save_recording();
+        self.is_over = true;
+    }
+
+    /// Ends the agent properly: calls are hung up, registrations removed, sockets closed.
     pub(crate) fn stop(&mut self, printer: &Printer) {
         self.runtime.call(|agent, now| agent.shutdown(now));
         let deadline = Instant::now() + STOP;

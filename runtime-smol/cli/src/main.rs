@@ -38,6 +38,10 @@ fn main() -> ExitCode {
         Verb::Demo(options) => verb::demo::run(&cli.common, options, &printer),
         Verb::Call(options) => verb::call::run(&cli.common, options, &printer),
         Verb::Answer(options) => verb::answer::run(&cli.common, options, &printer),
+        Verb::Register(options) => verb::register::run(&cli.common, options, &printer),
+        Verb::Message(options) => verb::message::send(&cli.common, options, &printer),
+        Verb::ReceiveMessages(options) => verb::message::receive(&cli.common, options, &printer),
+        Verb::Publish(options) => verb::publish::run(&cli.common, options, &printer),
         Verb::Options(options) => verb::options::run(&cli.common, options, &printer),
         Verb::Replay(options) => verb::replay::run(options, &printer),
     };

@@ -25,6 +25,20 @@ pub(crate) enum Verb {
     ///
     /// Example: sipsimple answer --auto --bind 127.0.0.1 --udp-port 5060
     Answer(Answer),
+    /// Tell the registrar where we are.
+    ///
+    /// Example: SIPSIMPLE_PASSWORD=secret sipsimple register --account alice@example.com --stay
+    Register(Register),
+    /// Send a message outside of sessions.
+    ///
+    /// Example: sipsimple message sip:bob@example.com "see you at ten"
+    Message(SendMessage),
+    /// Print the messages that come.
+    ReceiveMessages(ReceiveMessages),
+    /// Publish presence, or a file for any event package.
+    ///
+    /// Example: sipsimple publish presence --status open --note "at my desk" --account alice@example.com
+    Publish(Publish),
     /// Ask a peer what it can do, like ping.
     ///
     /// Example: sipsimple options sip:192.0.2.1 -c 5
@@ -203,6 +217,9 @@ pub(crate) struct Answer {
     /// End after so many calls.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+    /// Register first, and stay registered.
+    #[arg(long)]
+    pub(crate) register: bool,
     /// Refuse all calls with this status code.
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700))]
     pub(crate) reject: Option<u16>,
@@ -214,6 +231,77 @@ pub(crate) struct Answer {
     pub(crate) settle: Duration,
     #[command(flatten)]
     pub(crate) media: MediaOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Register {
+    /// Ask for so many seconds.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) expires: Option<Duration>,
+    /// End when we are registered; it is the default.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Keep the registration alive until interrupted, or for --timeout, and remove it then.
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) stay: bool,
+    /// Remove the registration again.
+    #[arg(long)]
+    pub(crate) unregister: bool,
+    /// The URN of this device, the same every time (urn:uuid:...): asks for GRUUs.
+    #[arg(long, value_name = "URN")]
+    pub(crate) instance: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendMessage {
+    /// To whom.
+    pub(crate) uri: String,
+    /// The text; - reads it from stdin.
+    pub(crate) text: String,
+    /// Its media type; text/plain without it.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiveMessages {
+    /// End after so many messages.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Register first.
+    #[arg(long)]
+    pub(crate) register: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// The word presence, or a file.
+    pub(crate) what: String,
+    /// Of presence: whether we can be reached.
+    #[arg(long, value_enum, default_value_t = Status::Open)]
+    pub(crate) status: Status,
+    /// Of presence: a few words.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    /// Of a file: its event package.
+    #[arg(long, value_name = "E", requires = "content_type")]
+    pub(crate) event: Option<String>,
+    /// Of a file: its media type.
+    #[arg(long, value_name = "T", requires = "event")]
+    pub(crate) content_type: Option<String>,
+    /// Ask for so many seconds.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) expires: Option<Duration>,
+    /// Keep it published until interrupted, or for --timeout, and take it back then.
+    #[arg(long)]
+    pub(crate) stay: bool,
+}
+
+/// The basic status of presence (RFC 3863).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Status {
+    Open,
+    Closed,
 }
 
 #[derive(Debug, Args)]

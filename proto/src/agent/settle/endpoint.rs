@@ -32,6 +32,13 @@ impl UserAgent {
             sip::Output::Event(sip::Event::Invitation(id, event)) => {
                 self.route_invitation(id, event)
             }
+            sip::Output::Event(sip::Event::Registration(id, event)) => {
+                self.route_registration(id, event);
+            }
+            sip::Output::Event(sip::Event::Publication(id, event)) => {
+                self.route_publication(id, &event);
+            }
+            sip::Output::Event(sip::Event::Message(id, event)) => self.route_message(id, event),
             sip::Output::Event(sip::Event::Options(id, event)) => {
                 self.notify(Event::Options(id, options_event(event)));
             }

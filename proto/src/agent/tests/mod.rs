@@ -1,3 +1,4 @@
+mod accounts;
 mod hostile;
 mod life;
 mod options;

@@ -1,6 +1,6 @@
 //! `sipsimple answer`: waits for sessions.
 
-use super::standing::Standing;
+use super::{register, standing::Standing};
 use crate::{
     agent::{self, Agent, Wait},
     options::{Answer, Common},
@@ -24,6 +24,9 @@ pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outco
     config.streams_without_offer = vec![StreamSpec::new(audio::KIND)];
     let mut agent = Agent::start(common, config, printer)?;
     agent.print_listening(printer);
+    if options.register {
+        register::register(&mut agent, common, printer)?;
+    }
     let mut waiting = Waiting {
         options,
         standing,
