@@ -182,6 +182,11 @@ impl Keyring {
         self.credentials = credentials;
     }
 
+    /// The credentials.
+    pub(crate) fn credentials(&self) -> &[Credentials] {
+        &self.credentials
+    }
+
     /// Finds who answers a realm: credentials that name it, before those for `*`.
     fn find(&self, realm: &[u8], is_own: bool) -> Option<&Credentials> {
         let named = self

@@ -7,12 +7,22 @@ use crate::{
 };
 
 /// Methods that we understand (RFC 3261, 20.5).
-pub(crate) const ALLOWED: [&str; 8] = [
-    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "MESSAGE", "PRACK", "UPDATE",
+pub(crate) const ALLOWED: [&str; 11] = [
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "OPTIONS",
+    "MESSAGE",
+    "PRACK",
+    "UPDATE",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "REFER",
 ];
 /// Extensions that we understand (RFC 3261, 20.37).
 pub(crate) fn supported(config: &Config) -> Vec<&'static str> {
-    let mut options = Vec::new();
+    let mut options = vec!["norefersub", "tdialog", "eventlist"];
     if config.reliable != Reliability::Off {
         options.push(reliable::OPTION);
     }

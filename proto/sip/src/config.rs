@@ -87,7 +87,11 @@ pub struct Limits {
     pub usages: usize,
     /// Connections at a time.
     pub flows: usize,
-    /// Early dialogs of one forked INVITE; provisional responses of further ones only count as progress.
+    /// Subscriptions and referrals, ours and those of peers; above it SUBSCRIBE and REFER are answered
+    /// 503.
+    pub subscriptions: usize,
+    /// Early dialogs of one forked INVITE, of which provisional responses of further ones only count as
+    /// progress; and further dialogs of one forked SUBSCRIBE.
     pub forks: usize,
 }
 
@@ -130,6 +134,8 @@ impl Default for Limits {
             // About 2 kB each: 20 MB.
             usages: 10_000,
             flows: 10_000,
+            // About 2 kB each: 20 MB.
+            subscriptions: 10_000,
             forks: 16,
         }
     }

@@ -21,6 +21,14 @@ base::ids! {
     MessageId;
     /// An account, named by its owner: what one of its usages learns of realms the others know.
     AccountId;
+    /// A subscription of ours (RFC 6665), until its last event.
+    SubscriptionId;
+    /// A subscription of a peer to what we know (RFC 6665), until its last event.
+    NotifierId;
+    /// A REFER of ours (RFC 3515), until its last event.
+    ReferralId;
+    /// A REFER of a peer (RFC 3515), until its last event.
+    IncomingReferralId;
     /// A certificate and its key that this end can show, named by its owner.
     IdentityId;
     /// A transaction (RFC 3261, 17).

@@ -31,8 +31,9 @@ pub use error::{ErrorKind, ParseError};
 pub use header::{HeaderName, Name};
 pub use headers::{Field, Headers};
 pub use id::{
-    AccountId, DialogId, FlowId, IdentityId, InvitationId, LookupError, LookupId, MessageId,
-    PublicationId, RegistrationId, RequestId, TransactionId,
+    AccountId, DialogId, FlowId, IdentityId, IncomingReferralId, InvitationId, LookupError,
+    LookupId, MessageId, NotifierId, PublicationId, ReferralId, RegistrationId, RequestId,
+    SubscriptionId, TransactionId,
 };
 pub use message::{Description, Message, Request, Response};
 pub use method::Method;
@@ -42,7 +43,10 @@ pub use usage::{
     Failed,
     invitation::{InvitationEvent, Invite},
     message::{MessageEvent, SendMessage},
+    notifier::{NotifierEvent, Package},
     options::{Options, OptionsEvent},
     publication::{Publication, PublicationEvent},
+    referral::{IncomingReferralEvent, Refer, ReferralEvent},
     registration::{Registration, RegistrationEvent},
+    subscription::{Subscribe, SubscriptionEvent},
 };

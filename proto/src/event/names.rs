@@ -1,8 +1,8 @@
 //! The names and the data of events as the SDK's documents have them (requirements 41).
 
 use super::{
-    AgentEvent, Event, LookupEvent, OptionsEvent, PublicationEvent, ResolverEvent, Sender, SessionEvent,
-    StreamEvent,
+    AgentEvent, Event, LookupEvent, OptionsEvent, PublicationEvent, ResolverEvent, Sender,
+    SessionEvent, StreamEvent,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};

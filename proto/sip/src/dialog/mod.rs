@@ -1,11 +1,13 @@
 //! Dialogs: RFC 3261, 12.
 
 mod id;
+mod impact;
 mod request;
 mod response;
 mod route_set;
 
 pub use id::{DialogIndex, DialogKey};
+pub use impact::{Impact, impact};
 pub use request::{Exhausted, InDialog, OutOfOrder};
 pub use route_set::MAX_ROUTES;
 

@@ -76,6 +76,26 @@ impl Dialog {
         })
     }
 
+    /// Makes the dialog of a NOTIFY that answers a SUBSCRIBE or REFER of ours with the number
+    /// `sequence` (RFC 6665, 4.4.1): its route set is that of the NOTIFY, and it is confirmed.
+    ///
+    /// # Errors
+    ///
+    /// See [`DialogError`]; the answer is 400.
+    pub fn from_notify(
+        request: &Request,
+        local_tag: &str,
+        is_secure_hop: bool,
+        sequence: u32,
+    ) -> Result<Self, DialogError> {
+        Ok(Self {
+            role: Role::Caller,
+            state: State::Confirmed,
+            local_sequence: Some(sequence),
+            ..Self::from_request(request, local_tag, is_secure_hop)?
+        })
+    }
+
     /// This side sends a 2xx: the dialog is confirmed.
     pub const fn accept(&mut self) {
         self.state = State::Confirmed;

@@ -186,7 +186,8 @@ impl Endpoint {
         self.availability = availability;
     }
 
-    /// Ends all calls, takes back registrations and publications, and refuses whatever comes with 503. Connections close when they have been idle
+    /// Ends all calls, subscriptions and reports, takes back registrations and publications, and refuses
+    /// whatever comes with 503. Connections close when they have been idle
     /// for `Config::idle_opened`; the endpoint is done when [`stats`](Self::stats) are all zero.
     pub fn shutdown(&mut self, now: Instant) {
         let now = self.advance(now);
@@ -205,7 +206,7 @@ impl Endpoint {
         }
         for id in self.usages.keys() {
             if let Some(usage) = self.usages.get_mut(id) {
-                usage.shut_down();
+                usage.shut_down(now);
             }
             self.touch_usage(id);
         }

@@ -2,6 +2,7 @@
 //! Engine), usable alone, without accounts or media.
 
 mod command;
+mod dialogs;
 mod flow;
 mod guard;
 pub mod input;
@@ -15,7 +16,9 @@ mod register;
 mod response;
 pub(crate) mod route;
 mod settle;
+mod shared;
 pub mod stats;
+mod subscribe;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -40,9 +43,11 @@ use crate::{
     usage::{
         AnyUsage,
         invitation::{Coverage, Invitation},
+        notifier::Packages,
     },
 };
-use base::{Deadline, Rng, Table, Target};
+use base::{Deadline, Index, Rng, Table, Target};
+use dialogs::DialogEntry;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -50,7 +55,7 @@ use std::{
 };
 use tag::TagKey;
 
-/// SIP without accounts and media: calls and questions over flows that somebody else owns.
+/// SIP without accounts and media: calls, subscriptions and questions over flows that somebody else owns.
 ///
 /// It is the machine of RFC 3261, 8 to 18, with RFC 6026, 3581 and the client side of 3263.
 /// Feed it [`Input`]s and commands; it says [`Output`]s by [`poll_output`](Self::poll_output), which are
@@ -91,6 +96,12 @@ pub struct Endpoint {
     outbox: outbox::Outbox,
     /// What the usages of an account have learnt together.
     realms: BTreeMap<AccountId, Realms>,
+    /// How many there are.
+    usage_count: usize,
+    /// Who takes NOTIFYs of dialogs that are not known yet, by Call-ID and our tag.
+    expected: Index<DialogKey, UsageId>,
+    /// What can be subscribed to.
+    packages: Packages,
     dialogs: Table<DialogId, DialogEntry>,
     by_tags: DialogIndex,
     timers: base::Timers<Child>,
@@ -98,13 +109,6 @@ pub struct Endpoint {
     coverage: Coverage,
     counters: Counters,
     out: VecDeque<Output>,
-}
-
-/// Where a dialog is found.
-#[derive(Debug)]
-struct DialogEntry {
-    /// Whose it is, and what finds it once it is made.
-    owner: Option<(Party, Option<DialogKey>)>,
 }
 
 /// A server transaction, seen from above.
@@ -152,6 +156,9 @@ impl Endpoint {
             usages: Table::new(),
             outbox: outbox::Outbox::default(),
             realms: BTreeMap::new(),
+            usage_count: 0,
+            expected: Index::new(&mut rng),
+            packages: Packages::default(),
             dialogs: Table::new(),
             by_tags: DialogIndex::new(&mut rng),
             timers: base::Timers::new(),
@@ -213,6 +220,11 @@ impl Endpoint {
             publications: self.count(|usage| matches!(usage, AnyUsage::Publication(_))),
             messages: self
                 .count(|usage| matches!(usage, AnyUsage::Message(_) | AnyUsage::Incoming(_))),
+            subscriptions: self
+                .count(|usage| matches!(usage, AnyUsage::Subscription(_) | AnyUsage::Notifier(_))),
+            referrals: self.count(|usage| {
+                matches!(usage, AnyUsage::Referral(_) | AnyUsage::IncomingReferral(_))
+            }),
             attempts: self.attempts.len(),
             lookups: self.lookups.len(),
             connections: self.flows.connections(),

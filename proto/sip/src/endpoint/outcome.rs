@@ -1,9 +1,10 @@
 //! What becomes of a request: responses, challenges, silence, failure, and its end.
 
-use super::{Child, Endpoint, Event, Output, flow::Waiter, route::Connection};
+use super::{Child, Endpoint, Event, Output, dialogs::state_of, flow::Waiter, route::Connection};
 use crate::{
     LookupError, Response, Status, TransactionId,
     attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage, Withdrawal},
+    dialog::DialogKey,
     id::Party,
     transaction::Path,
     usage::{AnyUsage, Progress},
@@ -168,10 +169,14 @@ impl Endpoint {
                 .invitations
                 .get_mut(id)
                 .is_some_and(|owner| owner.amend(tag, response, request)),
-            Party::Usage(id) => self
-                .usages
-                .get_mut(id)
-                .is_some_and(|owner| owner.answer_challenge(tag, response, request)),
+            Party::Usage(id) => {
+                let dialog = DialogKey::of_response(response)
+                    .and_then(|key| self.by_tags.get(&key))
+                    .and_then(|id| state_of(&mut self.dialogs, &mut self.invitations, id));
+                self.usages
+                    .get_mut(id)
+                    .is_some_and(|owner| owner.answer_challenge(tag, response, request, dialog))
+            }
         };
         if !is_answered {
             self.tell_refusal(id);

@@ -1,12 +1,18 @@
 //! What an [`Endpoint`](crate::Endpoint) says: messages for flows, questions, and events.
 
 use crate::{
-    FlowId, IdentityId, InvitationId, LookupId, MessageId, Method, ParseError, PublicationId,
-    RegistrationId, RequestId, Uri,
+    FlowId, IdentityId, IncomingReferralId, InvitationId, LookupId, MessageId, Method, NotifierId,
+    ParseError, PublicationId, ReferralId, RegistrationId, RequestId, SubscriptionId, Uri,
     auth::Refusal,
     usage::{
-        invitation::InvitationEvent, message::MessageEvent, options::OptionsEvent,
-        publication::PublicationEvent, registration::RegistrationEvent,
+        invitation::InvitationEvent,
+        message::MessageEvent,
+        notifier::NotifierEvent,
+        options::OptionsEvent,
+        publication::PublicationEvent,
+        referral::{IncomingReferralEvent, ReferralEvent},
+        registration::RegistrationEvent,
+        subscription::SubscriptionEvent,
     },
 };
 use base::Target;
@@ -76,6 +82,14 @@ pub enum Event {
         /// Why.
         why: Refusal,
     },
+    /// A subscription of ours moved on.
+    Subscription(SubscriptionId, SubscriptionEvent),
+    /// A subscription of a peer moved on.
+    Notifier(NotifierId, NotifierEvent),
+    /// A REFER of ours moved on.
+    Referral(ReferralId, ReferralEvent),
+    /// A REFER of a peer moved on.
+    IncomingReferral(IncomingReferralId, IncomingReferralEvent),
     /// A message was answered or dropped without reaching anybody, and why: for logs and counters.
     Dropped {
         /// The flow that it came in by.

@@ -107,10 +107,14 @@ impl Endpoint {
             response
                 .headers
                 .push(HeaderName::Supported, List(supported(&self.config)));
+            // RFC 6665, 4.4.4
+            if let Some(events) = self.packages.allowed() {
+                response.headers.push(HeaderName::AllowEvents, events);
+            }
         }
-        if (capabilities && request.method == Method::Options)
-            || answer.status == Status::UNSUPPORTED_MEDIA_TYPE
-        {
+        let is_unreadable = answer.status == Status::UNSUPPORTED_MEDIA_TYPE
+            && !answer.headers.contains(HeaderName::Accept);
+        if (capabilities && request.method == Method::Options) || is_unreadable {
             response.headers.push(HeaderName::Accept, ACCEPTED);
             response
                 .headers

@@ -1,19 +1,21 @@
 //! The worklist: what transactions and usages say, and where it goes. All routes stand here.
 
 use super::{
-    Child, DialogEntry, Endpoint, Event, Output,
+    Child, Endpoint, Event, Output,
+    dialogs::DialogEntry,
     flow::{self, Waiter},
     route::Connection,
 };
 use crate::{
     DialogId, FlowId, InvitationId, Response, Status, TransactionId,
-    attempt::{AttemptId, Failure, Owner},
+    attempt::{AttemptId, Draft, Failure, Owner},
     dialog::DialogKey,
     id::{Party, UsageId},
     transaction::{self, Path},
     usage::{
         self, AnyUsage, Happening, Progress,
         invitation::{Effect, Invitation},
+        subscription::SubscriptionEvent,
     },
 };
 use base::{Deadline, Key, LinkError, Transport};
@@ -319,17 +321,21 @@ impl Endpoint {
 
     fn remove_invitation(&mut self, id: InvitationId) {
         self.timers.set(Child::Invitation(id), None);
-        if let Some(invitation) = self.invitations.remove(id) {
-            self.calls -= 1;
-            for dialog in invitation.dialog_ids() {
-                self.forget_dialog(dialog);
-            }
+        let Some(invitation) = self.invitations.get(id) else {
+            return;
+        };
+        let dialogs: Vec<_> = invitation.dialog_ids().collect();
+        for dialog in dialogs {
+            self.forget_dialog(dialog);
         }
+        self.invitations.remove(id);
+        self.calls -= 1;
     }
 
     /// Starts a usage outside of calls.
     pub(super) fn insert_usage(&mut self, usage: AnyUsage) -> UsageId {
         let id = self.usages.insert(usage);
+        self.usage_count += 1;
         self.touch_usage(id);
         id
     }
@@ -347,29 +353,48 @@ impl Endpoint {
         if usage.is_over() {
             self.timers.set(Child::Usage(id), None);
             self.usages.remove(id);
+            self.usage_count -= 1;
         }
     }
 
     fn route_usage(&mut self, now: Instant, id: UsageId, effect: usage::Effect<Happening>) {
         match effect {
-            usage::Effect::Request { tag, draft } => {
-                let party = Party::Usage(id);
-                let attempt = self.start_attempt(now, Owner { party, tag }, *draft);
-                if let Some(usage) = self.usages.get_mut(id) {
-                    usage.attempt_started(tag, attempt);
-                }
-            }
+            usage::Effect::Request { tag, draft } => self.start_of_usage(now, id, tag, *draft),
+            usage::Effect::Inside { dialog, ask } => self.start_inside(now, id, dialog, *ask),
             usage::Effect::Respond(server, answer) => self.respond(now, server, *answer),
+            usage::Effect::Expect(key) => drop(self.expected.insert(key, id)),
+            usage::Effect::ExpectNoMore(key) => drop(self.expected.remove(&key)),
+            usage::Effect::Leave(dialog) => self.leave_dialog(dialog, id),
             usage::Effect::Tell(happening) => {
                 let event = match happening {
                     Happening::Options(event) => Event::Options(named(id), event),
                     Happening::Registration(event) => Event::Registration(named(id), event),
                     Happening::Publication(event) => Event::Publication(named(id), event),
                     Happening::Message(event) => Event::Message(named(id), event),
+                    Happening::Subscription(event) => Event::Subscription(named(id), event),
+                    Happening::Notifier(event) => Event::Notifier(named(id), event),
+                    Happening::Referral(event) => Event::Referral(named(id), event),
+                    Happening::IncomingReferral(event) => Event::IncomingReferral(named(id), event),
                 };
                 self.out.push_back(Output::Event(event));
             }
         }
+    }
+
+    /// Sends a request of a usage outside of calls.
+    pub(super) fn start_of_usage(&mut self, now: Instant, id: UsageId, tag: u32, draft: Draft) {
+        let party = Party::Usage(id);
+        let attempt = self.start_attempt(now, Owner { party, tag }, draft);
+        if let Some(usage) = self.usages.get_mut(id) {
+            usage.attempt_started(tag, attempt);
+        }
+    }
+
+    /// A fork of a subscription is a subscription of its own.
+    pub(super) fn tell_fork(&mut self, fork: UsageId, of: UsageId) {
+        let event = SubscriptionEvent::Forked { of: named(of) };
+        let event = Event::Subscription(named(fork), event);
+        self.out.push_back(Output::Event(event));
     }
 
     fn route_effect(&mut self, now: Instant, id: InvitationId, effect: Effect) {
@@ -410,6 +435,7 @@ impl Endpoint {
                     }
                     Progress::Sent { .. } | Progress::Failed(_) | Progress::Over => None,
                 };
+                self.weigh_response(now, owner.party, &progress);
                 if let Some(invitation) = self.invitations.get_mut(id) {
                     invitation.handle_progress(now, tag, dialog, progress);
                     self.touch(id);
@@ -427,6 +453,7 @@ impl Endpoint {
                 {
                     self.share_realms(owner.party);
                 }
+                self.weigh_response(now, owner.party, &progress);
             }
         }
     }
@@ -443,10 +470,8 @@ impl Endpoint {
         // RFC 3261, 12.1: a provisional response without tag makes no dialog; a 2xx of an RFC 2543
         // peer does, with the null tag.
         let tagged = response.headers.to().is_ok_and(|to| to.tag().is_some());
-        (tagged || response.status.is_success()).then(|| {
-            let owner = Some((Party::Invitation(invitation), None));
-            self.dialogs.insert(DialogEntry { owner })
-        })
+        (tagged || response.status.is_success())
+            .then(|| self.dialogs.insert(DialogEntry::of_call(Some(invitation))))
     }
 
     /// Takes the place back if the invitation has no use for it.
@@ -464,19 +489,8 @@ impl Endpoint {
         let Some(entry) = self.dialogs.get_mut(dialog) else {
             return;
         };
-        if let Some((_, known)) = &mut entry.owner {
-            *known = Some(key.clone());
-            self.by_tags.insert(key, dialog);
-        }
-    }
-
-    pub(super) fn forget_dialog(&mut self, dialog: DialogId) {
-        if let Some(entry) = self.dialogs.remove(dialog)
-            && let Some((_, Some(key))) = entry.owner
-            && self.by_tags.get(&key) == Some(dialog)
-        {
-            self.by_tags.remove(&key);
-        }
+        entry.key = Some(key.clone());
+        self.by_tags.insert(key, dialog);
     }
 }
 

@@ -21,6 +21,10 @@ pub struct Stats {
     pub publications: usize,
     /// MESSAGE requests, ours that wait or run, and those of peers until they are answered.
     pub messages: usize,
+    /// Subscriptions, ours and those of peers.
+    pub subscriptions: usize,
+    /// REFER requests and the reports about them, both ways.
+    pub referrals: usize,
     /// Requests on their way to a final response.
     pub attempts: usize,
     /// Questions to the resolver.

@@ -1,13 +1,12 @@
 //! What arrives: noise, malformed messages, responses, and requests on their way to a dialog, a new
 //! call, or an answer without state (RFC 3261, 8.2).
 
-use super::{Availability, DialogEntry, Dropped, Endpoint, Event, Output, Server};
+use super::{Availability, Dropped, Endpoint, Event, Output, Server, dialogs::DialogEntry};
 use crate::{
-    FlowId, HeaderName, Headers, InvitationId, Message, Method, ParseError, Request, Response,
-    Status, TransactionId,
+    DialogId, FlowId, HeaderName, Headers, InvitationId, Message, Method, ParseError, Request,
+    Response, Status, TransactionId,
     answer::Answer,
     capability::supported,
-    dialog::DialogKey,
     header::{List, MediaType},
     id::Party,
     message::{Description, Unacceptable, frame, frame::FrameError, salvage},
@@ -205,16 +204,28 @@ impl Endpoint {
             return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
         }
         match (tagged, &request.method) {
-            (true, _) => match self.invitation_of(&request) {
-                Some(id) if request.method == Method::Message => {
-                    self.handle_message_in_call(now, id, arrived, new, request);
+            (true, method) => match (self.dialog_of_request(&request), self.expecting(&request)) {
+                (Some(dialog), _) if matches!(method, Method::Subscribe | Method::Notify) => {
+                    self.handle_shared(now, dialog, arrived, new, request)
                 }
-                Some(id) => self.handle_in_dialog(now, id, arrived, new, request),
-                None => {
+                (Some(dialog), _) if *method == Method::Refer => {
+                    self.handle_refer(now, Some(dialog), arrived, new, request)
+                }
+                (Some(dialog), _) => {
+                    let call = self.dialogs.get(dialog).and_then(|entry| entry.call);
+                    match call.filter(|_| *method == Method::Message) {
+                        Some(id) => self.handle_message_in_call(now, id, arrived, new, request),
+                        None => self.handle_in_dialog(now, dialog, arrived, new, request),
+                    }
+                }
+                (None, Some(usage)) => self.handle_first_notify(now, usage, arrived, new, request),
+                (None, None) => {
                     let answer = Answer::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
                     self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
                 }
             },
+            (false, Method::Subscribe) => self.handle_subscribe(now, arrived, new, request),
+            (false, Method::Refer) => self.handle_refer(now, None, arrived, new, request),
             (false, Method::Invite) => self.handle_invite(now, arrived, new, request),
             (false, Method::Message) => {
                 self.handle_message_request(now, None, arrived, new, request);
@@ -243,6 +254,9 @@ impl Endpoint {
                 | Method::Message
                 | Method::Prack
                 | Method::Update
+                | Method::Subscribe
+                | Method::Notify
+                | Method::Refer
         ) {
             return Some(Answer::new(Status::METHOD_NOT_ALLOWED));
         }
@@ -337,11 +351,14 @@ impl Endpoint {
     fn handle_in_dialog(
         &mut self,
         now: Instant,
-        id: InvitationId,
+        dialog: DialogId,
         arrived: Arrived,
         new: NewRequest,
         request: Request,
     ) {
+        let Some(id) = self.dialogs.get(dialog).and_then(|entry| entry.call) else {
+            return self.handle_without_call(now, dialog, arrived, new, request);
+        };
         let Some(server) = self.serve(
             now,
             &arrived,
@@ -387,6 +404,31 @@ impl Endpoint {
         }
     }
 
+    /// In a dialog of subscriptions alone, or of a call that is over.
+    fn handle_without_call(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        arrived: Arrived,
+        new: NewRequest,
+        request: Request,
+    ) {
+        let Some(server) = self.serve(now, &arrived, new, request.clone(), None) else {
+            return;
+        };
+        let in_order = self
+            .dialog_mut(dialog)
+            .map(|state| state.handle_request(&request));
+        let status = match (in_order, &request.method) {
+            // RFC 3261, 12.2.2
+            (Some(Err(error)), _) => error.status(),
+            (_, Method::Options) => Status::OK,
+            // RFC 5057, 5.3: the usage that it belongs to is not there.
+            _ => Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST,
+        };
+        self.respond(now, server, Answer::new(status));
+    }
+
     /// A call (RFC 3261, 13.3).
     fn handle_invite(&mut self, now: Instant, arrived: Arrived, new: NewRequest, request: Request) {
         let refuse = |status| Answer::new(status);
@@ -406,7 +448,7 @@ impl Endpoint {
         };
         let tag: Box<str> = self.rng.token(TAG_LEN).into();
         let arrival = arrived.arrival(server, Ok(description));
-        let dialog = self.dialogs.insert(DialogEntry { owner: None });
+        let dialog = self.dialogs.insert(DialogEntry::of_call(None));
         match Invitation::incoming(
             now,
             dialog,
@@ -419,7 +461,7 @@ impl Endpoint {
             Ok(invitation) => {
                 let id = self.insert_invitation(invitation);
                 if let Some(entry) = self.dialogs.get_mut(dialog) {
-                    entry.owner = Some((Party::Invitation(id), None));
+                    entry.call = Some(id);
                 }
                 if let Some(server) = self.servers.get_mut(&server) {
                     server.owner = Some(Party::Invitation(id));
@@ -474,11 +516,7 @@ impl Endpoint {
 
     /// The call whose dialog a request belongs to, by tags only (RFC 4916 lets URIs change).
     fn invitation_of(&self, request: &Request) -> Option<InvitationId> {
-        let dialog = self.by_tags.get(&DialogKey::of_request(request)?)?;
-        match self.dialogs.get(dialog)?.owner.as_ref()?.0 {
-            Party::Invitation(id) => Some(id),
-            Party::Usage(_) => None,
-        }
+        self.dialogs.get(self.dialog_of_request(request)?)?.call
     }
 }
 
@@ -493,6 +531,17 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
+    /// The connection that it came by, if no proxy stood between.
+    pub(super) fn direct(&self) -> Option<(FlowId, SocketAddr)> {
+        let is_straight = self.is_direct && self.path.transport.is_reliable();
+        is_straight.then_some((self.path.flow, self.path.to))
+    }
+
+    /// It came over TLS.
+    pub(super) const fn is_secure(&self) -> bool {
+        self.path.transport.is_secure()
+    }
+
     fn arrival(
         &self,
         server: TransactionId,
@@ -552,6 +601,6 @@ fn response_path(
 /// RFC 3261, 20.43: in words, to be read by people.
 const UNREADABLE: &str = "399 sipsimple \"Accept lacks application/sdp\"";
 /// Seconds after which a caller that met our limits may try again.
-const RETRY_AFTER: u32 = 10;
+pub(super) const RETRY_AFTER: u32 = 10;
 /// Characters of a tag of ours, five bits each (RFC 3261, 19.3 asks for 32 bits).
-const TAG_LEN: usize = 16;
+pub(super) const TAG_LEN: usize = 16;

@@ -7,6 +7,7 @@ pub mod address;
 pub mod auth;
 pub mod content;
 pub mod cseq;
+pub mod event;
 pub mod identity;
 mod list;
 pub mod misc;
@@ -16,12 +17,14 @@ pub mod reliable;
 pub mod replaces;
 pub mod session_timer;
 mod shape;
+pub mod target_dialog;
 pub mod via;
 
 pub use address::{Address, ContactValue, NameAddr};
 pub use auth::{Auth, AuthParams};
 pub use content::{Item, MediaType};
 pub use cseq::CSeq;
+pub use event::{Event, SubscriptionState};
 pub use identity::Privacy;
 pub use list::List;
 pub(crate) use list::{Elements, element_len};
@@ -33,6 +36,7 @@ pub use replaces::Replaces;
 pub use session_timer::{MinSe, Refresher, SessionExpires};
 #[doc(hidden)]
 pub use shape::Shape;
+pub use target_dialog::TargetDialog;
 pub use via::Via;
 
 use crate::ParseError;

@@ -102,6 +102,41 @@ impl Exchange {
         self.parties.contact = contact;
     }
 
+    /// The same parties, Call-ID and tag, for another dialog that the same request has made.
+    pub(crate) fn sibling(&self, rng: &mut Rng) -> Self {
+        Self {
+            parties: self.parties.clone(),
+            call_id: self.call_id.clone(),
+            local_tag: self.local_tag.clone(),
+            number: self.number,
+            next_tag: 0,
+            running: None,
+            keyring: self.keyring.clone(),
+            authentication: self.authentication.clone(),
+            refusal: None,
+            rng: rng.fork(),
+            config: Arc::clone(&self.config),
+        }
+    }
+
+    pub(crate) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    pub(crate) fn local_tag(&self) -> &str {
+        &self.local_tag
+    }
+
+    /// The number of the last request outside of dialogs.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// What our Contact says.
+    pub(crate) const fn contact(&self) -> Option<&Contact> {
+        self.parties.contact.as_ref()
+    }
+
     /// Makes the next request outside of dialogs. Any request that runs is forgotten.
     pub(crate) fn request(
         &mut self,
@@ -128,7 +163,6 @@ impl Exchange {
     }
 
     /// Sends a request of a dialog that this exchange made.
-    #[expect(dead_code, reason = "for usages with dialogs and states")]
     pub(crate) fn request_in_dialog(
         &mut self,
         made: InDialog,

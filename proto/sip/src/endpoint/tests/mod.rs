@@ -11,11 +11,15 @@ mod call;
 mod dialog;
 mod edge;
 mod guard;
+mod impact;
 mod message;
+mod notifier;
 mod offer;
 mod prack;
 mod publication;
+mod referral;
 mod registration;
+mod subscriber;
 mod target;
 mod timer;
 mod uac;
@@ -192,6 +196,66 @@ impl Wire {
             Message::Response(response) => response,
             Message::Request(request) => panic!("{request:?}"),
         }
+    }
+
+    /// Takes the oldest message that was sent: a request.
+    fn next_request(&mut self) -> Request {
+        match self.next() {
+            Message::Request(request) => request,
+            Message::Response(response) => panic!("{response:?}"),
+        }
+    }
+
+    /// Takes all that was sent: one request, however often.
+    fn repeated_request(&mut self) -> Request {
+        self.drain();
+        assert!(self.sent.iter().all(|sent| *sent == self.sent[0]));
+        self.sent.truncate(1);
+        self.request()
+    }
+
+    /// Takes the oldest message that was sent: a response.
+    fn next_response(&mut self) -> Response {
+        match self.next() {
+            Message::Response(response) => response,
+            Message::Request(request) => panic!("{request:?}"),
+        }
+    }
+
+    fn next(&mut self) -> Message {
+        self.drain();
+        assert!(!self.sent.is_empty(), "nothing was sent");
+        let text = self.sent.remove(0).1;
+        Message::parse(text.clone().into_bytes().into())
+            .unwrap_or_else(|error| panic!("{error} in {text}"))
+    }
+
+    /// Answers a request of ours: `lines` begin with the code and the phrase; a To tag that is missing
+    /// is `theirs`.
+    fn reply(&mut self, request: &Request, lines: &str) {
+        let (first, further) = lines.split_once('\n').unwrap_or((lines, ""));
+        let value = |name| String::from_utf8_lossy(request.headers.get(name).unwrap()).into_owned();
+        let mut to = value(crate::HeaderName::To);
+        if !to.contains(";tag=") {
+            to.push_str(";tag=theirs");
+        }
+        self.receive(
+            &format!(
+                "SIP/2.0 {first}
+            Via: {}
+            From: {}
+            To: {to}
+            Call-ID: {}
+            CSeq: {}
+            {further}
+            Content-Length: 0",
+                value(crate::HeaderName::Via),
+                value(crate::HeaderName::From),
+                value(crate::HeaderName::CallId),
+                value(crate::HeaderName::CSeq),
+            )
+            .replace("\n            \n", "\n"),
+        );
     }
 
     fn invitation_events(&mut self) -> Vec<InvitationEvent> {

@@ -317,12 +317,12 @@ fn what_a_uas_refuses_by_itself() {
         refused(&invite("1", "").replace("sip:bob@192.0.2.1 SIP/2.0", "sip:bob@192.0.2.1 SIP/3.0"));
     assert_eq!(version.status.code(), 505);
 
-    let message = invite("1", "").replace("INVITE", "SUBSCRIBE");
+    let message = invite("1", "").replace("INVITE", "PUBLISH");
     let method = refused(&message);
     assert_eq!(method.status.code(), 405);
     assert_eq!(
         value(&method, HeaderName::Allow),
-        "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, PRACK, UPDATE"
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, PRACK, UPDATE, SUBSCRIBE, NOTIFY, REFER"
     );
 
     let body = refused(&invite("1", "").replace("application/sdp", "text/unknown"));

@@ -20,6 +20,8 @@ mod update;
 pub use command::{AnswerError, Invite, InviteError, OfferError, RespondError, reserved};
 pub use event::{EndCause, Incoming, Info, InvitationEvent, Originator};
 pub(crate) use interval::refusal as interval_refusal;
+#[cfg(test)]
+pub(crate) use reinvite::is_fatal;
 pub use state::{Coverage, Signal, State};
 pub(crate) use uac::{copied, routed};
 
@@ -30,9 +32,9 @@ use crate::{
     TransactionId, Uri,
     answer::Answer,
     attempt::{AttemptId, Contact, Draft, Withdrawal},
-    auth::{Authentication, Keyring, Origin, Refusal, Tries},
+    auth::{Authentication, Credentials, Keyring, Origin, Refusal, Tries},
     config::Config,
-    dialog::DialogKey,
+    dialog::{Dialog, DialogKey},
     header::Address,
     message::{Description, Unacceptable},
     offer_answer::OfferAnswer,
@@ -312,6 +314,44 @@ impl Invitation {
     /// The account whose call this is, and what it knows of its realms.
     pub(crate) fn keyring(&mut self) -> Option<(AccountId, &mut Keyring)> {
         Some((self.account?, &mut self.keyring))
+    }
+
+    /// The account whose call this is.
+    pub(crate) const fn account(&self) -> Option<AccountId> {
+        self.account
+    }
+
+    /// Who answers challenges.
+    pub(crate) fn credentials(&self) -> &[Credentials] {
+        self.keyring.credentials()
+    }
+
+    /// The dialog that others may share.
+    pub(crate) fn live_dialog(&self) -> Option<DialogId> {
+        let alive = |leg: &&Leg| leg.is_alive();
+        let confirmed = self.confirmed.and_then(|id| self.leg(id));
+        confirmed.filter(alive).map(|leg| leg.id)
+    }
+
+    /// The state of one of its dialogs.
+    pub(crate) fn dialog(&self, id: DialogId) -> Option<&Dialog> {
+        self.leg(id).map(|leg| &leg.dialog)
+    }
+
+    /// The state of one of its dialogs, for who shares it.
+    pub(crate) fn dialog_mut(&mut self, id: DialogId) -> Option<&mut Dialog> {
+        self.leg_mut(id).map(|leg| &mut leg.dialog)
+    }
+
+    /// Another usage of the dialog has found that it is no more (RFC 5057, 5.1).
+    pub(crate) fn handle_dialog_gone(&mut self, now: Instant, id: DialogId, status: Status) {
+        if self.confirmed == Some(id) {
+            let mut ending = Ending::remote(EndCause::DialogGone);
+            ending.status = Some(status);
+            ending.reason = Some(status.phrase().to_owned());
+            self.end_by(now, ending);
+            self.check_release();
+        }
     }
 
     pub(crate) const fn path(&self) -> Option<Path> {

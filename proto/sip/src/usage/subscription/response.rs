@@ -1,0 +1,187 @@
+//! What becomes of the requests of our subscriptions (RFC 6665, 4.1.2).
+
+use super::{
+    Asked, Effect, End, Opening, Progress, Retry, Signal, State, Subscription, SubscriptionEnd,
+    SubscriptionEvent,
+};
+use crate::{
+    HeaderName, Headers, Method, Response, Status,
+    attempt::Failure,
+    dialog::{Impact, impact},
+    header::{Expires, Item, MinExpires, RetryAfter},
+    usage::invitation::copied,
+};
+use std::time::{Duration, Instant};
+
+impl Subscription {
+    /// Something became of a request.
+    pub(crate) fn handle_progress(&mut self, now: Instant, tag: u32, progress: &Progress<'_>) {
+        if !self.exchange.is_running(tag) {
+            return;
+        }
+        match progress {
+            Progress::Response(response) if response.status.is_final() => {
+                self.exchange.finish(Some(response));
+                self.handle_final(now, response);
+            }
+            Progress::Failed(failure) => {
+                self.exchange.finish(None);
+                self.handle_silence(now, *failure);
+            }
+            Progress::Sent { .. } | Progress::Response(_) | Progress::Late(_) | Progress::Over => {}
+        }
+    }
+
+    fn handle_final(&mut self, now: Instant, response: &Response) {
+        let Some(asked) = self.running.take() else {
+            return;
+        };
+        match response.status.is_success() {
+            true => self.handle_success(now, asked, response),
+            false => self.handle_failure(
+                now,
+                asked,
+                SubscriptionEnd::Refused,
+                response.status,
+                &response.reason,
+                &response.headers,
+            ),
+        }
+        // Asked for while the request ran.
+        if self.is_leaving && self.running.is_none() && self.state != State::Terminated {
+            match asked {
+                Asked::Leave => {}
+                Asked::First | Asked::Refresh => self.ask(now, Asked::Leave),
+            }
+        }
+    }
+
+    fn handle_silence(&mut self, now: Instant, failure: Failure) {
+        let Some(asked) = self.running.take() else {
+            return;
+        };
+        // RFC 3261, 8.1.3.1
+        let status = match failure {
+            Failure::Timeout | Failure::Cancelled => Status::REQUEST_TIMEOUT,
+            Failure::Transport(_) | Failure::Lookup(_) => Status::SERVICE_UNAVAILABLE,
+        };
+        self.handle_failure(
+            now,
+            asked,
+            failure.into(),
+            status,
+            status.phrase(),
+            &Headers::new(),
+        );
+    }
+
+    fn handle_success(&mut self, now: Instant, asked: Asked, response: &Response) {
+        let status = response.status;
+        if status == Status::NO_NOTIFICATION {
+            // RFC 6665, 4.1.2.2
+            self.timer_n = None;
+        }
+        if asked == Asked::First {
+            if self.is_unreported(response) {
+                return self.finish(End {
+                    signal: Signal::Failure,
+                    cause: SubscriptionEnd::NoSubscription,
+                    code: Some(status),
+                    reason: Some(&response.reason),
+                    retry: Retry::Never,
+                    headers: copied(&response.headers),
+                });
+            }
+            let is_known = !self.step(Signal::Success, Some((status, &response.reason)));
+            // What a NOTIFY has said of its life counts (RFC 6665, 4.1.3).
+            if is_known && self.refresh.expires_at().is_some() {
+                return;
+            }
+        }
+        let granted = match response.headers.typed::<Expires>() {
+            // RFC 6665, 4.1.2.1: not more than was asked for.
+            Some(Ok(Expires(seconds))) => seconds.min(self.asked),
+            Some(Err(_)) | None => self.asked,
+        };
+        let is_plain = self.opening_is_plain() || asked != Asked::First;
+        if granted > 0 && is_plain && !self.is_leaving {
+            self.refresh.grant(now, Duration::from_secs(granted.into()));
+        }
+    }
+
+    fn handle_failure(
+        &mut self,
+        now: Instant,
+        asked: Asked,
+        cause: SubscriptionEnd,
+        status: Status,
+        reason: &str,
+        headers: &Headers,
+    ) {
+        let retry_after = match headers.typed::<RetryAfter<'_>>() {
+            Some(Ok(value)) => Some(value.seconds),
+            Some(Err(_)) | None => None,
+        };
+        let end = |cause, retry| End {
+            signal: Signal::Failure,
+            cause,
+            code: Some(status),
+            reason: Some(reason),
+            retry,
+            headers: copied(headers),
+        };
+        match asked {
+            Asked::Leave => {
+                self.finish(end(SubscriptionEnd::Unsubscribed, Retry::Never));
+            }
+            Asked::First if self.state != State::Sent => {
+                // A NOTIFY has made it: one branch of a fork answers for others (RFC 6665, 4.1.4).
+            }
+            Asked::First | Asked::Refresh if self.lengthen(status, headers) => match asked {
+                Asked::First => self.send_first(now),
+                Asked::Refresh | Asked::Leave => self.ask(now, Asked::Refresh),
+            },
+            Asked::First => {
+                let retry = Retry::of_status(status, retry_after);
+                self.finish(end(cause, retry));
+            }
+            Asked::Refresh if impact(&Method::Subscribe, status) != Impact::Transaction => {
+                let retry = Retry::of_status(status, retry_after);
+                self.finish(end(cause, retry));
+            }
+            Asked::Refresh => {
+                // RFC 6665, 4.1.2.2: valid until it expires.
+                self.timer_n = None;
+                self.effects
+                    .push_back(Effect::Tell(SubscriptionEvent::RefreshFailed {
+                        code: status,
+                        reason: reason.to_owned(),
+                    }));
+                let wait = retry_after.map(|seconds| Duration::from_secs(seconds.into()));
+                // Without another try its expiry ends it.
+                let _ = self.refresh.fail(now, wait);
+            }
+        }
+    }
+
+    /// Takes the longer life that a 423 asks for; once, and only if it is longer (RFC 6665, 4.2.1.1).
+    fn lengthen(&mut self, status: Status, headers: &Headers) -> bool {
+        let Some(Ok(MinExpires(least))) = headers.typed::<MinExpires>() else {
+            return false;
+        };
+        let is_longer = status == Status::INTERVAL_TOO_BRIEF && least > self.asked;
+        if !is_longer || self.is_lengthened {
+            return false;
+        }
+        self.is_lengthened = true;
+        self.plan.expires = least;
+        true
+    }
+
+    /// True if a REFER was accepted without a subscription (RFC 4488, 4).
+    fn is_unreported(&self, response: &Response) -> bool {
+        let value = response.headers.typed_as::<Item<'_>>(HeaderName::ReferSub);
+        matches!(self.plan.opening, Opening::Refer(_))
+            && matches!(value, Some(Ok(item)) if item.is("false"))
+    }
+}
