@@ -6,8 +6,11 @@ use crate::{
     session::SessionInput,
 };
 use sip::{
-    HeaderName, Headers, InvitationId,
-    usage::invitation::{EndCause, InvitationEvent},
+    HeaderName, Headers, IncomingReferralId, InvitationId, Status,
+    usage::{
+        invitation::{EndCause, InvitationEvent},
+        referral::{IncomingRefer, IncomingReferralEvent},
+    },
 };
 
 impl UserAgent {
@@ -46,11 +49,29 @@ impl UserAgent {
                 let told = format!("{} is not authenticated: {why}", method.as_str());
                 self.log("endpoint", 3, told);
             }
+            sip::Output::Event(sip::Event::IncomingReferral(
+                id,
+                IncomingReferralEvent::Incoming(refer),
+            )) => self.refuse_referral(id, &refer),
             sip::Output::Event(sip::Event::Dropped { from, why, .. }) => {
                 self.log("endpoint", 4, format!("message of {from} dropped: {why:?}"));
             }
             output => tracing::debug!(?output, "an output of the endpoint that goes nowhere"),
         }
+    }
+
+    /// Nobody here follows the wishes of others: a call is the user's to make.
+    fn refuse_referral(&mut self, id: IncomingReferralId, refer: &IncomingRefer) {
+        let target = refer.refer_to.uri.as_str();
+        self.log("endpoint", 4, format!("REFER to {target} declined"));
+        let (status, headers) = (Status::DECLINE, Headers::new());
+        if let Err(error) = self
+            .endpoint
+            .reject_referral(self.now, id, status, None, &headers)
+        {
+            tracing::debug!(%error, "the REFER is over already");
+        }
+        self.touch(Child::Endpoint);
     }
 
     fn route_invitation(&mut self, id: InvitationId, event: InvitationEvent) {

@@ -75,7 +75,10 @@ fn our_invite_asks_for_a_timer() {
         ]
         .map(|name| value(&invite, name).to_owned())
     };
-    assert_eq!(asked(Config::new("tested")), ["1800", "", "100rel, timer"]);
+    assert_eq!(
+        asked(Config::new("tested")),
+        ["1800", "", "norefersub, tdialog, eventlist, 100rel, timer"]
+    );
     let both = config(|timer| {
         timer.min_se = secs(120);
         timer.refresher = Some(Refresher::Uac);
@@ -355,7 +358,8 @@ fn an_unknown_extension_is_left_out_once() {
     let unknown = "Unsupported: timer, foo\n";
     wire.receive(&answer_with(&invite, "420 Bad Extension", "x", unknown, ""));
     let sent = std::mem::take(&mut wire.sent);
-    assert!(sent[1].1.contains("Supported: 100rel\r\n"), "{sent:?}");
+    let left = "Supported: norefersub, tdialog, eventlist, 100rel\r\n";
+    assert!(sent[1].1.contains(left), "{sent:?}");
     let again = Message::parse(sent[1].1.clone().into_bytes().into()).unwrap();
     let Message::Request(again) = again else {
         panic!("{again:?}")
