@@ -225,7 +225,7 @@ impl Agent {
         match notification {
             Some(notification) => {
                 self.is_over |= matches!(notification.event, Event::Agent(AgentEvent::DidEnd));
-                Wait::Event(notification)
+                Wait::Event(Box::new(notification))
             }
             // Its events have ended before the time.
             None if Instant::now() < slice => {
@@ -291,7 +291,7 @@ impl Agent {
 /// What waiting brought.
 #[derive(Debug)]
 pub(crate) enum Wait {
-    Event(Notification),
+    Event(Box<Notification>),
     Late,
     Interrupted,
     /// The agent has ended.
