@@ -6,10 +6,10 @@
 //! response, and is kept so that the same bytes can go again (RFC 3261, 13.2.2.4).
 
 use crate::{
-    FlowId, IdentityId, LookupError, LookupId, Request, Response, TransactionId, Uri, id::Party,
-    transaction::Path,
+    FlowId, IdentityId, LookupError, LookupId, Request, Response, SipUri, TransactionId, Uri,
+    id::Party, transaction::Path,
 };
-use base::{LinkError, Target};
+use base::{Host, HostPort, LinkError, Target, Transport};
 use bytes::Bytes;
 use std::{collections::VecDeque, net::SocketAddr};
 
@@ -167,4 +167,31 @@ impl Attempt {
     pub(crate) fn is_over(&self) -> bool {
         self.stage == Stage::Done && self.live.is_empty()
     }
+}
+
+/// The URI of our Contact on a way.
+pub(crate) fn contact_uri(contact: &Contact, transport: Transport, here: &HostPort) -> Option<Uri> {
+    if contact.uri.is_some() {
+        return contact.uri.clone();
+    }
+    let mapped = contact.mapped.filter(|_| transport == Transport::Udp);
+    let (host, port) = match mapped {
+        Some(mapped) => (Host::Ip(mapped.ip()), Some(mapped.port())),
+        None => (here.host.clone(), here.port),
+    };
+    let mut uri = SipUri::new(host);
+    uri.user.clone_from(&contact.user);
+    uri.port = port;
+    uri.secure = contact.secure;
+    // RFC 3261, 19.1.4: UDP is meant when nothing is said; for TLS `sips` or `transport=tls`.
+    if transport != Transport::Udp && !(contact.secure && transport == Transport::Tls) {
+        uri.params.push((
+            "transport".to_owned(),
+            Some(transport.param_name().to_owned()),
+        ));
+    }
+    // Escaping leaves nothing that could not stand in a URI; a user part beyond the limits is left out.
+    uri.to_uri()
+        .or_else(|_| SipUri::new(here.host.clone()).to_uri())
+        .ok()
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod calls;
 mod commands;
 mod config;
+mod errands;
 mod files;
 mod life;
 mod network;

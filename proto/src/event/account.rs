@@ -1,6 +1,6 @@
 //! What happens to accounts: registrations, publications and messages.
 
-use super::names::fields;
+use super::fields::fields;
 use serde::Serialize;
 use serde_json::Value;
 use sip::{Description, RegistrationId, Uri, usage::publication};

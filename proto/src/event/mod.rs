@@ -1,6 +1,7 @@
 //! What the application is told: typed events with the names of the SDK as data (requirements 41).
 
 mod account;
+mod fields;
 mod filter;
 mod names;
 

@@ -2,10 +2,9 @@
 
 use super::{
     AgentEvent, Event, LookupEvent, OptionsEvent, PublicationEvent, ResolverEvent, Sender,
-    SessionEvent, StreamEvent,
+    SessionEvent, StreamEvent, fields::fields,
 };
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 impl Event {
     /// The exact name of the documents (`SIPSessionDidStart`).
@@ -144,15 +143,6 @@ impl StreamEvent {
             Self::Custom(event) => event.name(),
         }
     }
-}
-
-/// The fields of a variant, without its name.
-pub(super) fn fields(event: &impl Serialize) -> Value {
-    match serde_json::to_value(event) {
-        Ok(Value::Object(variant)) => variant.into_iter().next().map(|(_, fields)| fields),
-        _ => None,
-    }
-    .unwrap_or_else(|| Value::Object(Map::new()))
 }
 
 #[cfg(test)]

@@ -13,15 +13,17 @@ mod signalling;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 pub(crate) use filter::{Filtered, Filters, Secure};
 pub use limits::{LinkCounters, LinkLimits};
+pub(crate) use verified::Verified;
 
 use crate::{
     edge::{Connection, Input, Output, Trace},
     id::{LinkId, StreamId},
     stream::{Slot, StreamInput},
-    tls::{Certificate, Security, TlsConfig},
+    tls::TlsConfig,
 };
 use base::{Deadline, Host, Index, LinkError, Rng, Table, Timers, TlsError, Transport};
 use bytes::Bytes;
@@ -33,6 +35,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     time::Instant,
 };
+use verified::TlsPolicy;
 
 /// The table of links: a machine between the runtime's sockets and their owners.
 ///
@@ -96,37 +99,6 @@ pub(crate) enum LinkOutput {
     Secure(LinkId, Secure),
     /// A handshake with a server that we wanted is over.
     Verified(Box<Verified>),
-}
-
-/// What became of a handshake with a server that we wanted.
-#[derive(Debug)]
-pub(crate) struct Verified {
-    pub(crate) transport: Transport,
-    pub(crate) peer: SocketAddr,
-    /// The name that the server had to prove.
-    pub(crate) wanted: Host,
-    pub(crate) result: Result<Security, LinkError>,
-    /// Of a failure: what was presented, and the words of the TLS library.
-    pub(crate) presented: Vec<Certificate>,
-    pub(crate) detail: String,
-}
-
-/// What of the configuration decides about certificates.
-#[derive(Clone, Debug)]
-struct TlsPolicy {
-    verify: bool,
-    allow_wildcard: bool,
-    name: Option<Host>,
-}
-
-impl From<&TlsConfig> for TlsPolicy {
-    fn from(config: &TlsConfig) -> Self {
-        Self {
-            verify: config.verify,
-            allow_wildcard: config.allow_wildcard,
-            name: config.name.clone(),
-        }
-    }
 }
 
 #[derive(Debug)]

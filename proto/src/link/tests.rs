@@ -1,6 +1,7 @@
 //! The link table by itself: credit, limits, clocks.
 
 use super::*;
+use crate::tls::{Certificate, Security};
 use crate::{
     edge::{Class, Open},
     stream::SlotOpen,

@@ -4,7 +4,7 @@
 //! The cryptography is rustls' with a provider that the runtime brings; nothing here draws randomness
 //! or reads a clock. The secrets of a connection come from that provider and not from the agent's
 //! seed, so what a connection writes is never the same twice. That is no matter for recordings:
-//! they are made on the inside of [`link`'s filter](crate::link), where a secured link is
+//! they are made on the inside of `link`'s filter, where a secured link is
 //! [`Input::Secured`](crate::agent::Input::Secured), plaintext both ways and its end, and a replay takes
 //! exactly these without any cryptography.
 

@@ -1,7 +1,7 @@
 //! TLS as this machine has it: cryptography, trust anchors, and keys from files.
 //!
 //! The provider is `ring`. Whoever wants another makes a
-//! [`TlsConfig`](sipsimple::tls::TlsConfig) of his own.
+//! [`TlsConfig`] of his own.
 
 use sipsimple::{
     rustls::{

@@ -3,11 +3,11 @@
 use super::{
     Availability, Endpoint,
     flow::{self, Flow},
-    route::contact_uri,
     settle::named,
 };
 use crate::{
     DialogId, FlowId, HeaderName, Headers, InvitationId, RequestId, Status,
+    attempt::contact_uri,
     message::Description,
     uri::Scheme,
     usage::{

@@ -1,6 +1,7 @@
 //! The endpoint: transactions, dialogs, usages and flows in one machine (RFC 3261; the documents'
 //! Engine), usable alone, without accounts or media.
 
+mod arrival;
 mod command;
 mod dialogs;
 mod flow;

@@ -5,8 +5,8 @@ use super::{
     flow::{self, Waiter},
 };
 use crate::{
-    FlowId, HeaderName, LookupError, LookupId, Method, Request, SipUri, Uri,
-    attempt::{Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Stage},
+    FlowId, HeaderName, LookupError, LookupId, Method, Request,
+    attempt::{Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Stage, contact_uri},
     header::{Address, Via},
     transaction::{Outgoing, Path},
     usage::Progress,
@@ -329,33 +329,6 @@ pub(super) fn contact_address(
     let mut address = Address::new(contact_uri(contact, transport, here)?);
     address.params.clone_from(&contact.params);
     Some(address)
-}
-
-/// The URI of our Contact on a way.
-pub(crate) fn contact_uri(contact: &Contact, transport: Transport, here: &HostPort) -> Option<Uri> {
-    if contact.uri.is_some() {
-        return contact.uri.clone();
-    }
-    let mapped = contact.mapped.filter(|_| transport == Transport::Udp);
-    let (host, port) = match mapped {
-        Some(mapped) => (Host::Ip(mapped.ip()), Some(mapped.port())),
-        None => (here.host.clone(), here.port),
-    };
-    let mut uri = SipUri::new(host);
-    uri.user.clone_from(&contact.user);
-    uri.port = port;
-    uri.secure = contact.secure;
-    // RFC 3261, 19.1.4: UDP is meant when nothing is said; for TLS `sips` or `transport=tls`.
-    if transport != Transport::Udp && !(contact.secure && transport == Transport::Tls) {
-        uri.params.push((
-            "transport".to_owned(),
-            Some(transport.param_name().to_owned()),
-        ));
-    }
-    // Escaping leaves nothing that could not stand in a URI; a user part beyond the limits is left out.
-    uri.to_uri()
-        .or_else(|_| SipUri::new(here.host.clone()).to_uri())
-        .ok()
 }
 
 /// RFC 3261, 8.1.1.7.

@@ -1,13 +1,14 @@
 //! What arrives: noise, malformed messages, responses, and requests on their way to a dialog, a new
 //! call, or an answer without state (RFC 3261, 8.2).
 
+use super::arrival::{accepts_descriptions, description_of, response_path};
 use super::{Availability, Dropped, Endpoint, Event, Output, Server, dialogs::DialogEntry};
 use crate::{
-    DialogId, FlowId, HeaderName, Headers, InvitationId, Message, Method, ParseError, Request,
-    Response, Status, TransactionId,
+    DialogId, FlowId, HeaderName, InvitationId, Message, Method, ParseError, Request, Response,
+    Status, TransactionId,
     answer::Answer,
     capability::supported,
-    header::{List, MediaType},
+    header::List,
     id::Party,
     message::{Description, Unacceptable, frame, frame::FrameError, salvage},
     nat,
@@ -559,42 +560,6 @@ impl Arrived {
                 .map(|verified| verified.username.clone()),
             description,
         }
-    }
-}
-
-/// True if a caller can read our answer. Without Accept it can (RFC 3261, 20.1); an Accept that is
-/// empty or unreadable names nothing that we can send.
-fn accepts_descriptions(headers: &Headers) -> bool {
-    let admits = |range: Result<MediaType<'_>, ParseError>| {
-        range.is_ok_and(|range| range.admits("application", "sdp"))
-    };
-    !headers.contains(HeaderName::Accept) || headers.list(HeaderName::Accept).any(admits)
-}
-
-/// The description of an INVITE, copied out of its datagram.
-fn description_of(request: &Request) -> Result<Option<Description>, Unacceptable> {
-    let description = request.description()?;
-    Ok(description.map(|description| Description {
-        body: Bytes::copy_from_slice(&description.body),
-        ..description
-    }))
-}
-
-/// RFC 3261, 18.2.2.
-fn response_path(
-    via: &crate::header::Via<'_>,
-    flow: FlowId,
-    transport: Transport,
-    from: SocketAddr,
-) -> Path {
-    let to = match transport.is_reliable() {
-        true => from,
-        false => nat::reply_address(via, transport, from),
-    };
-    Path {
-        flow,
-        to,
-        transport,
     }
 }
 

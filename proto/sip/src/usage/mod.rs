@@ -1,9 +1,9 @@
 //! What endpoints are used for: calls, subscriptions both ways, referrals both ways, and questions
 //! about capabilities.
 //!
-//! A usage is a machine inside the endpoint. It says [`Effect`]s, is told the [`Progress`] of its
+//! A usage is a machine inside the endpoint. It says `Effect`s, is told the `Progress` of its
 //! requests, and is woken at its deadline. Calls have a table of their own; all other usages share
-//! one ([`AnyUsage`]).
+//! one (`AnyUsage`).
 
 mod any;
 mod exchange;
@@ -16,6 +16,7 @@ pub mod options;
 pub mod publication;
 pub mod referral;
 pub mod registration;
+pub mod sipfrag;
 pub mod subscription;
 
 pub(crate) use any::{AnyUsage, Happening};

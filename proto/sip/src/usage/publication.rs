@@ -1,6 +1,6 @@
 //! PUBLISH: event state that a server hands on (RFC 3903; requirements 29).
 //!
-//! The states are those of [`lease`](super::lease), by the names of the documents. Which request is
+//! The states are those of `lease`, by the names of the documents. Which request is
 //! sent follows from what the server holds (RFC 3903, table 1):
 //!
 //! | operation | body | SIP-If-Match | Expires | when |

@@ -1,7 +1,7 @@
 //! REGISTER: where an address of record can be reached (RFC 3261, 10; requirements 28).
 //!
 //! With Path (RFC 3327), Service-Route (RFC 3608), GRUUs (RFC 5627), and the instance id and `reg-id` of
-//! RFC 5626. The states are those of [`lease`](super::lease), by the names of the documents.
+//! RFC 5626. The states are those of `lease`, by the names of the documents.
 
 mod binding;
 mod event;
@@ -433,7 +433,7 @@ impl Registrar {
     fn contact_of(&self, response: &Response) -> Option<Uri> {
         let via = response.headers.via().ok()?;
         let transport = self.path?.transport;
-        crate::endpoint::route::contact_uri(&self.contact, transport, &via.sent_by())
+        crate::attempt::contact_uri(&self.contact, transport, &via.sent_by())
     }
 
     /// Nothing is bound any more: what was learnt of the way counts no more.

@@ -9,7 +9,8 @@ use crate::{
     usage::{
         invitation::EndCause,
         notifier::NotifierEnd,
-        referral::{IncomingReferralEvent, Refer, ReferralEnd, ReferralEvent, Sipfrag},
+        referral::{IncomingReferralEvent, Refer, ReferralEnd, ReferralEvent},
+        sipfrag::Sipfrag,
         subscription::{SubscribeError, SubscriptionEnd},
     },
 };

@@ -1,6 +1,7 @@
 //! REFER of a peer (RFC 3515, 2.4.2; XFR-04).
 
-use super::{IncomingRefer, IncomingReferralEvent, Sipfrag};
+use super::{IncomingRefer, IncomingReferralEvent};
+use crate::usage::sipfrag::Sipfrag;
 use crate::{
     HeaderName, Headers, InvitationId, Request, Status,
     attempt::Draft,

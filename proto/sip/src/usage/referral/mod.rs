@@ -10,11 +10,9 @@ pub mod command;
 pub mod event;
 pub(crate) mod incoming;
 mod outgoing;
-pub mod sipfrag;
 
 pub use command::{Outside, Refer, Whom};
 pub use event::{IncomingRefer, IncomingReferralEvent, ReferralEnd, ReferralEvent};
-pub use sipfrag::Sipfrag;
 
 pub(crate) use incoming::IncomingReferral;
 pub(crate) use outgoing::Referral;

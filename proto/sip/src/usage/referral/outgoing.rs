@@ -1,6 +1,7 @@
 //! REFER of ours (RFC 3515, 2.4.1; XFR-06).
 
-use super::{PACKAGE, ReferralEnd, ReferralEvent, Sipfrag};
+use super::{PACKAGE, ReferralEnd, ReferralEvent};
+use crate::usage::sipfrag::Sipfrag;
 use crate::{
     DialogId, Headers, Request, Response, Status,
     attempt::Draft,

@@ -8,7 +8,7 @@ use crate::{
     HeaderName, Request, Status,
     header::{Event, List, MediaType, SubscriptionState},
     message::Description,
-    usage::{invitation::copied, referral::sipfrag::Sipfrag},
+    usage::{invitation::copied, sipfrag::Sipfrag},
 };
 use bytes::Bytes;
 use std::time::{Duration, Instant};
