@@ -83,7 +83,14 @@ fn our_invite_asks_for_a_timer() {
         timer.min_se = secs(120);
         timer.refresher = Some(Refresher::Uac);
     });
-    assert_eq!(asked(both), ["120;refresher=uac", "120", "100rel, timer"]);
+    assert_eq!(
+        asked(both),
+        [
+            "120;refresher=uac",
+            "120",
+            "norefersub, tdialog, eventlist, 100rel, timer"
+        ]
+    );
     let theirs = config(|timer| timer.refresher = Some(Refresher::Uas));
     assert_eq!(asked(theirs), ["90;refresher=uas", "", "100rel, timer"]);
     assert_eq!(asked(config(|timer| timer.expires = None))[0], "");
