@@ -92,11 +92,18 @@ fn our_invite_asks_for_a_timer() {
         ]
     );
     let theirs = config(|timer| timer.refresher = Some(Refresher::Uas));
-    assert_eq!(asked(theirs), ["90;refresher=uas", "", "100rel, timer"]);
+    assert_eq!(
+        asked(theirs),
+        [
+            "90;refresher=uas",
+            "",
+            "norefersub, tdialog, eventlist, 100rel, timer"
+        ]
+    );
     assert_eq!(asked(config(|timer| timer.expires = None))[0], "");
     assert_eq!(
         asked(config(|timer| timer.is_on = false)),
-        ["", "", "100rel"]
+        ["", "", "norefersub, tdialog, eventlist, 100rel"]
     );
 }
 
