@@ -1,7 +1,8 @@
 //! An agent as the command line wants it, and what every verb does with it.
 
 use crate::{
-    options::{Common, MediaOptions},
+    config,
+    options::Common,
     outcome::{Exit, Failure},
     print::{self, Printer},
     runtime::{Runtime, Tap},
@@ -10,10 +11,7 @@ use crate::{
 use serde_json::{Value, json};
 use sipsimple::{
     agent::{Config, Output, Stats, Trace},
-    base::digest::Secret,
     event::{AgentEvent, Event, Listening, Notification},
-    sip::auth::Credentials,
-    stream::{Codec, audio::AudioFactory},
 };
 use std::{
     fs::{File, OpenOptions},
@@ -23,7 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// A running agent.
@@ -33,118 +31,8 @@ pub(crate) struct Agent {
     recording: Option<File>,
     interrupted: Arc<AtomicBool>,
     is_over: bool,
-}
-
-/// Reads the options into a configuration.
-pub(crate) fn config(common: &Common, media: Option<&MediaOptions>) -> Result<Config, Failure> {
-    let usage = |what: &str, text: &str| {
-        Failure::new(Exit::Usage, format!("{what}: {text:?} is no SIP URI"))
-    };
-    let seed = runtime_smol::seed()
-        .map_err(|error| Failure::new(Exit::Internal, format!("no randomness: {error}")))?;
-    let unix_time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let mut config = Config::new(seed, unix_time);
-    config.addresses.extend(common.bind);
-    config.udp_port = (!common.no_udp).then_some(common.udp_port);
-    config.tcp_port = (!common.no_tcp).then_some(common.tcp_port);
-    config.trace = common.trace;
-    config.record = common.record_run.is_some();
-    if let Some(account) = &common.account {
-        config.account.uri = Some(uri(account).ok_or_else(|| usage("--account", account))?);
-    }
-    config.account.display_name.clone_from(&common.display_name);
-    config.account.credentials.extend(credentials(common)?);
-    if let Some(proxy) = &common.proxy {
-        config.account.outbound_proxy = Some(uri(proxy).ok_or_else(|| usage("--proxy", proxy))?);
-    }
-    let session_timer = &mut config.sip.session_timer;
-    if let Some(expires) = common.session_expires {
-        session_timer.is_on = expires > 0;
-        session_timer.expires = Some(Duration::from_secs(expires.into()));
-    }
-    if let Some(least) = common.min_se {
-        session_timer.min_se = Duration::from_secs(least.into());
-    }
-    if let Some(timers) = common.timers {
-        let known = &mut config.sip.transactions.timers;
-        if let Some(t1) = timers.t1 {
-            // Everything that the RFC derives from T1 follows it.
-            *known = sipsimple::sip::transaction::Timers::scaled(t1);
-        }
-        known.t2 = timers.t2.unwrap_or(known.t2);
-        known.t4 = timers.t4.unwrap_or(known.t4);
-    }
-    if let Some(media) = media
-        && !media.codecs.is_empty()
-    {
-        config.media.codecs = codecs(&media.codecs)?;
-    }
-    config.factories.push(Box::new(AudioFactory::new()));
-    Ok(config)
-}
-
-/// What answers challenges, if there is a password.
-fn credentials(common: &Common) -> Result<Option<Credentials>, Failure> {
-    let password = match &common.password_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Failure::new(
-                    Exit::Configuration,
-                    format!("--password-file: {}: {error}", path.display()),
-                )
-            })?;
-            text.lines().next().map(str::to_owned)
-        }
-        None => std::env::var("SIPSIMPLE_PASSWORD").ok(),
-    };
-    let Some(password) = password else {
-        return Ok(None);
-    };
-    let account = common.account.as_deref().and_then(uri);
-    let of_account = account
-        .as_ref()
-        .and_then(|uri| uri.user().map(str::to_owned));
-    let Some(user) = common.auth_user.clone().or(of_account) else {
-        return Err(Failure::new(
-            Exit::Usage,
-            "a password needs --auth-user, or --account with a user",
-        ));
-    };
-    Ok(Some(Credentials::new(
-        &common.auth_realm,
-        user,
-        Secret::Password(password),
-    )))
-}
-
-/// Reads a SIP URI; a bare `user@host` is one.
-pub(crate) fn uri(text: &str) -> Option<sipsimple::sip::Uri> {
-    let has_scheme = ["sip:", "sips:", "tel:"].iter().any(|scheme| {
-        text.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    });
-    match has_scheme {
-        true => text.parse().ok(),
-        false => format!("sip:{text}").parse().ok(),
-    }
-}
-
-fn codecs(names: &[String]) -> Result<Vec<Codec>, Failure> {
-    let find = |name: &String| {
-        let known = audio::codec::supported()
-            .iter()
-            .find(|known| known.name.eq_ignore_ascii_case(name));
-        let known = known
-            .ok_or_else(|| Failure::new(Exit::Usage, format!("--codecs: no codec {name:?}")))?;
-        Ok(Codec {
-            name: known.name.to_owned(),
-            clock_rate: known.clock_rate,
-            channels: u8::try_from(known.channels).unwrap_or(1),
-            payload_type: known.payload_type,
-            fmtp: None,
-        })
-    };
-    names.iter().map(find).collect()
+    /// What the last server that did not prove its name presented, and what was wanted of it.
+    unproven: Option<String>,
 }
 
 impl Agent {
@@ -185,6 +73,7 @@ impl Agent {
             recording,
             interrupted: interrupted(),
             is_over: false,
+            unproven: None,
         };
         let deadline = Instant::now() + START;
         loop {
@@ -202,6 +91,9 @@ impl Agent {
                         Exit::Transport,
                         format!("cannot listen: {error}"),
                     ));
+                }
+                Event::Agent(AgentEvent::FailedToStartTls { .. }) => {
+                    printer.notification(&notification);
                 }
                 _ => {}
             }
@@ -224,7 +116,14 @@ impl Agent {
         self.save_recording();
         match notification {
             Some(notification) => {
-                self.is_over |= matches!(notification.event, Event::Agent(AgentEvent::DidEnd));
+                match &notification.event {
+                    Event::Agent(AgentEvent::DidEnd) => self.is_over = true,
+                    Event::Agent(AgentEvent::TlsDidFail { reason, .. }) => {
+                        self.unproven = Some(reason.clone());
+                    }
+                    Event::Agent(AgentEvent::TlsDidStart { .. }) => self.unproven = None,
+                    _ => {}
+                }
                 Wait::Event(Box::new(notification))
             }
             // Its events have ended before the time.
@@ -236,6 +135,14 @@ impl Agent {
             None if Instant::now() >= deadline => Wait::Late,
             None => Wait::Nothing,
         }
+    }
+
+    /// A failure of transport, with the certificate that was the matter of it if there was one.
+    pub(crate) fn explain(&self, mut failure: Failure) -> Failure {
+        if let (Exit::Transport, Some(reason)) = (failure.exit, &self.unproven) {
+            failure.reason = format!("{}: {reason}", failure.reason);
+        }
+        failure
     }
 
     /// Waits until nothing is alive any more, at most so long, and says what is.
@@ -310,10 +217,9 @@ fn create_secret(path: &Path) -> Result<File, Failure> {
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| {
-        let text = format!("--record-run: {}: {error}", path.display());
-        Failure::new(Exit::Configuration, text)
-    })
+    options
+        .open(path)
+        .map_err(|error| config::unusable("--record-run", path, &error))
 }
 
 /// A message as it was on the wire.

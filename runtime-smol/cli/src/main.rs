@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod config;
 mod ladder;
 mod media;
 mod options;

@@ -1,7 +1,12 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use sipsimple::base::Host;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// A SIP SIMPLE user agent for the command line.
 #[derive(Debug, Parser)]
@@ -73,12 +78,20 @@ pub(crate) struct Common {
     /// Switch TCP off.
     #[arg(long, global = true)]
     pub(crate) no_tcp: bool,
+    #[command(flatten)]
+    pub(crate) tls: Tls,
+    /// Ask this name server instead of the system's, on port 53 unless another is given.
+    #[arg(long, global = true, value_name = "IP[:PORT]", value_parser = name_server)]
+    pub(crate) dns: Option<SocketAddr>,
     /// Who we are; anonymous without it.
     #[arg(long, global = true, value_name = "USER@DOMAIN")]
     pub(crate) account: Option<String>,
     /// The name to show beside it.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
+    /// The URN of this device, the same every time (urn:uuid:...): registrations ask for GRUUs by it.
+    #[arg(long, global = true, value_name = "URN")]
+    pub(crate) instance: Option<String>,
     /// The name that answers challenges; the user of the account without it.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) auth_user: Option<String>,
@@ -112,6 +125,35 @@ pub(crate) struct Common {
     /// Say less.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+}
+
+/// How links are secured.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Tls {
+    /// Local TLS port; 0 is any free one. We listen on it only with a certificate.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) tls_port: u16,
+    /// Switch TLS off.
+    #[arg(long, global = true)]
+    pub(crate) no_tls: bool,
+    /// Trust the authorities in this PEM file, and no others; those of the system without it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Our certificate and its chain, PEM: shown to whoever connects, and to servers that ask.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key, PEM; in the file of the certificate without it.
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The name that servers must prove, instead of the domain that is asked for.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tls_name: Option<Host>,
+    /// Accept `*.example.com` in certificates for any one label, which SIP forbids (RFC 5922, 7.2).
+    #[arg(long, global = true)]
+    pub(crate) tls_wildcard: bool,
+    /// Accept any certificate of anybody.
+    #[arg(long, global = true)]
+    pub(crate) insecure_tls: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -247,9 +289,6 @@ pub(crate) struct Register {
     /// Remove the registration again.
     #[arg(long)]
     pub(crate) unregister: bool,
-    /// The URN of this device, the same every time (urn:uuid:...): asks for GRUUs.
-    #[arg(long, value_name = "URN")]
-    pub(crate) instance: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -326,6 +365,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
+/// An address with a port, or one whose port is that of DNS (RFC 1035, 4.2).
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let with_port = |ip: IpAddr| SocketAddr::new(ip, 53);
+    text.parse()
+        .or_else(|_| bare.parse().map(with_port))
+        .map_err(|_| "neither an address nor an address with a port".to_owned())
+}
+
 fn timers(text: &str) -> Result<Timers, String> {
     let mut timers = Timers::default();
     for part in text.split(',') {
@@ -354,6 +402,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn name_servers_have_a_port_of_their_own() {
+        for (text, address) in [
+            ("192.0.2.1", "192.0.2.1:53"),
+            ("192.0.2.1:5353", "192.0.2.1:5353"),
+            ("2001:db8::1", "[2001:db8::1]:53"),
+            ("[2001:db8::1]", "[2001:db8::1]:53"),
+            ("[2001:db8::1]:5353", "[2001:db8::1]:5353"),
+        ] {
+            assert_eq!(name_server(text).unwrap().to_string(), address);
+        }
+        assert!(name_server("ns.example.com").is_err());
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn wait<T>(
     if result.is_err() {
         agent.stop(printer);
     }
-    result
+    result.map_err(|failure| agent.explain(failure))
 }
 
 /// What a command that is refused means.

@@ -3,6 +3,7 @@
 use super::{register, standing::Standing};
 use crate::{
     agent::{self, Agent, Wait},
+    config,
     options::{Answer, Common},
     outcome::{Exit, Failure, Outcome},
     print::Printer,
@@ -20,7 +21,7 @@ use std::{
 
 pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outcome {
     let standing = Standing::new(&options.media)?;
-    let mut config = agent::config(common, Some(&options.media))?;
+    let mut config = config::read(common, Some(&options.media))?;
     config.streams_without_offer = vec![StreamSpec::new(audio::KIND)];
     let mut agent = Agent::start(common, config, printer)?;
     agent.print_listening(printer);

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     agent::{self, Agent, Wait},
+    config,
     media::{self, Described, Hearing, Media},
     options::{Call, Common, MediaOptions},
     outcome::{self, Exit, Failure, Outcome},
@@ -20,18 +21,14 @@ use sipsimple::{
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome {
-    let uri = agent::uri(&options.uri)
+    let uri = config::uri(&options.uri)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no SIP URI", options.uri)))?;
     if options.calls.is_some() {
         return calls::run(common, options, uri, printer);
     }
     let plan = Plan::new(&options.media)?;
     let media = Media::new(&options.media)?;
-    let mut agent = Agent::start(
-        common,
-        agent::config(common, Some(&options.media))?,
-        printer,
-    )?;
+    let mut agent = Agent::start(common, config::read(common, Some(&options.media))?, printer)?;
     agent.print_listening(printer);
     let mut connect = Connect::new(uri, vec![StreamSpec::new(audio::KIND)]);
     connect.subject.clone_from(&options.subject);
@@ -124,7 +121,7 @@ impl Running {
                                     0 => failure_reason,
                                     code => format!("{code} {reason}: {failure_reason}"),
                                 };
-                                return Err(Failure::new(exit, text));
+                                return Err(agent.explain(Failure::new(exit, text)));
                             }
                             _ => {}
                         },

@@ -3,6 +3,7 @@
 use super::standing::Standing;
 use crate::{
     agent::{self, Agent, Wait},
+    config,
     options::{Call, Common},
     outcome::{Exit, Failure, Outcome},
     print::Printer,
@@ -21,7 +22,7 @@ use std::{
 
 pub(crate) fn run(common: &Common, options: &Call, uri: Uri, printer: &Printer) -> Outcome {
     let standing = Standing::new(&options.media)?;
-    let config = agent::config(common, Some(&options.media))?;
+    let config = config::read(common, Some(&options.media))?;
     let mut agent = Agent::start(common, config, printer)?;
     agent.print_listening(printer);
     let mut connect = Connect::new(uri, vec![StreamSpec::new(audio::KIND)]);

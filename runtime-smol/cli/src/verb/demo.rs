@@ -1,7 +1,8 @@
 //! `sipsimple demo`: two agents call each other over loopback sockets, and every step is verified.
 
 use crate::{
-    agent::{self, Agent, Wait},
+    agent::{Agent, Wait},
+    config,
     ladder::{self, Rung},
     media::{Media, RATE},
     options::{Break, Common, Demo},
@@ -192,7 +193,7 @@ impl Party {
         wave::write(&path, &said)
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let heard = directory.file(&format!("{name}-heard.wav"));
-        let mut config = agent::config(common, None)?;
+        let mut config = config::read(common, None)?;
         config.addresses = vec![common.bind.unwrap_or_else(|| [127, 0, 0, 1].into())];
         config.account.display_name = Some(name.to_owned());
         config.trace = common.trace || rungs.is_some();

@@ -3,6 +3,7 @@
 use super::{account, register};
 use crate::{
     agent::{self, Agent, Wait},
+    config,
     options::{Common, ReceiveMessages, SendMessage},
     outcome::{Exit, Failure, Outcome},
     print::Printer,
@@ -15,13 +16,13 @@ use sipsimple::{
 use std::{io::Read as _, time::Instant};
 
 pub(crate) fn send(common: &Common, options: &SendMessage, printer: &Printer) -> Outcome {
-    let to = agent::uri(&options.uri)
+    let to = config::uri(&options.uri)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no SIP URI", options.uri)))?;
     let mut message = Message::new(to, text(&options.text)?);
     if let Some(content_type) = &options.content_type {
         message.content_type.clone_from(content_type);
     }
-    let mut agent = Agent::start(common, agent::config(common, None)?, printer)?;
+    let mut agent = Agent::start(common, config::read(common, None)?, printer)?;
     let id = account::asked(
         agent
             .runtime
@@ -54,7 +55,7 @@ fn text(text: &str) -> Result<String, Failure> {
 }
 
 pub(crate) fn receive(common: &Common, options: &ReceiveMessages, printer: &Printer) -> Outcome {
-    let mut agent = Agent::start(common, agent::config(common, None)?, printer)?;
+    let mut agent = Agent::start(common, config::read(common, None)?, printer)?;
     agent.print_listening(printer);
     if options.register {
         register::register(&mut agent, common, printer)?;

@@ -2,6 +2,7 @@
 
 use crate::{
     agent::{self, Agent, Wait},
+    config,
     options::{Common, Ping},
     outcome::{Exit, Failure, Outcome},
     print::Printer,
@@ -11,9 +12,9 @@ use sipsimple::event::{Event, OptionsEvent};
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(common: &Common, options: &Ping, printer: &Printer) -> Outcome {
-    let uri = agent::uri(&options.uri)
+    let uri = config::uri(&options.uri)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no SIP URI", options.uri)))?;
-    let mut agent = Agent::start(common, agent::config(common, None)?, printer)?;
+    let mut agent = Agent::start(common, config::read(common, None)?, printer)?;
     let mut times = Vec::new();
     let mut failure = None;
     for round in 0..options.count {
@@ -79,7 +80,7 @@ fn wait(
                             _ if reason.starts_with("name resolution") => Exit::Resolution,
                             _ => Exit::Transport,
                         };
-                        return Err(Failure::new(exit, reason));
+                        return Err(agent.explain(Failure::new(exit, reason)));
                     }
                     _ => {}
                 }

@@ -3,6 +3,7 @@
 use super::account;
 use crate::{
     agent::{self, Agent, Wait},
+    config,
     options::{Common, Publish, Status},
     outcome::{Exit, Failure, Outcome},
     print::Printer,
@@ -16,7 +17,7 @@ use sipsimple::{
 use std::time::Instant;
 
 pub(crate) fn run(common: &Common, options: &Publish, printer: &Printer) -> Outcome {
-    let mut config = agent::config(common, None)?;
+    let mut config = config::read(common, None)?;
     if let Some(expires) = options.expires {
         config.account.publish_expires = expires;
     }

@@ -3,6 +3,7 @@
 use super::account::{self, Standing};
 use crate::{
     agent::{self, Agent, Wait},
+    config,
     options::{Common, Register},
     outcome::{Exit, Failure, Outcome},
     print::Printer,
@@ -12,11 +13,10 @@ use sipsimple::event::{AccountEvent, Event};
 use std::time::Instant;
 
 pub(crate) fn run(common: &Common, options: &Register, printer: &Printer) -> Outcome {
-    let mut config = agent::config(common, None)?;
+    let mut config = config::read(common, None)?;
     if let Some(expires) = options.expires {
         config.account.register_expires = expires;
     }
-    config.account.instance_id.clone_from(&options.instance);
     let mut agent = Agent::start(common, config, printer)?;
     let mut data = register(&mut agent, common, printer)?;
     if options.unregister {

@@ -11,7 +11,9 @@
 mod calls;
 mod demo;
 mod failures;
+mod names;
 mod peer;
+mod tls;
 
 use serde_json::Value;
 use std::{

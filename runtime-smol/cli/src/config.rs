@@ -1,0 +1,160 @@
+//! The options of the command line as the configuration of an agent.
+
+use crate::{
+    options::{Common, MediaOptions, Tls},
+    outcome::{Exit, Failure},
+};
+use runtime_smol::tls;
+use sipsimple::{
+    agent::Config,
+    base::digest::Secret,
+    sip::auth::Credentials,
+    stream::{Codec, audio::AudioFactory},
+    tls::TlsConfig,
+};
+use std::{
+    fmt::Display,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+/// Reads the options into a configuration.
+pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Config, Failure> {
+    let usage = |what: &str, text: &str| {
+        Failure::new(Exit::Usage, format!("{what}: {text:?} is no SIP URI"))
+    };
+    let seed = runtime_smol::seed()
+        .map_err(|error| Failure::new(Exit::Internal, format!("no randomness: {error}")))?;
+    let unix_time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let mut config = Config::new(seed, unix_time);
+    config.addresses.extend(common.bind);
+    config.udp_port = (!common.no_udp).then_some(common.udp_port);
+    config.tcp_port = (!common.no_tcp).then_some(common.tcp_port);
+    config.tls_port = (!common.tls.no_tls).then_some(common.tls.tls_port);
+    config.tls = tls(&common.tls)?;
+    config.name_servers.extend(common.dns);
+    config.trace = common.trace;
+    config.record = common.record_run.is_some();
+    if let Some(account) = &common.account {
+        config.account.uri = Some(uri(account).ok_or_else(|| usage("--account", account))?);
+    }
+    config.account.display_name.clone_from(&common.display_name);
+    config.account.instance_id.clone_from(&common.instance);
+    config.account.credentials.extend(credentials(common)?);
+    if let Some(proxy) = &common.proxy {
+        config.account.outbound_proxy = Some(uri(proxy).ok_or_else(|| usage("--proxy", proxy))?);
+    }
+    let session_timer = &mut config.sip.session_timer;
+    if let Some(expires) = common.session_expires {
+        session_timer.is_on = expires > 0;
+        session_timer.expires = Some(Duration::from_secs(expires.into()));
+    }
+    if let Some(least) = common.min_se {
+        session_timer.min_se = Duration::from_secs(least.into());
+    }
+    if let Some(timers) = common.timers {
+        let known = &mut config.sip.transactions.timers;
+        if let Some(t1) = timers.t1 {
+            // Everything that the RFC derives from T1 follows it.
+            *known = sipsimple::sip::transaction::Timers::scaled(t1);
+        }
+        known.t2 = timers.t2.unwrap_or(known.t2);
+        known.t4 = timers.t4.unwrap_or(known.t4);
+    }
+    if let Some(media) = media
+        && !media.codecs.is_empty()
+    {
+        config.media.codecs = codecs(&media.codecs)?;
+    }
+    config.factories.push(Box::new(AudioFactory::new()));
+    Ok(config)
+}
+
+/// What is trusted and shown; `None` if TLS is off.
+pub(crate) fn tls(options: &Tls) -> Result<Option<TlsConfig>, Failure> {
+    if options.no_tls {
+        return Ok(None);
+    }
+    let mut config = match &options.tls_ca {
+        Some(path) => tls::config_with(path).map_err(|error| unusable("--tls-ca", path, &error))?,
+        None => tls::config(),
+    };
+    if let Some(certificate) = &options.tls_cert {
+        let key = options.tls_key.as_ref().unwrap_or(certificate);
+        let identity = tls::identity(certificate, key);
+        let named = |error| unusable("--tls-cert, --tls-key", certificate, &error);
+        config.identity = Some(identity.map_err(named)?);
+    }
+    config.verify = !options.insecure_tls;
+    config.allow_wildcard = options.tls_wildcard;
+    config.name.clone_from(&options.tls_name);
+    Ok(Some(config))
+}
+
+/// The failure of a file that an option names.
+pub(crate) fn unusable(option: &str, path: &Path, error: &dyn Display) -> Failure {
+    Failure::new(
+        Exit::Configuration,
+        format!("{option}: {}: {error}", path.display()),
+    )
+}
+
+/// What answers challenges, if there is a password.
+fn credentials(common: &Common) -> Result<Option<Credentials>, Failure> {
+    let password = match &common.password_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| unusable("--password-file", path, &error))?;
+            text.lines().next().map(str::to_owned)
+        }
+        None => std::env::var("SIPSIMPLE_PASSWORD").ok(),
+    };
+    let Some(password) = password else {
+        return Ok(None);
+    };
+    let account = common.account.as_deref().and_then(uri);
+    let of_account = account
+        .as_ref()
+        .and_then(|uri| uri.user().map(str::to_owned));
+    let Some(user) = common.auth_user.clone().or(of_account) else {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a password needs --auth-user, or --account with a user",
+        ));
+    };
+    Ok(Some(Credentials::new(
+        &common.auth_realm,
+        user,
+        Secret::Password(password),
+    )))
+}
+
+/// Reads a SIP URI; a bare `user@host` is one.
+pub(crate) fn uri(text: &str) -> Option<sipsimple::sip::Uri> {
+    let has_scheme = ["sip:", "sips:", "tel:"].iter().any(|scheme| {
+        text.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    match has_scheme {
+        true => text.parse().ok(),
+        false => format!("sip:{text}").parse().ok(),
+    }
+}
+
+fn codecs(names: &[String]) -> Result<Vec<Codec>, Failure> {
+    let find = |name: &String| {
+        let known = audio::codec::supported()
+            .iter()
+            .find(|known| known.name.eq_ignore_ascii_case(name));
+        let known = known
+            .ok_or_else(|| Failure::new(Exit::Usage, format!("--codecs: no codec {name:?}")))?;
+        Ok(Codec {
+            name: known.name.to_owned(),
+            clock_rate: known.clock_rate,
+            channels: u8::try_from(known.channels).unwrap_or(1),
+            payload_type: known.payload_type,
+            fmtp: None,
+        })
+    };
+    names.iter().map(find).collect()
+}
