@@ -135,13 +135,13 @@ impl Matrix {
         scenario: &impl Fn(&mut Stage) -> String,
         elsewhere: &mut Elsewhere,
     ) -> String {
-        let play = || {
+        let play = |setup: &Setup| {
             let mut stage = Stage::new(setup.clone());
             let label = scenario(&mut stage);
             let complaints = stage.finish();
             (stage, label, complaints)
         };
-        let (stage, label, complaints) = play();
+        let (stage, label, complaints) = play(setup);
         assert!(
             complaints.is_empty(),
             "{}, {setup:?}: {complaints:#?}\n{}",
@@ -152,7 +152,12 @@ impl Matrix {
         if coverage::is_counting() {
             return label;
         }
-        let (again, ..) = play();
+        // Whether somebody records makes no difference, either.
+        let unrecorded = Setup {
+            record: false,
+            ..setup.clone()
+        };
+        let (again, ..) = play(&unrecorded);
         let difference = stage.world.trace().first_difference(again.world.trace());
         assert_eq!(
             difference, None,
