@@ -14,6 +14,7 @@ mod scenario;
 mod sdp;
 mod sip_message;
 mod sip_stream;
+mod srtp;
 mod stun;
 mod uri;
 
@@ -24,6 +25,7 @@ pub use self::scenario::scenario;
 pub use self::sdp::sdp;
 pub use self::sip_message::sip_message;
 pub use self::sip_stream::sip_stream;
+pub use self::srtp::srtp;
 pub use self::stun::stun;
 pub use self::uri::uri;
 
@@ -39,6 +41,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("sdp", sdp),
     ("sip_message", sip_message),
     ("sip_stream", sip_stream),
+    ("srtp", srtp),
     ("stun", stun),
     ("uri", uri),
 ];

@@ -22,6 +22,7 @@ mod measure;
 mod rtp;
 mod sdp;
 mod sip_message;
+mod srtp;
 mod transaction;
 
 fn main() {

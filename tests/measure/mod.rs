@@ -6,6 +6,7 @@ pub(crate) mod heap;
 pub(crate) mod message;
 pub(crate) mod rtp;
 pub(crate) mod sdp;
+pub(crate) mod srtp;
 pub(crate) mod transaction;
 
 /// An operation that has a price.
@@ -46,5 +47,6 @@ pub(crate) fn operations(full: bool) -> Vec<Operation> {
     operations.extend(transaction::operations(full));
     operations.extend(call::operations(full));
     operations.extend(rtp::operations(full));
+    operations.extend(srtp::operations());
     operations
 }

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn speech_needs_none() {
-        assert_eq!(run(40, |_| true), []);
+        assert_eq!(run(40, |_| true), [0; 0]);
     }
 
     #[test]

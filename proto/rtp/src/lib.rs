@@ -8,6 +8,7 @@
 //! | [`Session`] | one end of an RTP session: numbers outbound packets, follows inbound sources, reports (RFC 3550) |
 //! | [`JitterBuffer`] | brings inbound frames into order and says what to play next |
 //! | [`EventSender`], [`EventReceiver`] | DTMF (RFC 4733) |
+//! | [`srtp`] | seals and opens packets in place (RFC 3711, 6188, 7714) |
 //! | [`Latch`] | where to send: the described address, or where packets come from (RFC 4961) |
 //! | [`KeepAlive`] | when to send an empty packet so that a NAT binding lives (RFC 6263) |
 //!
@@ -18,6 +19,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 pub mod rtcp;
+pub mod srtp;
 
 mod error;
 mod event;

@@ -1,0 +1,3 @@
+//! Drives `fuzz::srtp`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(srtp);
