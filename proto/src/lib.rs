@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod capture;
 mod edge;
 pub mod event;
 mod id;

@@ -1,22 +1,20 @@
 //! An agent as the command line wants it, and what every verb does with it.
 
 use crate::{
-    config,
     options::Common,
     outcome::{Exit, Failure},
     print::{self, Printer},
     runtime::{Runtime, Tap},
-    secret,
+    wire::{self, Wire},
 };
 use serde_json::{Value, json};
 use sipsimple::{
-    agent::{Config, Output, Stats, Trace},
+    agent::{Config, Output, Stats},
     event::{AgentEvent, Event, Listening, Notification},
 };
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::Write,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -55,15 +53,14 @@ impl Agent {
         let recording = common
             .record_run
             .as_deref()
-            .map(create_secret)
+            .map(|path| wire::create_secret("--record-run", path))
             .transpose()?;
-        let begun = Instant::now();
+        let mut wire = Wire::open(common)?;
         let show: Tap = Box::new(move |now, output| {
-            let is_shown = tap(now, output);
-            if let (true, Output::Trace(trace)) = (is_shown, output) {
-                print::complain(&shown(trace, now.saturating_duration_since(begun)));
+            if let Output::Trace(trace) = output {
+                wire.see(now, trace);
             }
-            is_shown
+            tap(now, output)
         });
         let runtime = Runtime::start(common.runtime, config, show)
             .map_err(|error| Failure::new(Exit::Internal, format!("cannot start: {error}")))?;
@@ -209,34 +206,6 @@ pub(crate) enum Wait {
 /// The failure of a verb whose agent has ended by itself.
 pub(crate) fn ended() -> Failure {
     Failure::new(Exit::Internal, "the agent has ended")
-}
-
-/// A file that only its owner can read.
-fn create_secret(path: &Path) -> Result<File, Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .map_err(|error| config::unusable("--record-run", path, &error))
-}
-
-/// A message as it was on the wire.
-fn shown(trace: &Trace, at: Duration) -> String {
-    let arrow = if trace.sent { "->" } else { "<-" };
-    let text = String::from_utf8_lossy(&trace.plaintext);
-    let Trace {
-        local,
-        peer,
-        transport,
-        ..
-    } = trace;
-    format!(
-        "{:8.3}  {transport} {local} {arrow} {peer}\n{}\n",
-        at.as_secs_f64(),
-        secret::masked(&text)
-    )
 }
 
 /// Set when the user wants to stop.

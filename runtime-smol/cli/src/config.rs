@@ -33,7 +33,7 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
     config.tls_port = (!common.tls.no_tls).then_some(common.tls.tls_port);
     config.tls = tls(&common.tls)?;
     config.name_servers.extend(common.dns);
-    config.trace = common.trace;
+    config.trace = common.trace || common.pcap.is_some();
     config.record = common.record_run.is_some();
     if let Some(account) = &common.account {
         config.account.uri = Some(uri(account).ok_or_else(|| usage("--account", account))?);

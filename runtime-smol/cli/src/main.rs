@@ -13,6 +13,7 @@ mod print;
 mod runtime;
 mod secret;
 mod verb;
+mod wire;
 
 use clap::Parser as _;
 use options::{Cli, Verb};

@@ -107,6 +107,10 @@ pub(crate) struct Common {
     /// Print the messages on the wire to stderr, secrets masked.
     #[arg(long, global = true)]
     pub(crate) trace: bool,
+    /// Write the messages on the wire, decrypted, to this pcapng file. It holds digests of passwords and
+    /// keys of media: keep it secret.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
     /// Record seed, inputs and commands. The file holds passwords and keys: keep it secret.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) record_run: Option<PathBuf>,

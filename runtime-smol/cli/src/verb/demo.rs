@@ -196,15 +196,16 @@ impl Party {
         let mut config = config::read(common, None)?;
         config.addresses = vec![common.bind.unwrap_or_else(|| [127, 0, 0, 1].into())];
         config.account.display_name = Some(name.to_owned());
-        config.trace = common.trace || rungs.is_some();
-        // The recording is of the one who calls: both would write the same file.
+        config.trace |= rungs.is_some();
+        // Recording and capture are of the one who calls: both would write the same file.
+        let caller = |file: &Option<PathBuf>| file.clone().filter(|_| rungs.is_some());
         let common = Common {
-            record_run: rungs.is_some().then(|| common.record_run.clone()).flatten(),
+            record_run: caller(&common.record_run),
+            pcap: caller(&common.pcap),
             ..common.clone()
         };
         config.record = common.record_run.is_some();
-        let shows = common.trace;
-        let tap = tap(options.broken, rungs, shows);
+        let tap = tap(options.broken, rungs);
         Ok(Self {
             name,
             agent: Agent::start_tapped(&common, config, printer, tap)?,
@@ -351,7 +352,7 @@ fn rest(alice: &mut Party, bob: &mut Party, printer: &Printer, time: Duration) {
 }
 
 /// Draws what passes, and loses what the demo is told to lose.
-fn tap(broken: Option<Break>, rungs: Option<Sender<Rung>>, shows: bool) -> Tap {
+fn tap(broken: Option<Break>, rungs: Option<Sender<Rung>>) -> Tap {
     let begun = Instant::now();
     Box::new(move |now, output| match output {
         Output::Trace(trace) => {
@@ -364,7 +365,7 @@ fn tap(broken: Option<Break>, rungs: Option<Sender<Rung>>, shows: bool) -> Tap {
                 // The picture may be drawn already.
                 let _ = rungs.send(rung);
             }
-            shows
+            true
         }
         Output::Transmit { payload, .. } => broken.is_none_or(|broken| !is_lost(broken, payload)),
         _ => true,

@@ -35,6 +35,7 @@ fn configuration_and_files_are_2() {
     run(&["call", "sip:a@127.0.0.1", "--play", "/nonexistent.wav"]).assert_exit(2);
     run(&["replay", "/nonexistent.rec"]).assert_exit(2);
     run(&["answer", "--record-run", "/nonexistent/run.rec"]).assert_exit(2);
+    run(&["answer", "--pcap", "/nonexistent/run.pcapng"]).assert_exit(2);
     let account = [
         "--account",
         "a@b.example",

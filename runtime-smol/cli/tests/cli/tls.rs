@@ -109,6 +109,33 @@ fn eng_12_an_unknown_authority_is_refused_and_wildcards_are_asked_for() {
     ask(&["--tls-wildcard"]).assert_exit(4);
 }
 
+/// ENG-42: what was secured stands in the capture as it was said, and only its owner can read it.
+#[test]
+fn eng_42_a_capture_holds_what_was_said_inside() {
+    let authority = Authority::new("cli-capture");
+    let names = NameServer::start(&["sip.example"]);
+    let (_server, port) = server(&authority, &authority.sign("sip.example"));
+    let place = Place::new("capture");
+    let (ca, dns, file) = (authority.file(), names.address(), place.file("c.pcapng"));
+    let uri = format!("sips:me@sip.example:{port}");
+    let common = ["options", &uri, "--tls-ca", &ca, "--dns", &dns];
+    run(&[&common[..], &["--pcap", &file]].concat()).assert_exit(0);
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(bytes.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]));
+    let text = String::from_utf8_lossy(&bytes);
+    let request = format!("OPTIONS {uri} SIP/2.0");
+    for part in [request.as_str(), "SIP/2.0 200 OK", "Via: SIP/2.0/TLS"] {
+        assert!(text.contains(part), "{part} is missing");
+    }
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(&file).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
 #[test]
 fn files_that_are_no_certificates_are_2() {
     let authority = Authority::new("cli-files");
