@@ -38,6 +38,7 @@ mod rtp;
 mod runs;
 mod runtimes;
 mod sdp;
+mod sdp_lines;
 mod torture;
 mod torture_endpoint;
 mod wire;

@@ -42,7 +42,10 @@ mod print;
 mod session;
 mod text;
 
-pub use attribute::{Attribute, Attributes, Direction, Fmtp, Rtcp, RtpMap};
+pub use attribute::{
+    Attribute, Attributes, Candidate, Crypto, Direction, Fingerprint, Fmtp, InlineKey,
+    RemoteCandidates, Rtcp, RtpMap, Setup,
+};
 pub use bandwidth::Bandwidth;
 pub use codec::{Agreed, Answerer, Codec, Preference, match_codecs, negotiate_codecs};
 pub use connection::Connection;

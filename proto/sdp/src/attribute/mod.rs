@@ -1,14 +1,22 @@
 //! `a=` lines: kept as text in their order, read as typed values.
 
+mod candidate;
+mod crypto;
 mod direction;
+mod fingerprint;
 mod fmtp;
 mod rtcp;
 mod rtpmap;
+mod setup;
 
+pub use candidate::{Candidate, RemoteCandidates};
+pub use crypto::{Crypto, InlineKey};
 pub use direction::Direction;
+pub use fingerprint::Fingerprint;
 pub use fmtp::Fmtp;
 pub use rtcp::Rtcp;
 pub use rtpmap::RtpMap;
+pub use setup::Setup;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
