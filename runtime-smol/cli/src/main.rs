@@ -45,6 +45,8 @@ fn main() -> ExitCode {
         Verb::ReceiveMessages(options) => verb::message::receive(&cli.common, options, &printer),
         Verb::Publish(options) => verb::publish::run(&cli.common, options, &printer),
         Verb::Options(options) => verb::options::run(&cli.common, options, &printer),
+        Verb::Dns(options) => verb::dns::run(&cli.common, options, &printer),
+        Verb::Tls(options) => verb::tls::run(&cli.common, options, &printer),
         Verb::Replay(options) => verb::replay::run(options, &printer),
     };
     let exit = match &result {

@@ -48,6 +48,16 @@ pub(crate) enum Verb {
     ///
     /// Example: sipsimple options sip:192.0.2.1 -c 5
     Options(Ping),
+    /// Say where a URI leads: every query and answer, and the targets in the order of trying.
+    ///
+    /// Besides SIP it knows stun:, turn:, turns:, msrprelay: and xcap: with a domain.
+    ///
+    /// Example: sipsimple dns sip:bob@example.com
+    Dns(Dns),
+    /// Show the certificate of a SIP server, and why it is trusted or not.
+    ///
+    /// Example: sipsimple tls sip.example.com:5061
+    Tls(Server),
     /// Run a flight recording again and say whether the outputs are the same.
     ///
     /// Example: sipsimple replay run.rec
@@ -354,6 +364,19 @@ pub(crate) struct Ping {
     /// How often, a second apart.
     #[arg(short, default_value_t = 1, value_name = "N")]
     pub(crate) count: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dns {
+    /// What to look for.
+    pub(crate) uri: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Server {
+    /// Where it is; without a port as RFC 3263 finds it.
+    #[arg(value_name = "HOST[:PORT]")]
+    pub(crate) host: String,
 }
 
 #[derive(Debug, Args)]

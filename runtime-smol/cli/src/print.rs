@@ -43,6 +43,21 @@ impl Printer {
         );
     }
 
+    /// An event of an agent whose story a verb tells people in words of its own.
+    pub(crate) fn machine(&self, notification: &Notification) {
+        if self.json {
+            self.notification(notification);
+        }
+    }
+
+    /// Prints events for programs only.
+    pub(crate) const fn only_machine(&self) -> Self {
+        Self {
+            quiet: true,
+            ..*self
+        }
+    }
+
     /// An event of the command itself.
     pub(crate) fn event(&self, name: &str, data: Value) {
         self.line(self.start.elapsed().as_secs_f64(), name, None, data);

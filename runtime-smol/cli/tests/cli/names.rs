@@ -1,11 +1,12 @@
-//! A name server of one test: addresses, and nothing else, for the names that it knows.
+//! Names: a name server of one test, and what the verb `dns` says of its answers.
 
-use super::PATIENCE;
+use super::{PATIENCE, run};
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     thread,
 };
 
+/// It has addresses, and nothing else, for the names that it knows.
 pub(crate) struct NameServer {
     address: SocketAddr,
 }
@@ -57,4 +58,29 @@ fn answer(query: &[u8], names: &[&str]) -> Option<Vec<u8>> {
         answer.extend(Ipv4Addr::LOCALHOST.octets());
     }
     Some(answer)
+}
+
+/// DNL-04, DNL-15: every query with its answer and who gave it, then the targets in their order.
+#[test]
+fn dnl_15_the_verb_dns_shows_the_resolution() {
+    let names = NameServer::start(&["sip.example"]);
+    let dns = names.address();
+    let look = |uri: &str| run(&["dns", uri, "--dns", &dns]);
+    let found = look("sip:bob@sip.example:5070;transport=tcp");
+    let data = &found.assert_exit(0)["data"];
+    assert_eq!(data["result"][0]["address"], "127.0.0.1:5070", "{data}");
+    assert_eq!(data["result"][0]["transport"], "tcp", "{data}");
+    assert_eq!(data["queries"][0]["answer"][0], "127.0.0.1", "{data}");
+    assert_eq!(data["queries"][0]["nameservers"][0], dns, "{data}");
+    // Without a port it is asked for the services first (RFC 3263, 4.1).
+    let found = look("sip:sip.example");
+    let data = &found.assert_exit(0)["data"];
+    assert_eq!(data["queries"][0]["query_type"], "NAPTR", "{data}");
+    assert_eq!(data["result"][0]["address"], "127.0.0.1:5060", "{data}");
+    let nobody = look("sip:nobody.example");
+    assert_eq!(
+        nobody.assert_exit(3)["data"]["queries"][0]["error"],
+        "no such name"
+    );
+    look("http://sip.example/").assert_exit(1);
 }

@@ -109,6 +109,52 @@ fn eng_12_an_unknown_authority_is_refused_and_wildcards_are_asked_for() {
     ask(&["--tls-wildcard"]).assert_exit(4);
 }
 
+/// The chain and the verdict, for people and for programs.
+#[test]
+fn rte_07_the_verb_tls_says_why_a_server_is_trusted_or_not() {
+    let authority = Authority::new("cli-verdict");
+    let names = NameServer::start(&["sip.example", "other.example"]);
+    let (_server, port) = server(&authority, &authority.sign("sip.example"));
+    let (ca, dns) = (authority.file(), names.address());
+    let look = |host: &str, more: &[&str]| {
+        let host = format!("{host}:{port}");
+        run(&[&["tls", &host, "--dns", &dns][..], more].concat())
+    };
+    let trusted = look("sip.example", &["--tls-ca", &ca]);
+    let server = &trusted.assert_exit(0)["data"]["servers"][0];
+    assert_eq!(server["trusted"], true, "{server}");
+    assert_eq!(server["version"], "TLS 1.3", "{server}");
+    let own = &server["chain"][0];
+    assert_eq!(own["dns"][0], "sip.example", "{own}");
+    assert_eq!(own["issuer"], "CN=cli-verdict", "{own}");
+    for (host, more, error) in [
+        ("other.example", &["--tls-ca", &ca][..], "does not prove"),
+        ("sip.example", &[], "unknown issuer"),
+    ] {
+        let refused = look(host, more);
+        let last = refused.assert_exit(4);
+        let server = &last["data"]["servers"][0];
+        assert_eq!(server["trusted"], false, "{server}");
+        assert_eq!(server["wanted"], host, "{server}");
+        assert!(
+            server["error"].as_str().unwrap().contains(error),
+            "{server}"
+        );
+        assert_eq!(server["chain"][0]["dns"][0], "sip.example", "{server}");
+        assert!(
+            last["reason"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("wanted {host}"))
+        );
+    }
+    let accepted = look("other.example", &["--insecure-tls"]);
+    let server = &accepted.assert_exit(0)["data"]["servers"][0];
+    assert_eq!(server["trusted"], false, "{server}");
+    look("nobody.example", &[]).assert_exit(3);
+    look("sip.example", &["--no-tls"]).assert_exit(1);
+}
+
 /// ENG-42: what was secured stands in the capture as it was said, and only its owner can read it.
 #[test]
 fn eng_42_a_capture_holds_what_was_said_inside() {
