@@ -1,6 +1,7 @@
 //! The user agent: the edge of the world, and the machine behind it.
 
 mod accounts;
+mod arguments;
 mod calls;
 mod commands;
 mod config;
@@ -22,10 +23,10 @@ pub use crate::edge::{
     Multicast, Open, Output, Store, StoreError, System, Trace,
 };
 pub use crate::id::{FileId, LinkId, SessionId, StoreId, StreamId};
-pub use commands::{
-    AccountError, Command, Connect, ConnectError, MediaFrame, Message, OptionsError, Publish,
-    UnknownStream,
+pub use arguments::{
+    AccountError, Connect, ConnectError, MediaFrame, Message, OptionsError, Publish, UnknownStream,
 };
+pub use commands::Command;
 pub use config::{Config, Limits};
 pub use replay::{Difference, ReplayError, Report, replay};
 pub use stats::{Counters, Stats};

@@ -1,0 +1,174 @@
+//! What commands are given, and why they are refused.
+
+use crate::{
+    edge::payload,
+    id::StreamId,
+    stream::{StreamError, StreamSpec},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A call to make (SES-05).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Connect {
+    /// Whom to call.
+    pub to: sip::Uri,
+    /// The name to show beside it.
+    pub display_name: Option<String>,
+    /// What to propose, in the order of the m-lines.
+    pub streams: Vec<StreamSpec>,
+    /// The Subject header (SES-08).
+    pub subject: Option<String>,
+    /// Headers to add, except those that the dialog needs for itself (SES-13).
+    pub headers: Vec<(String, String)>,
+}
+
+impl Connect {
+    /// A call with these streams and nothing special.
+    pub fn new(to: sip::Uri, streams: Vec<StreamSpec>) -> Self {
+        Self {
+            to,
+            display_name: None,
+            streams,
+            subject: None,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// What to publish (PUB-03).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Publish {
+    /// The event package (`presence`).
+    pub event: String,
+    /// The media type of the content, whole.
+    pub content_type: String,
+    /// The content.
+    #[serde(with = "payload")]
+    pub body: Bytes,
+}
+
+impl Publish {
+    /// Content of an event package.
+    pub fn new(
+        event: impl Into<String>,
+        content_type: impl Into<String>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        Self {
+            event: event.into(),
+            content_type: content_type.into(),
+            body: body.into(),
+        }
+    }
+}
+
+/// A message to send outside of sessions (MSG-01).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Message {
+    /// To whom.
+    pub to: sip::Uri,
+    /// The media type of the content, whole (BUG-05).
+    pub content_type: String,
+    /// The content.
+    #[serde(with = "payload")]
+    pub body: Bytes,
+}
+
+impl Message {
+    /// A plain text.
+    pub fn new(to: sip::Uri, text: impl Into<String>) -> Self {
+        Self {
+            to,
+            content_type: "text/plain;charset=utf-8".to_owned(),
+            body: Bytes::from(text.into()),
+        }
+    }
+}
+
+/// A media frame of the application: what a stream needs to send it. Sequence and source are the
+/// stream's own, the time is that of the command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MediaFrame {
+    /// The payload type, as the stream's agreement numbers it.
+    pub payload_type: u8,
+    /// First frame after silence.
+    pub marker: bool,
+    /// The media timestamp in clock units.
+    pub timestamp: u32,
+    /// The payload.
+    #[serde(with = "payload")]
+    pub payload: Bytes,
+}
+
+impl MediaFrame {
+    /// A frame within running speech.
+    pub const fn new(payload_type: u8, timestamp: u32, payload: Bytes) -> Self {
+        Self {
+            payload_type,
+            marker: false,
+            timestamp,
+            payload,
+        }
+    }
+}
+
+/// Why a call could not be made; nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Before `DidStart`, or after `shutdown`.
+    #[error("the agent does not run")]
+    NotRunning,
+    /// As many sessions or streams as the limits allow.
+    #[error("too many sessions or streams")]
+    TooMany,
+    /// A session needs a stream.
+    #[error("no streams")]
+    NoStreams,
+    /// A stream cannot be made.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The header is not the application's to set (SES-13), or is no header.
+    #[error("header not allowed: {0}")]
+    Header(String),
+}
+
+/// A request could not be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// Before `DidStart`, or after `shutdown`.
+    #[error("the agent does not run")]
+    NotRunning,
+    /// Too many requests already, or a URI that no request can go to.
+    #[error("the endpoint refuses")]
+    Refused,
+}
+
+/// Why an account cannot do something; nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// Before `DidStart`, or after `shutdown`.
+    #[error("the agent does not run")]
+    NotRunning,
+    /// Only an account with an address of record can register or publish.
+    #[error("the account has no address")]
+    NoAddress,
+    /// RFC 3428, 8: a message outside of sessions fits into 1,300 bytes.
+    #[error("too large for a message outside of a session")]
+    TooLarge,
+    /// Too many requests already, a URI that no request can go to, or nothing to answer.
+    #[error("the endpoint refuses")]
+    Refused,
+}
+
+/// There is no such stream, or no more, or it is of another kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no such stream: {0}")]
+pub struct UnknownStream(pub StreamId);
