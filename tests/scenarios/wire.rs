@@ -216,6 +216,7 @@ impl Wire {
                     }
                     self.events.push(event);
                 }
+                Output::KeepAlive { .. } => {}
                 output => panic!("{output:?}"),
             }
         }

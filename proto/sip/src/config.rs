@@ -38,8 +38,36 @@ pub struct Config {
     pub reliable: Reliability,
     /// Session timers (RFC 4028), both roles.
     pub session_timer: SessionTimer,
+    /// How the ways to registrars are kept open.
+    pub keep_alive: KeepAlive,
     /// What can pile up.
     pub limits: Limits,
+}
+
+/// How the ways by which registrars reach us are kept open, and found to be dead (RFC 5626, 4.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct KeepAlive {
+    /// The longest time between two signs of life on a connection; each is drawn between 80 and 100 % of
+    /// it. A registrar's Flow-Timer may shorten it. `None` sends none.
+    pub stream: Option<Duration>,
+    /// The same towards a peer of datagrams.
+    pub datagram: Option<Duration>,
+    /// Also towards registrars that have not agreed to RFC 5626: it keeps the bindings of address
+    /// translators, and needs no answer.
+    pub without_outbound: bool,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self {
+            // RFC 5626, 4.4: 95 to 120 s on connections, 24 to 29 s with datagrams.
+            stream: Some(Duration::from_secs(120)),
+            datagram: Some(Duration::from_secs(29)),
+            without_outbound: true,
+        }
+    }
 }
 
 /// How sessions are kept from outliving their peers (RFC 4028).
@@ -120,6 +148,7 @@ impl Default for Config {
             transactions: transaction::Config::default(),
             reliable: Reliability::default(),
             session_timer: SessionTimer::default(),
+            keep_alive: KeepAlive::default(),
             limits: Limits::default(),
         }
     }

@@ -140,6 +140,13 @@ impl Registering {
                 registrar,
             },
             RegistrationEvent::Succeeded(registered) => self.succeeded(*registered),
+            RegistrationEvent::FlowFailed {
+                registrar,
+                retry_after,
+            } => AccountEvent::RegistrationFlowDidFail {
+                registrar,
+                retry_after: retry_after.as_secs_f64(),
+            },
             // The second try is on its way.
             RegistrationEvent::Delayed(_) => return,
             RegistrationEvent::Failed(failed) => {

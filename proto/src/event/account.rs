@@ -42,6 +42,14 @@ pub enum AccountEvent {
         /// When it is tried again, in seconds; `None` if it is not wanted any more.
         retry_after: Option<f64>,
     },
+    /// `SIPAccountRegistrationFlowDidFail`: the registrar is not reached any more, or does not reach us;
+    /// the account is registered anew (RFC 5626, 4.4 and 4.5).
+    RegistrationFlowDidFail {
+        /// Where it was.
+        registrar: Option<SocketAddr>,
+        /// When it is registered anew, in seconds.
+        retry_after: f64,
+    },
     /// `SIPAccountRegistrationDidEnd` (ACC-28).
     RegistrationDidEnd {
         /// Which.
@@ -76,6 +84,7 @@ impl AccountEvent {
             Self::RegistrationWillRefresh => "SIPAccountRegistrationWillRefresh",
             Self::RegistrationDidSucceed { .. } => "SIPAccountRegistrationDidSucceed",
             Self::RegistrationDidFail { .. } => "SIPAccountRegistrationDidFail",
+            Self::RegistrationFlowDidFail { .. } => "SIPAccountRegistrationFlowDidFail",
             Self::RegistrationDidEnd { .. } => "SIPAccountRegistrationDidEnd",
             Self::RegistrationDidNotEnd { .. } => "SIPAccountRegistrationDidNotEnd",
             Self::RegistrationGotAnswer { .. } => "SIPAccountRegistrationGotAnswer",

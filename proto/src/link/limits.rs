@@ -26,6 +26,8 @@ pub struct LinkLimits {
     /// How long a message may take from its first byte to its last, and an accepted connection to its
     /// first message.
     pub message_time: Duration,
+    /// How long a peer that has promised it may take to answer a sign of life on a connection.
+    pub pong_time: Duration,
     /// How long a released connection may take to send what is written.
     pub finish_time: Duration,
 }
@@ -46,6 +48,8 @@ impl Default for LinkLimits {
             // does not.
             handshake_time: Duration::from_secs(10),
             message_time: transaction,
+            // RFC 5626, 4.4.1
+            pong_time: Duration::from_secs(10),
             finish_time: Duration::from_secs(5),
         }
     }
@@ -67,6 +71,10 @@ pub struct LinkCounters {
     pub overruns: u64,
     /// TLS handshakes of accepted connections that came to nothing.
     pub handshakes: u64,
+    /// Signs of life that we sent: line ends and STUN requests, repeated ones included.
+    pub pings: u64,
+    /// Ways that were found dead by them.
+    pub dead: u64,
     /// Connections that were closed because something took too long.
     pub timeouts: u64,
 }

@@ -6,6 +6,7 @@
 
 mod credit;
 mod filter;
+mod keepalive;
 mod limits;
 mod query;
 mod secured;
@@ -29,6 +30,7 @@ use base::{Deadline, Host, Index, LinkError, Rng, Table, Timers, TlsError, Trans
 use bytes::Bytes;
 use credit::Credit;
 use dns::ExchangeId;
+use keepalive::{Heart, Way};
 use sip::{FlowId, message::frame::Framer};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -55,7 +57,10 @@ pub(crate) struct Links {
     sources: Vec<(LinkId, IpAddr)>,
     /// How many connections were accepted and are still there.
     accepted: usize,
-    timers: Timers<LinkId>,
+    /// The ways that are kept open: no more than there are registrations.
+    hearts: BTreeMap<Way, Heart>,
+    timers: Timers<Due>,
+    rng: Rng,
     limits: LinkLimits,
     /// What certificates must prove; `None` if nothing is secured.
     policy: Option<TlsPolicy>,
@@ -120,6 +125,13 @@ struct Link {
     incomplete: Option<Instant>,
 }
 
+/// What has a deadline of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Due {
+    Link(LinkId),
+    Heart(Way),
+}
+
 /// For whom a link is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Owner {
@@ -169,7 +181,9 @@ impl Links {
             peers: Index::new(rng),
             sources: Vec::new(),
             accepted: 0,
+            hearts: BTreeMap::new(),
             timers: Timers::new(),
+            rng: rng.fork(),
             limits,
             policy: tls.map(TlsPolicy::from),
             trace,
@@ -196,7 +210,7 @@ impl Links {
                     self.out.push_back(LinkOutput::Stream(stream, input));
                 }
                 Some(Owner::Socket(Some(flow))) => {
-                    self.signalling_datagram(link, flow, from, payload.freeze());
+                    self.signalling_datagram(now, link, flow, from, payload.freeze());
                 }
                 Some(Owner::Query(exchange)) => self.answer(dns::Input::Datagram {
                     exchange,
@@ -262,7 +276,14 @@ impl Links {
 
     /// Fires what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some((id, _)) = self.timers.pop_due(now) {
+        while let Some((due, _)) = self.timers.pop_due(now) {
+            let id = match due {
+                Due::Link(id) => id,
+                Due::Heart(way) => {
+                    self.beat(now, way);
+                    continue;
+                }
+            };
             let Some(link) = self.table.get(id) else {
                 continue;
             };
@@ -471,7 +492,8 @@ impl Links {
     /// Takes a link out of every table.
     fn forget(&mut self, id: LinkId) -> Option<Link> {
         let link = self.table.remove(id)?;
-        self.timers.set(id, None);
+        self.timers.set(Due::Link(id), None);
+        self.stop_hearts(id);
         match link.owner {
             Owner::Socket(Some(flow)) | Owner::Connection(Some(flow)) => {
                 self.flows.remove(&flow);
@@ -540,7 +562,7 @@ impl Links {
     }
 
     fn rearm(&mut self, id: LinkId) {
-        self.timers.set(id, self.deadline(id));
+        self.timers.set(Due::Link(id), self.deadline(id));
     }
 
     /// When a link must be looked at again.
@@ -576,6 +598,18 @@ impl Link {
             wanted: None,
             accepted: false,
             incomplete: None,
+        }
+    }
+
+    /// The flow of the endpoint that it is.
+    const fn flow(&self) -> Option<FlowId> {
+        match self.owner {
+            Owner::Socket(flow) | Owner::Connection(flow) => flow,
+            Owner::Listener
+            | Owner::Slot(..)
+            | Owner::SlotListener(..)
+            | Owner::Query(_)
+            | Owner::Nobody => None,
         }
     }
 }

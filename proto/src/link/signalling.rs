@@ -7,7 +7,7 @@ use base::{LinkError, Target, Transport};
 use bytes::Bytes;
 use sip::{
     FlowId,
-    message::frame::{self, Frame, FrameError, Framer},
+    message::frame::{self, Frame, FrameError, Framer, Noise},
 };
 use std::{
     net::{IpAddr, SocketAddr},
@@ -129,6 +129,7 @@ impl Links {
 
     /// Lets the system send what is written, then close.
     pub(super) fn finish(&mut self, now: Instant, id: LinkId) {
+        self.stop_hearts(id);
         let Some(link) = self.table.get_mut(id) else {
             return;
         };
@@ -208,13 +209,16 @@ impl Links {
 
     pub(super) fn signalling_datagram(
         &mut self,
+        now: Instant,
         link: LinkId,
         flow: FlowId,
         from: SocketAddr,
         message: Bytes,
     ) {
         if let Some(noise) = frame::noise(&message) {
-            self.counters.count(noise);
+            if noise != Noise::Stun || !self.stun(now, (link, from), &message) {
+                self.counters.count(noise);
+            }
             return;
         }
         self.trace(link, false, from, &message);
@@ -253,7 +257,9 @@ impl Links {
             _ if frames.is_empty() => link.incomplete.or(Some(now)),
             _ => Some(now),
         };
-        for frame in frames {
+        let mut frames = frames.into_iter().peekable();
+        let mut is_pair = false;
+        while let Some(frame) = frames.next() {
             match frame {
                 Frame::Message(message) => {
                     self.trace(id, false, from, &message);
@@ -263,14 +269,25 @@ impl Links {
                         message,
                     });
                 }
+                // The second line end of two that came apart: answers to two pings of ours, if one is
+                // open. The framer knows no time, and counts them as a pair.
+                Frame::Ping if !is_pair && self.pong(now, (id, from)) => {}
                 // RFC 5626, 3.5.1: a double line end asks for a single one.
                 Frame::Ping => {
                     self.counters.keep_alives += 1;
                     let pong = Bytes::from_static(b"\r\n");
                     self.write(id, pong, self.limits.signalling_budget);
                 }
-                Frame::Pong => {}
+                // The first line end of a ping is no answer.
+                Frame::Pong if frames.peek() == Some(&Frame::Ping) => {
+                    is_pair = true;
+                    continue;
+                }
+                Frame::Pong => {
+                    self.pong(now, (id, from));
+                }
             }
+            is_pair = false;
         }
         match end {
             // Messages are handed on at once and a partial one is bounded by the framer: the peer may

@@ -44,6 +44,14 @@ pub enum Input {
         /// Why; `None` if the peer closed it in an orderly way.
         error: Option<LinkError>,
     },
+    /// Datagrams to this peer are lost, or the address translator between us and it sends its answers
+    /// elsewhere: what was registered this way is not reached any more (RFC 5626, 4.4.2). The flow stays.
+    FlowFailed {
+        /// The socket.
+        flow: FlowId,
+        /// The peer.
+        to: SocketAddr,
+    },
     /// A datagram did not go out, or ICMP said that it did not arrive. The flow stays.
     Undeliverable {
         /// The socket.

@@ -7,6 +7,7 @@ mod dialogs;
 mod flow;
 mod guard;
 pub mod input;
+mod keep;
 mod message;
 mod outbox;
 mod outcome;
@@ -25,11 +26,11 @@ mod tag;
 mod tests;
 mod uas;
 
-pub use crate::config::{self, Availability, Config, Limits};
+pub use crate::config::{self, Availability, Config, KeepAlive, Limits};
 pub use command::{AddFlowError, InvitationMut, OptionsError};
 pub use input::Input;
 pub use message::AnswerMessageError;
-pub use output::{Dropped, Event, Output};
+pub use output::{Dropped, Event, Output, Pulse};
 pub use publish::PublicationMut;
 pub use register::{RegistrationMut, RequestError};
 pub use stats::{Counters, Stats};
@@ -101,6 +102,8 @@ pub struct Endpoint {
     usage_count: usize,
     /// Who takes NOTIFYs of dialogs that are not known yet, by Call-ID and our tag.
     expected: Index<DialogKey, UsageId>,
+    /// Which ways are kept open, and for whom.
+    kept: keep::Kept,
     /// What can be subscribed to.
     packages: Packages,
     dialogs: Table<DialogId, DialogEntry>,
@@ -159,6 +162,7 @@ impl Endpoint {
             realms: BTreeMap::new(),
             usage_count: 0,
             expected: Index::new(&mut rng),
+            kept: keep::Kept::default(),
             packages: Packages::default(),
             dialogs: Table::new(),
             by_tags: DialogIndex::new(&mut rng),
@@ -184,6 +188,7 @@ impl Endpoint {
             Input::Broken { flow, from, error } => self.handle_broken(now, flow, from, error),
             Input::FlowUp { flow, local, peer } => self.handle_flow_up(now, flow, local, peer),
             Input::FlowDown { flow, error } => self.handle_flow_down(now, flow, error),
+            Input::FlowFailed { flow, to } => self.handle_flow_failed(now, flow, to),
             Input::Undeliverable { flow, to, error } => {
                 self.transactions.handle_undeliverable(now, flow, to, error)
             }

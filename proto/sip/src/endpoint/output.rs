@@ -18,7 +18,7 @@ use crate::{
 use base::Target;
 use bytes::Bytes;
 use serde::Serialize;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 /// Everything that an endpoint wants from outside, in the order of its causes.
 #[derive(Clone, PartialEq, Debug)]
@@ -50,6 +50,16 @@ pub enum Output {
         /// Whose certificate to show.
         identity: Option<IdentityId>,
     },
+    /// Keep the way to `to` open, and say when it is dead: by `FlowDown` of a connection, by `FlowFailed`
+    /// of a peer of datagrams (RFC 5626, 4.4). It replaces what was said of this way before.
+    KeepAlive {
+        /// The connection, or the socket.
+        flow: FlowId,
+        /// The peer.
+        to: SocketAddr,
+        /// How; `None` ends it.
+        pulse: Option<Pulse>,
+    },
     /// The endpoint needs this flow no more: close it. No `FlowDown` is expected.
     Release {
         /// Which.
@@ -57,6 +67,23 @@ pub enum Output {
     },
     /// Something happened.
     Event(Event),
+}
+
+/// How a way is kept open.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub struct Pulse {
+    /// The longest time between two signs of life.
+    pub every: Duration,
+    /// The peer has promised to answer (RFC 5626): if it does not, the way is dead.
+    pub is_answered: bool,
+}
+
+impl Pulse {
+    /// Puts both together.
+    pub const fn new(every: Duration, is_answered: bool) -> Self {
+        Self { every, is_answered }
+    }
 }
 
 /// What an application hears from an endpoint.

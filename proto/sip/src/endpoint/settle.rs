@@ -349,8 +349,10 @@ impl Endpoint {
             return;
         };
         let deadline = usage.poll_timeout();
+        let (is_over, wish) = (usage.is_over(), usage.keeps());
         self.timers.set(Child::Usage(id), deadline);
-        if usage.is_over() {
+        self.keep(id, wish.filter(|_| !is_over));
+        if is_over {
             self.timers.set(Child::Usage(id), None);
             self.usages.remove(id);
             self.usage_count -= 1;

@@ -15,10 +15,11 @@ use crate::{
     attempt::{AttemptId, Draft},
     auth::Refusal,
     dialog::{Dialog, InDialog},
+    endpoint::Pulse,
 };
 
 use base::Deadline;
-use std::time::Instant;
+use std::{net::SocketAddr, time::Instant};
 
 /// A usage outside of calls, whichever.
 #[derive(Debug)]
@@ -175,6 +176,27 @@ impl AnyUsage {
             registrar.handle_flow_down(now, flow);
         }
         holds
+    }
+
+    /// A peer of datagrams is not reached any more; true if that is something to it.
+    pub(crate) fn handle_flow_failed(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        to: SocketAddr,
+    ) -> bool {
+        match self {
+            Self::Registration(registrar) => registrar.handle_flow_failed(now, flow, to),
+            _ => false,
+        }
+    }
+
+    /// The way that it wants kept open.
+    pub(crate) fn keeps(&self) -> Option<((FlowId, SocketAddr), Pulse)> {
+        match self {
+            Self::Registration(registrar) => registrar.keeps(),
+            _ => None,
+        }
     }
 
     /// True while a connection must not be closed for being idle.

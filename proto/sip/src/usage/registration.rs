@@ -5,6 +5,7 @@
 
 mod binding;
 mod event;
+mod keep;
 
 pub use binding::Binding;
 pub use event::{Registered, Registration, RegistrationEvent, State};
@@ -15,10 +16,11 @@ use super::{
     lease::{Lease, Phase, Wish},
 };
 use crate::{
-    FlowId, HeaderName, Headers, Method, Request, Response, Status, Uri,
+    HeaderName, Headers, Method, Request, Response, Status, Uri,
     attempt::Contact,
     auth::Origin,
-    config::Config,
+    config::{Config, KeepAlive},
+    endpoint::Pulse,
     header::{Address, Expires, MinExpires},
     refresh::Backoff,
     transaction::Path,
@@ -52,6 +54,9 @@ pub(crate) struct Registrar {
     /// again, however often the translator changes its mind.
     rewritten: Option<String>,
     path: Option<Path>,
+    /// How the way to the registrar is kept open while it holds our binding.
+    pulse: Option<Pulse>,
+    keep_alive: KeepAlive,
     /// Tries of one request after 420, 423 and 439.
     repeats: u8,
     backoff: Backoff,
@@ -99,6 +104,8 @@ impl Registrar {
             bound: None,
             rewritten: None,
             path: None,
+            pulse: None,
+            keep_alive: config.keep_alive,
             repeats: 0,
             backoff: Backoff::new(),
             is_removed: false,
@@ -237,21 +244,6 @@ impl Registrar {
         }
     }
 
-    /// A connection is gone. The registrar reaches us by it: it is opened again after a while, for all
-    /// that it served have lost it at once (RFC 5626, 4.5).
-    pub(crate) fn handle_flow_down(&mut self, now: Instant, flow: FlowId) {
-        if self.holds(flow) {
-            self.path = None;
-            let wait = self.backoff.fail(&mut self.rng, None);
-            self.lease.hurry(now + wait);
-        }
-    }
-
-    /// True while requests to us come by this connection.
-    pub(crate) fn holds(&self, flow: FlowId) -> bool {
-        self.lease.phase() != Phase::Off && self.path.is_some_and(|path| path.flow == flow)
-    }
-
     pub(crate) fn answer_challenge(
         &mut self,
         tag: u32,
@@ -381,6 +373,7 @@ impl Registrar {
         self.lease.granted(now, expires);
         let uris = |name| binding::uris(response, name);
         let is_outbound = response.headers.has_token(HeaderName::Require, "outbound");
+        self.pulse = self.pulse_of(response, is_outbound);
         let event = Registered {
             expires,
             path: binding::texts(response, HeaderName::Path),
@@ -440,6 +433,7 @@ impl Registrar {
     fn forget(&mut self) {
         self.stale = None;
         self.bound = None;
+        self.pulse = None;
         self.is_sweeping = false;
     }
 

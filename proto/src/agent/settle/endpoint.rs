@@ -28,6 +28,10 @@ impl UserAgent {
                 self.links.connect(self.now, flow, &target);
                 self.touch(Child::Links);
             }
+            sip::Output::KeepAlive { flow, to, pulse } => {
+                self.links.keep_alive(self.now, flow, to, pulse);
+                self.touch(Child::Links);
+            }
             sip::Output::Release { flow } => {
                 self.links.release(self.now, flow);
                 self.touch(Child::Links);

@@ -12,6 +12,7 @@ pub(super) struct Bare {
     pub(super) lookups: Vec<LookupId>,
     pub(super) connects: Vec<(FlowId, Target)>,
     pub(super) released: Vec<FlowId>,
+    pub(super) pulses: Vec<(FlowId, SocketAddr, Option<Pulse>)>,
     pub(super) events: Vec<Event>,
 }
 
@@ -32,6 +33,7 @@ impl Bare {
             lookups: Vec::new(),
             connects: Vec::new(),
             released: Vec::new(),
+            pulses: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -50,6 +52,7 @@ impl Bare {
                 Output::Resolve { lookup, .. } => self.lookups.push(lookup),
                 Output::Connect { flow, target, .. } => self.connects.push((flow, target)),
                 Output::Release { flow } => self.released.push(flow),
+                Output::KeepAlive { flow, to, pulse } => self.pulses.push((flow, to, pulse)),
                 Output::Event(event) => self.events.push(event),
             }
         }

@@ -12,6 +12,7 @@ mod dialog;
 mod edge;
 mod guard;
 mod impact;
+mod keep;
 mod message;
 mod notifier;
 mod offer;
@@ -131,7 +132,7 @@ impl Wire {
                         .handle_input(self.now, Input::Resolved { lookup, targets });
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::Connect { .. } | Output::Release { .. } => {}
+                Output::Connect { .. } | Output::Release { .. } | Output::KeepAlive { .. } => {}
             }
         }
     }

@@ -180,7 +180,7 @@ impl World {
                 }
                 self.nodes[at].events.push(event);
             }
-            Output::Event(_) => {}
+            Output::Event(_) | Output::KeepAlive { .. } => {}
         }
     }
 

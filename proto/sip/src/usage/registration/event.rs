@@ -153,6 +153,13 @@ pub enum RegistrationEvent {
     Failed(Failed),
     /// A refresh failed while the binding lives on: it is tried once more.
     Delayed(Failed),
+    /// The way to the registrar is dead, and so is the way from it to us: it is registered anew.
+    FlowFailed {
+        /// Where it led.
+        registrar: Option<SocketAddr>,
+        /// After which time (RFC 5626, 4.5).
+        retry_after: Duration,
+    },
     /// The binding was removed, as asked.
     Ended,
     /// Its removal failed; it will expire.
