@@ -5,6 +5,12 @@
 //! and through nothing else. The ACK of a 2xx is an attempt, too: it has no transaction and no
 //! response, and is kept so that the same bytes can go again (RFC 3261, 13.2.2.4).
 
+mod avoid;
+mod race;
+
+pub(crate) use avoid::Avoided;
+pub(crate) use race::Race;
+
 use crate::{
     FlowId, IdentityId, LookupError, LookupId, Request, Response, SipUri, TransactionId, Uri,
     id::Party, transaction::Path,
@@ -88,8 +94,8 @@ pub(crate) enum Stage {
     New,
     /// The resolver was asked.
     Resolving(LookupId),
-    /// A connection comes up.
-    Connecting(FlowId, Candidate),
+    /// A connection comes up, or two.
+    Connecting(Race),
     /// A transaction waits for its final response.
     Trying {
         transaction: TransactionId,
@@ -157,9 +163,27 @@ impl Attempt {
             Stage::Trying { transaction, .. } => Some(transaction),
             Stage::New
             | Stage::Resolving(_)
-            | Stage::Connecting(..)
+            | Stage::Connecting(_)
             | Stage::Sent { .. }
             | Stage::Done => None,
+        }
+    }
+
+    /// True if the next target may be tried beside the connection that is coming up.
+    pub(crate) fn has_rival(&self) -> bool {
+        match (&self.stage, self.candidates.front()) {
+            (Stage::Connecting(race), Some(next)) => {
+                next.flow.is_none() && race.admits(&next.target)
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes that target.
+    pub(crate) fn take_rival(&mut self) -> Option<Candidate> {
+        match self.has_rival() {
+            true => self.candidates.pop_front(),
+            false => None,
         }
     }
 

@@ -19,6 +19,9 @@ pub struct Config {
     /// How long a datagram target may stay silent before the next one is tried; only if there is
     /// a next one, and never after a provisional response.
     pub dead_target: Duration,
+    /// How long a connection may take to come up before one in the other family of addresses is tried
+    /// beside it (RFC 8305, 5).
+    pub connection_attempt_delay: Duration,
     /// Requests above this many bytes leave by TCP if they can (RFC 3261, 18.1.1: 1300 for an
     /// unknown MTU, MTU − 200 otherwise); `None` sends datagrams of any size (ENG-49).
     pub oversize: Option<usize>,
@@ -138,6 +141,7 @@ impl Default for Config {
         Self {
             user_agent: String::new(),
             dead_target: Duration::from_millis(1_500),
+            connection_attempt_delay: Duration::from_millis(250),
             oversize: Some(1_300),
             end_timeout: Duration::from_millis(3_500),
             ring_interval: Duration::from_secs(60),

@@ -3,6 +3,7 @@
 
 mod arrival;
 mod command;
+mod connect;
 mod dialogs;
 mod flow;
 mod guard;
@@ -37,7 +38,7 @@ pub use stats::{Counters, Stats};
 
 use crate::{
     AccountId, DialogId, FlowId, InvitationId, LookupId, TransactionId,
-    attempt::{Attempt, AttemptId},
+    attempt::{Attempt, AttemptId, Avoided},
     auth::{Realms, Verified},
     dialog::{DialogIndex, DialogKey},
     id::{Party, UsageId},
@@ -86,6 +87,8 @@ pub struct Endpoint {
     servers: BTreeMap<TransactionId, Server>,
     attempts: Table<AttemptId, Attempt>,
     lookups: Table<LookupId, AttemptId>,
+    /// Targets that have failed lately.
+    avoided: Avoided,
     /// Boxed: a table grows by doubling, and a call is large.
     invitations: Table<InvitationId, Box<Invitation>>,
     /// How many invitations there are; a table counts by walking.
@@ -154,6 +157,7 @@ impl Endpoint {
             servers: BTreeMap::new(),
             attempts: Table::new(),
             lookups: Table::new(),
+            avoided: Avoided::default(),
             invitations: Table::new(),
             calls: 0,
             unacknowledged: 0,

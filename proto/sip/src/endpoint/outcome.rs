@@ -5,12 +5,13 @@ use crate::{
     LookupError, Response, Status, TransactionId,
     attempt::{Attempt, AttemptId, Candidate, Failure, Owner, Stage, Withdrawal},
     dialog::DialogKey,
+    header::RetryAfter,
     id::Party,
     transaction::Path,
     usage::{AnyUsage, Progress},
 };
 use base::{Deadline, Host, LinkError, Target, Transport};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Endpoint {
     /// Sets the moment at which the current step counts as failed.
@@ -24,7 +25,10 @@ impl Endpoint {
         let give_up = self.config.transactions.timers.timer_b;
         let wait = match &attempt.stage {
             Stage::Resolving(_) => Some(give_up),
-            Stage::Connecting(..) => Some(dead_target.unwrap_or(give_up)),
+            Stage::Connecting(_) if attempt.has_rival() => {
+                Some(self.config.connection_attempt_delay)
+            }
+            Stage::Connecting(_) => Some(dead_target.unwrap_or(give_up)),
             // A connection that is up tells when it breaks.
             Stage::Trying { path, answered, .. } => {
                 dead_target.filter(|_| !answered && !path.transport.is_reliable())
@@ -37,6 +41,10 @@ impl Endpoint {
 
     /// The current step has taken too long.
     pub(super) fn handle_attempt_timeout(&mut self, now: Instant, id: AttemptId) {
+        if self.try_rival(now, id) {
+            return;
+        }
+        self.give_race_up(now, id);
         let Some(attempt) = self.attempts.get_mut(id) else {
             return;
         };
@@ -45,11 +53,13 @@ impl Endpoint {
                 self.lookups.remove(lookup);
                 Failure::Lookup(LookupError::TimedOut)
             }
-            Stage::Connecting(..) => Failure::Transport(Some(LinkError::TimedOut)),
+            Stage::Connecting(_) => Failure::Transport(Some(LinkError::TimedOut)),
             // The abandoned transaction stays: a late 1xx is cancelled, a late 2xx acknowledged.
-            Stage::New | Stage::Trying { .. } | Stage::Sent { .. } | Stage::Done => {
+            Stage::Trying { path, .. } => {
+                self.avoided.note(now, (path.transport, path.to), None);
                 Failure::Timeout
             }
+            Stage::New | Stage::Sent { .. } | Stage::Done => Failure::Timeout,
         };
         attempt.failure = Some(failure);
         self.try_next(now, id);
@@ -71,8 +81,16 @@ impl Endpoint {
         if attempt.current() != Some(transaction) {
             return self.handle_abandoned_response(now, id, transaction, &response);
         }
-        if let Stage::Trying { answered, .. } = &mut attempt.stage {
+        if let Stage::Trying { answered, path, .. } = &mut attempt.stage {
             *answered = true;
+            let place = (path.transport, path.to);
+            match response.status {
+                // RFC 3261, 21.5.4
+                Status::SERVICE_UNAVAILABLE => {
+                    self.avoided.note(now, place, retry_after(&response));
+                }
+                _ => self.avoided.forgive(place),
+            }
         }
         self.watch(now, id);
         if self.is_taken_up(now, id, transaction, &response) {
@@ -239,6 +257,15 @@ impl Endpoint {
                 name: Host::Ip(path.to.ip()),
             }));
         }
+        if let Stage::Trying {
+            path,
+            answered: false,
+            ..
+        } = &attempt.stage
+            && failure != Failure::Transport(Some(LinkError::TooLarge))
+        {
+            self.avoided.note(now, (path.transport, path.to), None);
+        }
         attempt.failure = Some(failure);
         self.try_next(now, id);
     }
@@ -303,7 +330,7 @@ impl Endpoint {
                 self.lookups.remove(lookup);
                 self.fail(now, id, Failure::Cancelled);
             }
-            Stage::Connecting(..) => self.fail(now, id, Failure::Cancelled),
+            Stage::Connecting(_) => self.fail(now, id, Failure::Cancelled),
             Stage::Trying {
                 transaction,
                 answered,
@@ -362,7 +389,7 @@ impl Endpoint {
                 Stage::Sent { path, message } => Some((*path, message.clone())),
                 Stage::New
                 | Stage::Resolving(_)
-                | Stage::Connecting(..)
+                | Stage::Connecting(_)
                 | Stage::Trying { .. }
                 | Stage::Done => None,
             });
@@ -370,4 +397,10 @@ impl Endpoint {
             self.send(now, path, message);
         }
     }
+}
+
+/// When a server wants to be asked again.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers.typed::<RetryAfter<'_>>()?.ok()?;
+    Some(Duration::from_secs(value.seconds.into()))
 }

@@ -6,7 +6,9 @@ use super::{
 };
 use crate::{
     FlowId, HeaderName, LookupError, LookupId, Method, Request,
-    attempt::{Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Stage, contact_uri},
+    attempt::{
+        Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Race, Stage, contact_uri,
+    },
     header::{Address, Via},
     transaction::{Outgoing, Path},
     usage::Progress,
@@ -67,12 +69,10 @@ impl Endpoint {
             return;
         };
         match targets {
-            Ok(targets) if !targets.is_empty() => {
-                attempt.candidates = targets
-                    .into_iter()
-                    .map(Candidate::new)
-                    .take(MAX_TARGETS)
-                    .collect();
+            Ok(mut targets) if !targets.is_empty() => {
+                targets.truncate(MAX_TARGETS);
+                self.avoided.order(now, &mut targets);
+                attempt.candidates = targets.into_iter().map(Candidate::new).collect();
             }
             Ok(_) => attempt.failure = Some(Failure::Lookup(LookupError::NotFound)),
             Err(error) => attempt.failure = Some(Failure::Lookup(error)),
@@ -106,7 +106,12 @@ impl Endpoint {
     }
 
     /// Tries one target. False if it leads nowhere.
-    fn try_candidate(&mut self, now: Instant, id: AttemptId, candidate: Candidate) -> bool {
+    pub(super) fn try_candidate(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        candidate: Candidate,
+    ) -> bool {
         let transport = candidate.target.transport;
         if let Some(flow) = candidate.flow {
             return self.send_over(now, id, flow, candidate);
@@ -125,7 +130,7 @@ impl Endpoint {
             Connection::Up(flow) => self.send_over(now, id, flow, candidate),
             Connection::Coming(flow) => {
                 if let Some(attempt) = self.attempts.get_mut(id) {
-                    attempt.stage = Stage::Connecting(flow, candidate);
+                    attempt.stage = Stage::Connecting(Race::new(flow, candidate));
                 }
                 self.watch(now, id);
                 true
@@ -134,52 +139,15 @@ impl Endpoint {
         }
     }
 
-    fn note_failure(&mut self, id: AttemptId, error: LinkError) -> bool {
+    pub(super) fn note_failure(&mut self, id: AttemptId, error: LinkError) -> bool {
         if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.failure = Some(Failure::Transport(Some(error)));
         }
         false
     }
 
-    /// The connection that an attempt waited for is there.
-    pub(super) fn connected(&mut self, now: Instant, id: AttemptId, flow: FlowId) {
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return;
-        };
-        let Stage::Connecting(awaited, candidate) = &attempt.stage else {
-            return;
-        };
-        if *awaited != flow {
-            return;
-        }
-        let candidate = candidate.clone();
-        if attempt.withdrawal.is_some() {
-            return self.fail(now, id, Failure::Cancelled);
-        }
-        if !self.send_over(now, id, flow, candidate) {
-            self.try_next(now, id);
-        }
-    }
-
-    /// The connection that an attempt waited for did not come up.
-    pub(super) fn not_connected(
-        &mut self,
-        now: Instant,
-        id: AttemptId,
-        flow: FlowId,
-        error: Option<LinkError>,
-    ) {
-        let Some(attempt) = self.attempts.get_mut(id) else {
-            return;
-        };
-        if matches!(&attempt.stage, Stage::Connecting(awaited, _) if *awaited == flow) {
-            attempt.failure = Some(Failure::Transport(error.or(Some(LinkError::Reset))));
-            self.try_next(now, id);
-        }
-    }
-
     /// Sends the request over `flow`. False if this target leads nowhere.
-    fn send_over(
+    pub(super) fn send_over(
         &mut self,
         now: Instant,
         id: AttemptId,
@@ -250,6 +218,11 @@ impl Endpoint {
             any_size: true,
             ..candidate
         };
+        // No TCP there a moment ago.
+        let place = (Transport::Tcp, by_tcp.target.address);
+        if self.avoided.contains(now, place) {
+            return self.try_candidate(now, id, by_udp);
+        }
         let Some(attempt) = self.attempts.get_mut(id) else {
             return false;
         };

@@ -10,6 +10,7 @@ mod bare;
 mod call;
 mod dialog;
 mod edge;
+mod failover;
 mod guard;
 mod impact;
 mod keep;
