@@ -26,6 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "sipsimple-sdp",
             "sipsimple-rtp",
             "sipsimple-dns",
+            "sipsimple-ice",
         ],
     ),
     ("sipsimple-audio", &["sipsimple-rtp"]),

@@ -73,6 +73,23 @@ impl Default for KeepAlive {
     }
 }
 
+/// How a way is kept open.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub struct Pulse {
+    /// The longest time between two signs of life.
+    pub every: Duration,
+    /// The peer has promised to answer (RFC 5626): if it does not, the way is dead.
+    pub is_answered: bool,
+}
+
+impl Pulse {
+    /// Puts both together.
+    pub const fn new(every: Duration, is_answered: bool) -> Self {
+        Self { every, is_answered }
+    }
+}
+
 /// How sessions are kept from outliving their peers (RFC 4028).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default)]

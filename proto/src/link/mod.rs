@@ -5,6 +5,7 @@
 //! and drops noise, so that the endpoint sees whole messages and nothing else.
 
 mod credit;
+mod entry;
 mod filter;
 mod keepalive;
 mod limits;
@@ -26,12 +27,12 @@ use crate::{
     stream::{Slot, StreamInput},
     tls::TlsConfig,
 };
-use base::{Deadline, Host, Index, LinkError, Rng, Table, Timers, TlsError, Transport};
+use base::{Deadline, Index, LinkError, Rng, Table, Timers, TlsError, Transport};
 use bytes::Bytes;
-use credit::Credit;
 use dns::ExchangeId;
+use entry::{Link, Owner, Phase};
 use keepalive::{Heart, Way};
-use sip::{FlowId, message::frame::Framer};
+use sip::FlowId;
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, SocketAddr},
@@ -106,64 +107,11 @@ pub(crate) enum LinkOutput {
     Verified(Box<Verified>),
 }
 
-#[derive(Debug)]
-struct Link {
-    owner: Owner,
-    phase: Phase,
-    transport: Transport,
-    /// What was asked for, until the system says what it became.
-    local: SocketAddr,
-    peer: Option<SocketAddr>,
-    credit: Credit,
-    /// Cuts messages from a signalling connection.
-    framer: Option<Box<Framer>>,
-    /// The name that a server must prove to us.
-    wanted: Option<Host>,
-    /// Counts for the limits of accepted connections.
-    accepted: bool,
-    /// Since when a message is incomplete; from the start of an accepted connection on.
-    incomplete: Option<Instant>,
-}
-
 /// What has a deadline of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Due {
     Link(LinkId),
     Heart(Way),
-}
-
-/// For whom a link is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Owner {
-    /// A UDP socket of ours; its flow is known once the endpoint has heard of it.
-    Socket(Option<FlowId>),
-    /// A listener of ours.
-    Listener,
-    /// A signalling connection.
-    Connection(Option<FlowId>),
-    /// A socket of a stream.
-    Slot(StreamId, Slot),
-    /// A listener that waits for the one connection that a slot wants.
-    SlotListener(StreamId, Slot),
-    /// A socket to a name server.
-    Query(ExchangeId),
-    /// Its owner is done; what is written is still being sent.
-    Nobody,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
-    Opening {
-        since: Instant,
-    },
-    /// Connected; the handshake of its filter is not over.
-    Securing {
-        since: Instant,
-    },
-    Open,
-    Finishing {
-        since: Instant,
-    },
 }
 
 impl Links {
@@ -582,35 +530,6 @@ impl Links {
         };
         let at = since.checked_add(limit)?;
         Some(Deadline::new(at, why))
-    }
-}
-
-impl Link {
-    fn new(owner: Owner, transport: Transport, local: SocketAddr, now: Instant) -> Self {
-        Self {
-            owner,
-            phase: Phase::Opening { since: now },
-            transport,
-            local,
-            peer: None,
-            credit: Credit::default(),
-            framer: None,
-            wanted: None,
-            accepted: false,
-            incomplete: None,
-        }
-    }
-
-    /// The flow of the endpoint that it is.
-    const fn flow(&self) -> Option<FlowId> {
-        match self.owner {
-            Owner::Socket(flow) | Owner::Connection(flow) => flow,
-            Owner::Listener
-            | Owner::Slot(..)
-            | Owner::SlotListener(..)
-            | Owner::Query(_)
-            | Owner::Nobody => None,
-        }
     }
 }
 

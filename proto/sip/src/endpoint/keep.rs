@@ -1,7 +1,7 @@
 //! Ways that are kept open: which, for whom, and what happens when one is dead (RFC 5626, 4.4).
 
-use super::{Endpoint, Output, output::Pulse};
-use crate::{FlowId, id::UsageId};
+use super::{Endpoint, Output};
+use crate::{FlowId, config::Pulse, id::UsageId};
 use base::Key as _;
 use std::{collections::BTreeMap, net::SocketAddr, time::Instant};
 

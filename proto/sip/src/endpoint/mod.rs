@@ -27,11 +27,11 @@ mod tag;
 mod tests;
 mod uas;
 
-pub use crate::config::{self, Availability, Config, KeepAlive, Limits};
+pub use crate::config::{self, Availability, Config, KeepAlive, Limits, Pulse};
 pub use command::{AddFlowError, InvitationMut, OptionsError};
 pub use input::Input;
 pub use message::AnswerMessageError;
-pub use output::{Dropped, Event, Output, Pulse};
+pub use output::{Dropped, Event, Output};
 pub use publish::PublicationMut;
 pub use register::{RegistrationMut, RequestError};
 pub use stats::{Counters, Stats};

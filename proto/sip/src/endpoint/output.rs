@@ -4,6 +4,7 @@ use crate::{
     FlowId, IdentityId, IncomingReferralId, InvitationId, LookupId, MessageId, Method, NotifierId,
     ParseError, PublicationId, ReferralId, RegistrationId, RequestId, SubscriptionId, Uri,
     auth::Refusal,
+    config::Pulse,
     usage::{
         invitation::InvitationEvent,
         message::MessageEvent,
@@ -18,7 +19,7 @@ use crate::{
 use base::Target;
 use bytes::Bytes;
 use serde::Serialize;
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 /// Everything that an endpoint wants from outside, in the order of its causes.
 #[derive(Clone, PartialEq, Debug)]
@@ -67,23 +68,6 @@ pub enum Output {
     },
     /// Something happened.
     Event(Event),
-}
-
-/// How a way is kept open.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[non_exhaustive]
-pub struct Pulse {
-    /// The longest time between two signs of life.
-    pub every: Duration,
-    /// The peer has promised to answer (RFC 5626): if it does not, the way is dead.
-    pub is_answered: bool,
-}
-
-impl Pulse {
-    /// Puts both together.
-    pub const fn new(every: Duration, is_answered: bool) -> Self {
-        Self { every, is_answered }
-    }
 }
 
 /// What an application hears from an endpoint.

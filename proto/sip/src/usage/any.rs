@@ -14,8 +14,8 @@ use crate::{
     DialogId, FlowId, Method, Request, Response,
     attempt::{AttemptId, Draft},
     auth::Refusal,
+    config::Pulse,
     dialog::{Dialog, InDialog},
-    endpoint::Pulse,
 };
 
 use base::Deadline;

@@ -1,7 +1,7 @@
 //! The way to the registrar: kept open, and begun anew when it is dead (RFC 5626, 4.4 and 4.5).
 
 use super::{Effect, Phase, Registrar, RegistrationEvent};
-use crate::{FlowId, Response, endpoint::Pulse};
+use crate::{FlowId, Response, config::Pulse};
 use base::scan::number;
 use std::{
     net::SocketAddr,
