@@ -2,7 +2,7 @@
 
 use crate::{
     Config,
-    header::session_timer,
+    header::{replaces, session_timer},
     reliable::{self, Reliability},
 };
 
@@ -22,7 +22,7 @@ pub(crate) const ALLOWED: [&str; 11] = [
 ];
 /// Extensions that we understand (RFC 3261, 20.37).
 pub(crate) fn supported(config: &Config) -> Vec<&'static str> {
-    let mut options = vec!["norefersub", "tdialog", "eventlist"];
+    let mut options = vec!["norefersub", "tdialog", "eventlist", replaces::OPTION];
     if config.reliable != Reliability::Off {
         options.push(reliable::OPTION);
     }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     DialogId, FlowId, HeaderName, Headers, InvitationId, RequestId, Status,
     attempt::contact_uri,
+    header::{Parse as _, Replaces},
     message::Description,
     uri::Scheme,
     usage::{
@@ -120,6 +121,10 @@ impl Endpoint {
             && !matches!(invite.request_uri.scheme(), Scheme::Sip | Scheme::Sips)
         {
             return Err(InviteError::Scheme);
+        }
+        let replaces = invite.replaces.as_deref();
+        if replaces.is_some_and(|text| Replaces::parse(text.as_bytes()).is_err()) {
+            return Err(InviteError::Replaces);
         }
         if self.is_shutting_down {
             return Err(InviteError::ShuttingDown);

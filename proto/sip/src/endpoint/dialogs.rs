@@ -1,7 +1,7 @@
 //! Dialogs and who shares them (RFC 5057): a call keeps the state of its own as long as it lives; that
 //! of all others, and of those that outlive their call, stands here.
 
-use super::Endpoint;
+use super::{Endpoint, replaces::REMEMBERED};
 use crate::{
     DialogId, InvitationId, Request, Response, Status,
     dialog::{Dialog, DialogKey, Impact, impact, is_target_refresh},
@@ -102,6 +102,12 @@ impl Endpoint {
             return;
         };
         let call = entry.call.take();
+        if call.is_some()
+            && let Some(key) = &entry.key
+        {
+            self.departed
+                .note(self.now, self.now + REMEMBERED, key.clone());
+        }
         let kept = call.and_then(|call| self.invitations.get(call)?.dialog(dialog));
         match kept.filter(|_| !entry.usages.is_empty()) {
             Some(kept) => entry.dialog = Some(Box::new(kept.clone())),

@@ -16,6 +16,7 @@ pub mod output;
 mod publish;
 mod realms;
 mod register;
+mod replaces;
 mod response;
 pub(crate) mod route;
 mod settle;
@@ -111,6 +112,8 @@ pub struct Endpoint {
     packages: Packages,
     dialogs: Table<DialogId, DialogEntry>,
     by_tags: DialogIndex,
+    /// Calls that have just ended.
+    departed: replaces::Departed,
     timers: base::Timers<Child>,
     dirty: VecDeque<Party>,
     coverage: Coverage,
@@ -170,6 +173,7 @@ impl Endpoint {
             packages: Packages::default(),
             dialogs: Table::new(),
             by_tags: DialogIndex::new(&mut rng),
+            departed: replaces::Departed::default(),
             timers: base::Timers::new(),
             dirty: VecDeque::new(),
             coverage: Coverage::new(),

@@ -416,6 +416,7 @@ impl Endpoint {
             Effect::Repeat(server) => drop(self.transactions.repeat_success(now, server)),
             Effect::Dialog { dialog, key } => self.index_dialog(dialog, key),
             Effect::DialogOver(dialog) => self.forget_dialog(dialog),
+            Effect::Replace(call) => self.end_replaced(now, call),
             Effect::Step(state, signal) => self.coverage.count(state, signal),
             Effect::Event(event) => self
                 .out

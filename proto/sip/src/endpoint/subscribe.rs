@@ -1,6 +1,6 @@
 //! What an application can ask about subscriptions and referrals.
 
-use super::{Endpoint, settle::named};
+use super::{Endpoint, replaces::NO_TAG, settle::named};
 use crate::auth::Origin;
 use crate::{
     HeaderName, Headers, IncomingReferralId, InvitationId, NotifierId, ReferralId, Status,
@@ -485,6 +485,3 @@ fn unnamed<K: Key>(id: K) -> UsageId {
     let (generation, index) = id.parts();
     UsageId::from_parts(generation, index)
 }
-
-/// RFC 3891, 6.1: a dialog with a peer of RFC 2543.
-const NO_TAG: &str = "0";

@@ -300,6 +300,10 @@ impl Endpoint {
                     .with_header(HeaderName::Require, reliable::OPTION),
             );
         }
+        // RFC 3891, 3
+        if request.method != Method::Invite && request.headers.contains(HeaderName::Replaces) {
+            return Some(Answer::new(Status::BAD_REQUEST));
+        }
         if matches!(request.method, Method::Invite | Method::Update)
             && let Some(refusal) = interval_refusal(&self.config.session_timer, &request.headers)
         {
@@ -440,6 +444,13 @@ impl Endpoint {
             }
             return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
         }
+        let replaces = match self.call_to_replace(now, &request.headers) {
+            Ok(replaces) => replaces,
+            Err(status) => {
+                let answer = refuse(status);
+                return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+            }
+        };
         let Ok(description) = description_of(&request) else {
             let answer = refuse(Status::UNSUPPORTED_MEDIA_TYPE);
             return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
@@ -448,7 +459,10 @@ impl Endpoint {
             return;
         };
         let tag: Box<str> = self.rng.token(TAG_LEN).into();
-        let arrival = arrived.arrival(server, Ok(description));
+        let arrival = Arrival {
+            replaces,
+            ..arrived.arrival(server, Ok(description))
+        };
         let dialog = self.dialogs.insert(DialogEntry::of_call(None));
         match Invitation::incoming(
             now,
@@ -558,6 +572,7 @@ impl Arrived {
                 .verified
                 .as_ref()
                 .map(|verified| verified.username.clone()),
+            replaces: None,
             description,
         }
     }

@@ -5,6 +5,9 @@ use crate::ParseError;
 use base::scan::Cursor;
 use std::str;
 
+/// The option tag (RFC 3891, 6.2).
+pub(crate) const OPTION: &str = "replaces";
+
 /// The dialog that a new one takes the place of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Replaces<'a> {

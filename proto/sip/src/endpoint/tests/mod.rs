@@ -21,6 +21,7 @@ mod prack;
 mod publication;
 mod referral;
 mod registration;
+mod replaces;
 mod subscriber;
 mod target;
 mod timer;

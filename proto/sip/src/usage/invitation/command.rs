@@ -30,6 +30,9 @@ pub struct Invite {
     pub offer: Option<Description>,
     /// Further headers. Those that the stack writes itself are refused (SES-13).
     pub headers: Headers,
+    /// The call that this one takes the place of at its receiver, as the value of a Replaces header says
+    /// it (RFC 3891, 6.1; XFR-02).
+    pub replaces: Option<String>,
     /// How long the peer may ring: the Expires header, a wish of ours that nobody has to follow.
     pub expires: Option<Duration>,
     /// Who answers challenges. Credentials for `*` count along `route` only.
@@ -55,6 +58,7 @@ impl Invite {
             contact_params: Vec::new(),
             offer: None,
             headers: Headers::new(),
+            replaces: None,
             expires: None,
             credentials: Vec::new(),
             account: None,
@@ -77,6 +81,9 @@ pub enum InviteError {
     /// A header that the stack writes itself.
     #[error("{0:?} cannot be given")]
     Reserved(HeaderName),
+    /// What is to be replaced is no value of Replaces.
+    #[error("not a value of Replaces")]
+    Replaces,
     /// The endpoint is shutting down.
     #[error("shutting down")]
     ShuttingDown,
@@ -158,4 +165,5 @@ const RESERVED: &[HeaderName] = &[
     HeaderName::ProxyAuthorization,
     HeaderName::RSeq,
     HeaderName::RAck,
+    HeaderName::Replaces,
 ];

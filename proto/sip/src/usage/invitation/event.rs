@@ -2,8 +2,8 @@
 
 use super::State;
 use crate::{
-    DialogId, Headers, LookupError, Method, Status, Uri, attempt::Failure, header::Address,
-    message::Description,
+    DialogId, Headers, InvitationId, LookupError, Method, Status, Uri, attempt::Failure,
+    header::Address, message::Description,
 };
 use base::{LinkError, Transport};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,13 @@ pub struct Incoming {
     /// The user whose credentials the endpoint's guard has verified; `None` without a guard. Whether
     /// this user may speak for `from` is to be decided here.
     pub caller: Option<String>,
+    /// The call of ours that this one wants to take the place of (RFC 3891): to be ended when this one
+    /// is accepted, which the endpoint does, and left alone when it is refused.
+    ///
+    /// Whether the caller may do so is to be decided here (RFC 3891, 3): who knows Call-ID and both tags is
+    /// a party of the call or was told by one, or stands on the way. `caller`, if a guard has verified
+    /// it, and Referred-By, which names the party that wants to leave, say more.
+    pub replaces: Option<InvitationId>,
     /// All headers, copied: a slice would hold the whole datagram. Alert-Info, Call-Info,
     /// P-Asserted-Identity and Privacy among them are to be shown, not believed.
     pub headers: Headers,
@@ -185,6 +192,9 @@ pub enum EndCause {
     /// The peer hung up.
     #[error("hung up")]
     Bye,
+    /// Another call took its place (RFC 3891).
+    #[error("replaced")]
+    Replaced,
     /// The time that the INVITE allowed for an answer is over (its Expires, RFC 3261, 13.3.1).
     #[error("expired")]
     Expired,

@@ -10,6 +10,7 @@ mod interval;
 mod leg;
 mod prack;
 mod reinvite;
+mod replaces;
 mod request;
 pub mod state;
 mod timer;
@@ -28,8 +29,8 @@ pub(crate) use uac::{copied, routed};
 use super::Progress;
 
 use crate::{
-    AccountId, DialogId, FlowId, HeaderName, Headers, IdentityId, Method, Request, Status,
-    TransactionId, Uri,
+    AccountId, DialogId, FlowId, HeaderName, Headers, IdentityId, InvitationId, Method, Request,
+    Status, TransactionId, Uri,
     answer::Answer,
     attempt::{AttemptId, Contact, Draft, Withdrawal},
     auth::{Authentication, Credentials, Keyring, Origin, Refusal, Tries},
@@ -93,6 +94,8 @@ pub(crate) struct Invitation {
     give_up: Option<Instant>,
     identity: Option<IdentityId>,
     keyring: Keyring,
+    /// The call that ends when this one is accepted.
+    replaces: Option<InvitationId>,
     /// Whose realms these are.
     account: Option<AccountId>,
     authentication: Authentication,
@@ -204,6 +207,8 @@ pub(crate) enum Effect {
     Dialog { dialog: DialogId, key: DialogKey },
     /// They are no more.
     DialogOver(DialogId),
+    /// End this call: mine has taken its place.
+    Replace(InvitationId),
     /// Count a step of the table.
     Step(State, Signal),
     /// Tell the application.
@@ -220,6 +225,8 @@ pub(crate) struct Arrival {
     pub(crate) is_direct: bool,
     /// Who sent it, if a guard asked.
     pub(crate) caller: Option<String>,
+    /// The call that it takes the place of.
+    pub(crate) replaces: Option<InvitationId>,
     pub(crate) description: Result<Option<Description>, Unacceptable>,
 }
 

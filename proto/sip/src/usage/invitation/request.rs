@@ -7,7 +7,7 @@ use crate::{
     auth::{Refusal, Tries},
     capability::{ALLOWED, supported},
     dialog::InDialog,
-    header::{CSeq, List},
+    header::{CSeq, List, replaces},
     message::Description,
     reliable::{self, Reliability},
     usage::invitation::InvitationEvent,
@@ -347,8 +347,11 @@ impl Invitation {
                 .iter()
                 .any(|unknown| unknown.eq_ignore_ascii_case(option))
         };
-        let insists = self.config.reliable == Reliability::Required
-            && is_unknown(reliable::OPTION.as_bytes());
+        let insists = (self.config.reliable == Reliability::Required
+            && is_unknown(reliable::OPTION.as_bytes()))
+            // Without it the call would be one more beside the one that it shall replace.
+            || (request.headers.contains(HeaderName::Replaces)
+                && is_unknown(replaces::OPTION.as_bytes()));
         let sent = &mut self.requests[at];
         if insists || sent.amendments > 0 {
             return false;

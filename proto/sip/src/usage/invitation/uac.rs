@@ -12,7 +12,7 @@ use crate::{
     auth::{Authentication, Keyring, Origin},
     config::Config,
     dialog::Dialog,
-    header::{Address, CSeq, Expires},
+    header::{Address, CSeq, Expires, Parse as _, Replaces, replaces},
     message::Description,
     offer_answer::{Breach, Carrier, Meaning, OfferAnswer},
 };
@@ -50,6 +50,12 @@ impl Invitation {
             let seconds = u32::try_from(expires.as_secs()).unwrap_or(u32::MAX);
             headers.push(HeaderName::Expires, Expires(seconds));
         }
+        let replaces = invite.replaces.as_deref();
+        if let Some(Ok(replaces)) = replaces.map(|text| Replaces::parse(text.as_bytes())) {
+            headers.push(HeaderName::Replaces, replaces);
+            // RFC 5589, 7: who does not know the header would ring instead.
+            headers.push(HeaderName::Require, replaces::OPTION);
+        }
         let mut invitation = Self {
             is_touched: false,
             is_counted: false,
@@ -75,6 +81,7 @@ impl Invitation {
             give_up: None,
             identity: invite.identity,
             keyring: Keyring::new(invite.credentials),
+            replaces: None,
             account: invite.account,
             authentication: Authentication::new(),
             refusal: None,

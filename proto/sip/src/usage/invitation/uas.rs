@@ -92,6 +92,7 @@ impl Invitation {
             give_up: None,
             identity: None,
             keyring: Keyring::new(Vec::new()),
+            replaces: arrival.replaces,
             account: None,
             authentication: Authentication::new(),
             origin: Origin::Elsewhere,
@@ -128,6 +129,7 @@ impl Invitation {
             transport: path.transport,
             peer: arrival.peer,
             caller: arrival.caller,
+            replaces: arrival.replaces,
             headers: copied(headers),
             offer,
         })));
@@ -265,6 +267,8 @@ impl Invitation {
                 dialog,
                 headers: Headers::new(),
             });
+            self.effects
+                .extend(self.replaces.take().map(Effect::Replace));
         } else {
             self.step_by(Signal::Answer, status, status.phrase());
         }

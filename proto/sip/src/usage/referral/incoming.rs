@@ -7,7 +7,7 @@ use crate::{
     attempt::Draft,
     config::Config,
     dialog::InDialog,
-    header::{Address, Item, NameAddr},
+    header::{Address, Item, NameAddr, Parse as _, Replaces},
     message::Description,
     transaction::Path,
     usage::{
@@ -187,8 +187,11 @@ pub(crate) fn read(
         let name = crate::uri::unescape(header.name).into_owned();
         let value = header.text().unwrap_or_default().into_owned();
         match name.eq_ignore_ascii_case("Replaces") {
-            // RFC 3891, 3: more than one is an error of the request that it asks for.
-            true if replaces.is_some() => return Err(Status::BAD_REQUEST),
+            // RFC 3891, 3: more than one, or one that cannot be read, is an error of the request that it
+            // asks for.
+            true if replaces.is_some() || Replaces::parse(value.as_bytes()).is_err() => {
+                return Err(Status::BAD_REQUEST);
+            }
             true => replaces = Some(value),
             false => uri_headers.push((name, value)),
         }
