@@ -27,6 +27,7 @@ mod loss;
 mod measure;
 mod misuse;
 mod mixed;
+mod names;
 mod probe;
 mod protos;
 mod proxy;

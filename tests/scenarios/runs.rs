@@ -172,6 +172,42 @@ impl Matrix {
     }
 }
 
+/// Plays one scenario under one setup: to its end with nothing left, twice alike, and once more in
+/// another process from what it recorded. Returns what the scenario said.
+pub(crate) fn play<T: PartialEq + std::fmt::Debug>(
+    setup: &Setup,
+    scenario: impl Fn(&mut Stage) -> T,
+) -> T {
+    let mut setup = setup.clone();
+    let configure = Rc::clone(&setup.configure);
+    setup.configure = Rc::new(move |name, config| {
+        config.factories = factories(name, &ProbeOptions::default());
+        configure(name, config);
+    });
+    let run = |record| {
+        let mut stage = Stage::new(Setup {
+            record,
+            ..setup.clone()
+        });
+        let said = scenario(&mut stage);
+        let complaints = stage.finish();
+        assert!(
+            complaints.is_empty(),
+            "{setup:?}: {complaints:#?}\n{}",
+            show(&stage)
+        );
+        (stage, said)
+    };
+    let (stage, said) = run(true);
+    let (again, _) = run(false);
+    let difference = stage.world.trace().first_difference(again.world.trace());
+    assert_eq!(difference, None, "{setup:?}: not twice alike");
+    let mut elsewhere = Elsewhere::start();
+    elsewhere.replay_all(&stage, &ProbeOptions::default());
+    elsewhere.finish();
+    said
+}
+
 /// The ladder of a run; every step of it if `SIPSIMPLE_LADDER` is set.
 pub(crate) fn show(stage: &Stage) -> String {
     match env::var_os("SIPSIMPLE_LADDER") {

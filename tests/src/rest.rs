@@ -46,11 +46,13 @@ impl Stage {
         }
         self.world.run_for(LINGER);
         for host in self.up() {
-            // Idle connections may stay; what belongs to a call may not.
+            // Idle connections may stay, and what an account keeps; what belongs to a call may not.
             let stats = self.world.node::<UserAgent>(host).stats();
             let mut left = stats;
             left.links = 0;
             left.sip.connections = 0;
+            left.sip.registrations = 0;
+            left.sip.publications = 0;
             if left != Stats::default() {
                 complaints.push(format!("{}: after all calls {stats:?}", self.name(host)));
             }

@@ -195,6 +195,8 @@ impl UserAgent {
             rng,
         };
         agent.start();
+        // Configured name servers are told at once (DNM-06).
+        agent.touch(Child::Resolver);
         agent.settle();
         agent
     }

@@ -4,12 +4,14 @@
 //! that a mistake there is not repeated here. Only who asks for passwords is the stack's own
 //! [`Challenger`](sip::auth::Challenger): a user agent answers by other code.
 
+mod dns;
 mod gate;
 mod peer;
 mod proxy;
 mod registrar;
 mod wire;
 
+pub use dns::{Asked, DnsFault, NameServer};
 pub use gate::Gate;
 pub use peer::{Peer, Received};
 pub use proxy::{Proxy, ProxyStats, RecordRoute};
