@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod attacker;
 mod beside;
 mod bulk;
 mod call;
@@ -16,6 +17,7 @@ mod codecs;
 mod costs;
 mod coverage;
 mod digest;
+mod failover;
 mod fork;
 mod generated;
 mod hold;

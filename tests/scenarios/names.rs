@@ -277,12 +277,11 @@ fn dnl_14_a_name_that_does_not_exist_fails_the_call() {
 
 /// The events of lookups that a host was told, without those of the application's own commands.
 fn traces(stage: &Stage, host: HostId) -> Vec<&LookupEvent> {
-    let told = &stage.world.host(host).inbox().notifications;
-    let of_lookup = |event| match event {
-        &Event::Lookup(_, ref event) => Some(event),
-        _ => None,
-    };
-    told.iter()
-        .filter_map(|told| of_lookup(&told.event))
-        .collect()
+    let mut traces = Vec::new();
+    for told in &stage.world.host(host).inbox().notifications {
+        if let Event::Lookup(_, event) = &told.event {
+            traces.push(event);
+        }
+    }
+    traces
 }

@@ -9,10 +9,10 @@ mod guard;
 pub use challenger::{Asker, Challenger, Denial, Policy, Verified};
 pub use guard::Guard;
 
-use crate::{HeaderName, Method, Request, Response};
+use crate::{HeaderName, Headers, Method, Request, Response};
 use base::{
     Rng,
-    digest::{Challenge, HashFunction, Identity, Info, MAX_CHALLENGES, Protected, Secret},
+    digest::{Answer, Challenge, HashFunction, Identity, Info, MAX_CHALLENGES, Protected, Secret},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -198,6 +198,18 @@ impl Keyring {
                 .iter()
                 .find(|known| is_own && known.realm == OWN)
         })
+    }
+
+    /// Of the credentials that a request has shown, those for realms that are named here.
+    pub(crate) fn only_named(&self, shown: &Headers) -> Headers {
+        let mut named = Headers::new();
+        for field in shown.iter() {
+            let answer = Answer::parse(field.value).ok().flatten();
+            if answer.is_some_and(|answer| self.find(&answer.realm, false).is_some()) {
+                named.push(field.name, field.value);
+            }
+        }
+        named
     }
 
     /// True if `*` stands for this realm when it asks over that way, or may come to.

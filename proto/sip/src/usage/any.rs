@@ -156,6 +156,9 @@ impl AnyUsage {
 
     /// Something became of a request.
     pub(crate) fn handle_progress(&mut self, now: Instant, tag: u32, progress: &Progress<'_>) {
+        if let (Progress::Sent { path }, Some(exchange)) = (progress, self.exchange()) {
+            exchange.sent(tag, path.to.ip());
+        }
         match self {
             Self::Options(query) => query.handle_progress(tag, progress),
             Self::Registration(registrar) => registrar.handle_progress(now, tag, progress),

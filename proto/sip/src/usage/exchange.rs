@@ -1,6 +1,6 @@
 //! The requests of a usage outside of calls: their headers, numbers and credentials.
 
-use super::invitation::routed;
+use super::{invitation::routed, way::OwnWay};
 use crate::{
     AccountId, HeaderName, Headers, IdentityId, Method, Request, Response, Uri,
     attempt::{AttemptId, Contact, Draft},
@@ -11,7 +11,7 @@ use crate::{
     message::Description,
 };
 use base::Rng;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Who speaks with whom, and which way.
 #[derive(Clone, PartialEq, Debug)]
@@ -54,6 +54,7 @@ pub(crate) struct Exchange {
     number: u32,
     next_tag: u32,
     running: Option<Running>,
+    own_way: OwnWay,
     keyring: Keyring,
     authentication: Authentication,
     /// Why the last challenge was not answered, or the last success not believed.
@@ -67,6 +68,9 @@ pub(crate) struct Exchange {
 struct Running {
     tag: u32,
     attempt: Option<AttemptId>,
+    is_in_dialog: bool,
+    /// Who can challenge it.
+    origin: Origin,
     tries: Tries,
 }
 
@@ -79,6 +83,7 @@ impl Exchange {
         parties.to.params.clear();
         Self {
             keyring: Keyring::new(std::mem::take(&mut parties.credentials)),
+            own_way: OwnWay::new(parties.origin, &parties.route),
             parties,
             call_id: rng.token(CALL_ID_LEN).into(),
             local_tag: rng.token(TAG_LEN).into(),
@@ -111,6 +116,7 @@ impl Exchange {
             number: self.number,
             next_tag: 0,
             running: None,
+            own_way: self.own_way.clone(),
             keyring: self.keyring.clone(),
             authentication: self.authentication.clone(),
             refusal: None,
@@ -159,7 +165,7 @@ impl Exchange {
         headers.push(HeaderName::To, to);
         headers.push(HeaderName::CallId, &*self.call_id);
         headers.push(HeaderName::CSeq, CSeq::new(self.number, method));
-        self.start(request, hop, further, body)
+        self.start(request, hop, false, further, body)
     }
 
     /// Sends a request of a dialog that this exchange made.
@@ -169,16 +175,21 @@ impl Exchange {
         further: &Headers,
         body: Option<Description>,
     ) -> (u32, Box<Draft>) {
-        self.start(made.request, made.next_hop, further, body)
+        self.start(made.request, made.next_hop, true, further, body)
     }
 
     fn start(
         &mut self,
         mut request: Request,
         hop: Uri,
+        is_in_dialog: bool,
         further: &Headers,
         body: Option<Description>,
     ) -> (u32, Box<Draft>) {
+        let origin = match is_in_dialog {
+            true => self.own_way.origin_in_dialog(&hop),
+            false => self.own_way.origin(),
+        };
         if !self.config.user_agent.is_empty() {
             let name = self.config.user_agent.as_str();
             request.headers.push(HeaderName::UserAgent, name);
@@ -190,13 +201,15 @@ impl Exchange {
             request.set_body(&description.content_type, description.body);
         }
         self.authentication
-            .authorize(&self.keyring, &mut request, self.parties.origin);
+            .authorize(&self.keyring, &mut request, origin);
         let tag = self.next_tag;
         self.next_tag += 1;
         self.refusal = None;
         self.running = Some(Running {
             tag,
             attempt: None,
+            is_in_dialog,
+            origin,
             tries: Tries::default(),
         });
         let draft = Draft {
@@ -213,6 +226,21 @@ impl Exchange {
     pub(crate) fn attempt_started(&mut self, tag: u32, attempt: AttemptId) {
         if let Some(running) = self.running.as_mut().filter(|running| running.tag == tag) {
             running.attempt = Some(attempt);
+        }
+    }
+
+    /// A request has gone to this address.
+    pub(crate) fn sent(&mut self, tag: u32, address: IpAddr) {
+        let running = self.running.as_mut().filter(|running| running.tag == tag);
+        match running {
+            Some(running) if running.is_in_dialog => {
+                running.origin = match running.origin {
+                    Origin::Elsewhere => self.own_way.origin_at(address),
+                    ours => ours,
+                };
+            }
+            Some(_) => self.own_way.went_to(address),
+            None => {}
         }
     }
 
@@ -257,9 +285,10 @@ impl Exchange {
             &mut self.keyring,
             &mut self.rng,
             response,
-            self.parties.origin,
+            running.origin,
             &mut running.tries,
         );
+        let origin = running.origin;
         if let Err(refusal) = answered {
             self.refusal = Some(refusal);
             return false;
@@ -281,7 +310,7 @@ impl Exchange {
             .headers
             .insert(HeaderName::CSeq, CSeq::new(number, method));
         self.authentication
-            .authorize(&self.keyring, request, self.parties.origin);
+            .authorize(&self.keyring, request, origin);
         true
     }
 

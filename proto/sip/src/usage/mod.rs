@@ -18,6 +18,7 @@ pub mod referral;
 pub mod registration;
 pub mod sipfrag;
 pub mod subscription;
+mod way;
 
 pub(crate) use any::{AnyUsage, Happening};
 pub(crate) use exchange::{Exchange, Parties};

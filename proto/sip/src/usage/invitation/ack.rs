@@ -10,6 +10,7 @@ use super::{
 use crate::{
     DialogId, Method, Request, Status, TransactionId,
     attempt::Failure,
+    auth::Origin,
     message::Description,
     offer_answer::{Breach, Carrier, Meaning},
 };
@@ -26,18 +27,16 @@ impl Invitation {
             Kind::Reinvite(dialog) => (dialog, sent.number) == (id, number),
             Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) => false,
         };
-        // RFC 3261, 22.1
-        let credentials = self
-            .requests
-            .iter()
-            .find(acknowledged)
-            .map(|sent| sent.credentials.clone());
-        self.start_in_dialog(
-            Kind::Ack(id, number),
-            ack,
-            &credentials.unwrap_or_default(),
-            answer,
-        );
+        // RFC 3261, 22.1. What `*` has answered on our own way is not for the peer: a departure for
+        // an ACK that goes there directly, where nobody of ours could ask for it.
+        let credentials = self.requests.iter().find(acknowledged).map(|sent| {
+            match self.own_way.origin_in_dialog(&ack.next_hop) {
+                Origin::Elsewhere => self.keyring.only_named(&sent.credentials),
+                Origin::Registrar | Origin::OwnRoute => sent.credentials.clone(),
+            }
+        });
+        let credentials = credentials.unwrap_or_default();
+        self.start_in_dialog(Kind::Ack(id, number), ack, &credentials, answer);
     }
 
     /// A 2xx that came before: the same bytes of its ACK go again. False if it is new.

@@ -26,7 +26,7 @@ pub(crate) use reinvite::is_fatal;
 pub use state::{Coverage, Signal, State};
 pub(crate) use uac::{copied, routed};
 
-use super::Progress;
+use super::{Progress, way::OwnWay};
 
 use crate::{
     AccountId, DialogId, FlowId, HeaderName, Headers, IdentityId, InvitationId, Method, Request,
@@ -100,7 +100,7 @@ pub(crate) struct Invitation {
     account: Option<AccountId>,
     authentication: Authentication,
     /// Who can challenge our requests.
-    origin: Origin,
+    own_way: OwnWay,
     /// Why the last challenge was not answered, or the last success not believed.
     refusal: Option<Refusal>,
     /// The way of the last message.
@@ -124,6 +124,8 @@ struct Sent {
     attempt: Option<AttemptId>,
     /// The outcome is known; repeated 2xx may still come.
     is_answered: bool,
+    /// Who can challenge it.
+    origin: Origin,
     tries: Tries,
     /// What the ACK of its 2xx has to show again (RFC 3261, 22.1).
     credentials: Headers,

@@ -4,7 +4,7 @@ use super::{Effect, Invitation, Kind, Progress, Sent, Signal, Why, event::Origin
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status, Uri,
     attempt::{AttemptId, Draft, Failure},
-    auth::{Refusal, Tries},
+    auth::{Origin, Refusal, Tries},
     capability::{ALLOWED, supported},
     dialog::InDialog,
     header::{CSeq, List, replaces},
@@ -12,7 +12,7 @@ use crate::{
     reliable::{self, Reliability},
     usage::invitation::InvitationEvent,
 };
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 impl Invitation {
     /// Sends a request outside of dialogs, or one that is complete.
@@ -48,8 +48,12 @@ impl Invitation {
         if let Some(description) = body {
             request.set_body(&description.content_type, description.body);
         }
+        let origin = match kind {
+            Kind::Invite => self.own_way.origin(),
+            _ => self.own_way.origin_in_dialog(&hop),
+        };
         self.authentication
-            .authorize(&self.keyring, &mut request, self.origin);
+            .authorize(&self.keyring, &mut request, origin);
         let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let tag = self.next_tag;
         self.next_tag += 1;
@@ -62,6 +66,7 @@ impl Invitation {
             number,
             attempt: None,
             is_answered: false,
+            origin,
             tries: Tries::default(),
             credentials: credentials_of(&request),
             interval,
@@ -129,7 +134,10 @@ impl Invitation {
         };
         let Sent { kind, number, .. } = self.requests[at];
         match progress {
-            Progress::Sent { path } => self.path = Some(path),
+            Progress::Sent { path } => {
+                self.path = Some(path);
+                self.note_way(at, path.to.ip());
+            }
             // A re-INVITE that an earlier target has accepted.
             Progress::Response(_) if self.requests[at].is_answered => {}
             Progress::Response(response) => {
@@ -294,8 +302,9 @@ impl Invitation {
         request
             .headers
             .insert(HeaderName::CSeq, CSeq::new(number, request.method.clone()));
+        let origin = self.requests[at].origin;
         self.authentication
-            .authorize(&self.keyring, request, self.origin);
+            .authorize(&self.keyring, request, origin);
         let sent = &mut self.requests[at];
         sent.number = number;
         sent.credentials = credentials_of(request);
@@ -306,18 +315,28 @@ impl Invitation {
         true
     }
 
+    /// A request has gone to this address.
+    fn note_way(&mut self, at: usize, address: IpAddr) {
+        let sent = &mut self.requests[at];
+        if sent.kind == Kind::Invite {
+            self.own_way.went_to(address);
+        } else if sent.origin == Origin::Elsewhere {
+            sent.origin = self.own_way.origin_at(address);
+        }
+    }
+
     /// Why the last challenge was not answered, or the last success not believed.
     pub(crate) const fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }
 
     fn amend_credentials(&mut self, at: usize, response: &Response) -> bool {
-        let tries = &mut self.requests[at].tries;
+        let Sent { origin, tries, .. } = &mut self.requests[at];
         let answered = self.authentication.handle_challenge(
             &mut self.keyring,
             &mut self.rng,
             response,
-            self.origin,
+            *origin,
             tries,
         );
         self.refusal = answered.err();

@@ -9,12 +9,13 @@ use super::{
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status, Uri,
     attempt::{Contact, Failure},
-    auth::{Authentication, Keyring, Origin},
+    auth::{Authentication, Keyring},
     config::Config,
     dialog::Dialog,
     header::{Address, CSeq, Expires, Parse as _, Replaces, replaces},
     message::Description,
     offer_answer::{Breach, Carrier, Meaning, OfferAnswer},
+    usage::way::OwnWay,
 };
 use base::Rng;
 use bytes::Bytes;
@@ -85,11 +86,7 @@ impl Invitation {
             account: invite.account,
             authentication: Authentication::new(),
             refusal: None,
-            origin: if invite.route.is_empty() {
-                Origin::Elsewhere
-            } else {
-                Origin::OwnRoute
-            },
+            own_way: OwnWay::along(&invite.route),
             path: None,
             direct: invite.way,
             remote_user_agent: None,

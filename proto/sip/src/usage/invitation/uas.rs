@@ -13,12 +13,13 @@ use crate::{
     DialogId, HeaderName, Headers, Method, Request, Status, TransactionId,
     answer::Answer,
     attempt::Contact,
-    auth::{Authentication, Keyring, Origin},
+    auth::{Authentication, Keyring},
     config::Config,
     dialog::Dialog,
     header::{Expires, NameAddr},
     message::Description,
     offer_answer::{Carrier, OfferAnswer, Phase},
+    usage::way::OwnWay,
 };
 use base::Rng;
 use std::{
@@ -95,7 +96,7 @@ impl Invitation {
             replaces: arrival.replaces,
             account: None,
             authentication: Authentication::new(),
-            origin: Origin::Elsewhere,
+            own_way: OwnWay::none(),
             refusal: None,
             path: Some(path),
             direct: (arrival.is_direct && path.transport.is_reliable())
