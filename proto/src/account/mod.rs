@@ -24,7 +24,7 @@ pub struct Account {
     pub display_name: Option<String>,
     /// What answers challenges (CRD-01).
     pub credentials: Vec<sip::auth::Credentials>,
-    /// Where all requests outside of dialogs go first.
+    /// Where all requests outside of dialogs go first: a loose router, whether it says `lr` or not.
     pub outbound_proxy: Option<sip::Uri>,
     /// How long registrations are asked for; whole seconds.
     pub register_expires: Duration,

@@ -312,7 +312,7 @@ impl Account {
     /// Where requests go first: to the outbound proxy, and on by the way that the registrar has named
     /// (RFC 3608, 6.1), which may begin with that very proxy.
     pub(super) fn route(&self, service_route: &[Uri]) -> Vec<Address> {
-        let first = self.outbound_proxy.as_ref();
+        let first = self.outbound_proxy.as_ref().map(loose);
         let named = first.filter(|proxy| {
             !service_route
                 .first()
@@ -320,11 +320,20 @@ impl Account {
         });
         named
             .into_iter()
-            .chain(service_route)
-            .cloned()
+            .chain(service_route.iter().cloned())
             .map(Address::new)
             .collect()
     }
+}
+
+/// A proxy as it stands in Route: people name proxies without `lr`, and a strict router would take the
+/// place of the Request-URI (RFC 3261, 16.12; RTE-05).
+fn loose(proxy: &Uri) -> Uri {
+    let parts = proxy.to_parts().and_then(|mut parts| {
+        parts.set_param("lr", None);
+        parts.to_uri().ok()
+    });
+    parts.unwrap_or_else(|| proxy.clone())
 }
 
 /// Seconds until a caller may try again whom we have no room for: a call of usual length ends, and

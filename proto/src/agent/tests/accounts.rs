@@ -121,6 +121,36 @@ fn acc_24_27_30_a_registration_that_is_refused() {
     assert_eq!(world.names(0).last(), Some(&"SIPEngineDidEnd"));
 }
 
+/// RTE-05: the proxy stands in Route, as a loose router; the Request-URI stays who is asked.
+#[test]
+fn rte_05_an_outbound_proxy_is_a_loose_router() {
+    for proxy in ["sip:10.0.0.2", "sip:10.0.0.2;lr", "sip:10.0.0.2;lr=on"] {
+        let mut config = account(1);
+        config.account.uri = Some("sip:alice@example.com".parse().unwrap());
+        config.account.outbound_proxy = Some(proxy.parse().unwrap());
+        let mut world = World::new(vec![config, account(2)]);
+        world.run(Duration::from_secs(1));
+        world.command(0, |agent, now| agent.register(now)).unwrap();
+        let message = Message::new("sip:bob@example.net".parse().unwrap(), "hi");
+        world
+            .command(0, |agent, now| agent.send_message(now, message))
+            .unwrap();
+        world.run(Duration::from_secs(1));
+        for line in [
+            "REGISTER sip:example.com SIP/2.0",
+            "MESSAGE sip:bob@example.net SIP/2.0",
+        ] {
+            let sent = world.hosts[0]
+                .sent
+                .iter()
+                .find(|sent| sent.starts_with(line.as_bytes()));
+            let text =
+                String::from_utf8_lossy(sent.unwrap_or_else(|| panic!("{proxy}: no {line}")));
+            assert!(text.contains("\r\nRoute: <sip:10.0.0.2;lr>\r\n"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn an_account_without_an_address_cannot_register() {
     let mut world = World::new(vec![config(1)]);
