@@ -360,6 +360,33 @@ fn a_refresh_that_crosses_another_request_goes_again() {
     assert_eq!(first_words(&lines)[0], "BYE", "{lines:?}");
 }
 
+/// RFC 3261, 14.1: an offer that met another is the application's to repeat. The session timer has no
+/// part in it, and refreshes when it was to (RFC 4028, 10).
+#[test]
+fn an_offer_that_fails_is_not_repeated_as_a_refresh() {
+    for refusal in [
+        "491 Request Pending",
+        "500 Later",
+        "488 Not Acceptable Here",
+    ] {
+        let said = format!("{KNOWS}Require: timer\nSession-Expires: 90;refresher=uac\n");
+        let (mut wire, _) = called(config(|_| {}), &said);
+        let now = wire.now;
+        wire.call()
+            .offer(now, Some(sdp("hold")), &crate::Headers::new())
+            .unwrap();
+        let offer = wire.request();
+        assert_eq!(offer.method, Method::Invite);
+        wire.receive(&answer_with(&offer, refusal, "", "Retry-After: 1\n", ""));
+        wire.wait(secs(40));
+        let lines = wire.lines();
+        assert_eq!(first_words(&lines), ["ACK"], "{refusal}: {lines:?}");
+        wire.wait(secs(6));
+        let lines = wire.lines();
+        assert_eq!(first_words(&lines)[0], "UPDATE", "{refusal}: {lines:?}");
+    }
+}
+
 #[test]
 fn a_peer_that_wants_a_flood_is_not_obeyed() {
     let said = format!("{KNOWS}Require: timer\nSession-Expires: 1;refresher=uac\n");

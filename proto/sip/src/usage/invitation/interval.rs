@@ -26,6 +26,8 @@ pub(super) struct Clock {
     /// In seconds, as last agreed.
     pub(super) interval: u32,
     pub(super) is_refresher: bool,
+    /// A request that is to refresh the session, and nothing else, waits for its answer.
+    pub(super) is_asking: bool,
     /// A refresh met something that passes: when to try again.
     pub(super) again: Option<Instant>,
 }

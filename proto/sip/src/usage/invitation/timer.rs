@@ -13,7 +13,10 @@ use crate::{
     offer_answer::glare_delay,
     refresh::{Due, Refresh},
 };
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 impl Invitation {
     /// What an INVITE or UPDATE of ours asks for, and the interval in it (RFC 4028, 7.1 and 7.4).
@@ -109,11 +112,13 @@ impl Invitation {
                 refresh: Refresh::new(give_up, rng),
                 interval,
                 is_refresher,
+                is_asking: false,
                 again: None,
             })
         });
         clock.interval = interval;
         clock.is_refresher = is_refresher;
+        clock.is_asking = false;
         clock.again = None;
         let interval = Duration::from_secs(interval.into());
         clock.refresh.grant_session(now, interval, is_refresher);
@@ -152,8 +157,13 @@ impl Invitation {
             return self.stop_clock(id);
         }
         // Without an offer, or with the one that stands (RFC 4028, 7.4).
-        if self.update(now, id, None, &Headers::new()).is_err() {
-            self.try_refresh_again(now, id);
+        match self.update(now, id, None, &Headers::new()) {
+            Ok(()) => {
+                if let Some(clock) = self.leg_mut(id).and_then(|leg| leg.clock.as_mut()) {
+                    clock.is_asking = true;
+                }
+            }
+            Err(_) => self.try_refresh_again(now, id),
         }
     }
 
@@ -168,7 +178,8 @@ impl Invitation {
     }
 
     /// A re-INVITE or UPDATE of ours failed without ending the call. If it was to refresh the session,
-    /// that is not over before its time: what passes is tried again (RFC 4028, 10).
+    /// that is not over before its time: what passes is tried again (RFC 4028, 10). An offer of the
+    /// application is the application's to repeat, and the refresh stays due when it was.
     pub(super) fn refresh_failed(
         &mut self,
         now: Instant,
@@ -176,11 +187,11 @@ impl Invitation {
         status: Status,
         retry_after: Option<Duration>,
     ) {
-        let is_refresher = self
-            .leg(id)
-            .and_then(|leg| leg.clock.as_ref())
-            .is_some_and(|clock| clock.is_refresher && clock.again.is_none());
-        if !is_refresher {
+        let is_refresh = self
+            .leg_mut(id)
+            .and_then(|leg| leg.clock.as_mut())
+            .is_some_and(|clock| mem::take(&mut clock.is_asking));
+        if !is_refresh {
             return;
         }
         match (status, retry_after) {
