@@ -49,14 +49,25 @@ impl Agent {
         port: u16,
         options: impl IntoIterator<Item = S>,
     ) -> Outcome<Self> {
+        let mut agent = Self::start_unheard(lab, place, name, port, options)?;
+        agent.event("listening", Duration::from_secs(5))?;
+        Ok(agent)
+    }
+
+    /// Starts a verb that does not say when it listens.
+    pub(crate) fn start_unheard<S: AsRef<OsStr>>(
+        lab: &Lab,
+        place: &Place,
+        name: &str,
+        port: u16,
+        options: impl IntoIterator<Item = S>,
+    ) -> Outcome<Self> {
         let mut command = place.command(&lab.binary);
         let port = port.to_string();
         command.args(options).arg("--json");
         command.args(["--udp-port", &port, "--tcp-port", &port]);
         let process = Process::start(name, command, &lab.directory)?;
-        let mut agent = Self { process, next: 0 };
-        agent.event("listening", Duration::from_secs(5))?;
-        Ok(agent)
+        Ok(Self { process, next: 0 })
     }
 
     /// Waits for the next event of that name.
@@ -80,6 +91,11 @@ impl Agent {
             })
         });
         found.collect()
+    }
+
+    /// Kills it without its knowing: it is silent from here on.
+    pub(crate) fn freeze(&self) -> Outcome<()> {
+        self.process.freeze()
     }
 
     /// Waits for the end and returns the last line.

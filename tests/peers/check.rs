@@ -135,13 +135,15 @@ impl<'a> Call<'a> {
                     self.their_tags.contains(&tag),
                     "a tag that the peer never said",
                 );
+                // RFC 3261, 12.2.1.1: before a strict router the Contact is the last of the route.
+                let last = message.all("route").last().map(uri_of);
                 demand(
-                    self.their_contact == Some(target),
+                    self.their_contact == Some(target) || last == self.their_contact,
                     "the target is not the peer's Contact",
                 );
             }
             None => demand(
-                self.their_tags.is_empty() || method == "INVITE",
+                self.their_tags.is_empty() || ["INVITE", "REGISTER"].contains(&method),
                 "no tag in To",
             ),
         }
@@ -191,7 +193,9 @@ impl<'a> Call<'a> {
         let is_request = message.status().is_none();
         let local = if is_request == is_ours { "from" } else { "to" };
         let remote = if is_request == is_ours { "to" } else { "from" };
-        if let Some(tag) = message.tag(local) {
+        // A refusal makes no dialog: the next try may be answered under another tag.
+        let is_refusal = message.status() >= Some(300);
+        if let Some(tag) = message.tag(local).filter(|_| is_ours && !is_refusal) {
             self.our_tag = Some(tag);
         }
         if let Some(tag) = message.tag(remote)
@@ -200,7 +204,9 @@ impl<'a> Call<'a> {
         {
             self.their_tags.push(tag);
         }
-        let is_invite = message.cseq().is_some_and(|(_, method)| method == "INVITE");
+        let method = message.cseq().map_or("", |(_, method)| method);
+        // RFC 3261, 12.2, RFC 3311, 5.1 and RFC 6665, 4.4.1.
+        let refreshes = ["INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"].contains(&method);
         match (is_ours, is_request) {
             (true, true) => {
                 if message.is_request("ACK")
@@ -218,18 +224,18 @@ impl<'a> Call<'a> {
                 self.their_requests
                     .entry(message.transaction())
                     .or_insert(message);
-                if message.is_request("INVITE") {
+                if refreshes {
                     self.their_contact = message.contact().or(self.their_contact);
                 }
             }
-            (false, false) if is_invite => {
+            (false, false) if refreshes => {
                 if message
                     .status()
                     .is_some_and(|status| (101..300).contains(&status))
                 {
                     self.their_contact = message.contact().or(self.their_contact);
                 }
-                if message.status() >= Some(200) {
+                if method == "INVITE" && message.status() >= Some(200) {
                     self.finals.insert(message.branch(), message);
                 }
             }
@@ -248,7 +254,9 @@ fn form(message: &Message, faults: &mut Vec<String>) {
         message.branch().starts_with("z9hG4bK"),
         "the branch has no cookie",
     );
-    demand(message.tag("from").is_some(), "no tag in From");
+    // An answer repeats what the peer has sent.
+    let is_answer = message.status().is_some();
+    demand(is_answer || message.tag("from").is_some(), "no tag in From");
     let length = message
         .header("content-length")
         .and_then(|length| length.parse().ok());
@@ -268,6 +276,14 @@ fn form(message: &Message, faults: &mut Vec<String>) {
             "a body without Content-Type",
         );
     }
+}
+
+/// The URI between `<` and `>`.
+fn uri_of(value: &str) -> &str {
+    let inside = value
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    inside.map_or(value, |(uri, _)| uri)
 }
 
 fn is_contact(message: &Message) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{
     Outcome,
-    message::Seen,
+    message::ladder,
     phone::{Desk, PATIENCE, Way},
     sipp::Transport,
 };
@@ -170,29 +170,6 @@ fn given_up(desk: &Desk<'_>, way: Way) -> Outcome<()> {
     );
     desk.add(&case(way, CANCEL), is_good, value);
     Ok(())
-}
-
-/// The messages in their order, without 100 and without those that came again.
-fn ladder(messages: &[Seen]) -> String {
-    let mut words: Vec<String> = Vec::new();
-    let mut known: Vec<&[u8]> = Vec::new();
-    for Seen { message, .. } in messages {
-        if known.contains(&message.raw.as_slice()) || message.status() == Some(100) {
-            continue;
-        }
-        known.push(&message.raw);
-        let word = match (message.request(), message.status(), message.cseq()) {
-            (Some((method, _)), ..) => method.to_owned(),
-            (None, Some(status), Some((_, "INVITE"))) => status.to_string(),
-            (None, status, cseq) => format!(
-                "{}/{}",
-                status.unwrap_or(0),
-                cseq.map_or("", |(_, method)| method)
-            ),
-        };
-        words.push(word);
-    }
-    words.join(" ")
 }
 
 const DIGITS: &str = "1159#*0D";

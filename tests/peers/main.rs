@@ -1,14 +1,16 @@
-//! Calls between `sipsimple` and programs that somebody else wrote: SIPp and baresip.
+//! Calls between `sipsimple` and programs that somebody else wrote: SIPp, baresip and Sofia-SIP.
 //!
 //! ```text
 //! cargo build --release -p sipsimple-cli
+//! cc tests/peers/sofia/agent.c $(pkg-config --cflags --libs sofia-sip-ua) -o target/sofia-agent
 //! cargo run --release -p sipsimple-simulator --example peers
 //! ```
 //!
-//! It needs `sipp`, `baresip`, `tshark`, `tcpdump`, `nft`, `ip` and the right to make network
+//! It needs `sipp`, `baresip`, `tshark`, `tcpdump`, `nft`, `ip`, Sofia-SIP and the right to make network
 //! namespaces. It prints a table of peer, case and value seen, and fails if a row is bad or missing:
-//! it retries nothing and skips nothing. A word as argument (`load`, `loss`, `baresip`, `roam`) runs one
-//! part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary.
+//! it retries nothing and skips nothing. A word as argument (`load`, `loss`, `baresip`, `sofia`, `errors`, `roam`)
+//! runs one part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary,
+//! `SOFIA_AGENT` another agent of Sofia-SIP.
 
 #![forbid(unsafe_code)]
 
@@ -16,7 +18,9 @@ mod agent;
 mod baresip;
 mod capture;
 mod check;
+mod core;
 mod ending;
+mod errors;
 mod hold;
 mod load;
 mod loss;
@@ -28,6 +32,7 @@ mod process;
 mod roam;
 mod rtp;
 mod sipp;
+mod sofia;
 mod speech;
 mod table;
 mod timers;
@@ -104,6 +109,12 @@ fn work() -> Outcome<bool> {
     if runs("baresip") {
         phone::run(&lab);
     }
+    if runs("sofia") {
+        sofia::run(&lab);
+    }
+    if runs("errors") {
+        errors::run(&lab);
+    }
     if runs("roam") {
         roam::run(&lab);
     }
@@ -128,6 +139,8 @@ fn expected() -> Vec<(&'static str, String)> {
         load::expected(),
         loss::expected(),
         phone::expected(),
+        sofia::expected(),
+        errors::expected(),
         roam::expected(),
     ]
     .concat()

@@ -126,6 +126,29 @@ impl Message {
     }
 }
 
+/// The messages in their order, without 100 and without those that came again.
+pub(crate) fn ladder(messages: &[Seen]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut known: Vec<&[u8]> = Vec::new();
+    for Seen { message, .. } in messages {
+        if known.contains(&message.raw.as_slice()) || message.status() == Some(100) {
+            continue;
+        }
+        known.push(&message.raw);
+        let word = match (message.request(), message.status(), message.cseq()) {
+            (Some((method, _)), ..) => method.to_owned(),
+            (None, Some(status), Some((_, "INVITE"))) => status.to_string(),
+            (None, status, cseq) => format!(
+                "{}/{}",
+                status.unwrap_or(0),
+                cseq.map_or("", |(_, method)| method)
+            ),
+        };
+        words.push(word);
+    }
+    words.join(" ")
+}
+
 /// A parameter of a header that has no `<` and `"` in it where parameters are.
 fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let parameters = value.rsplit('>').next()?;

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -16,6 +16,7 @@ use std::{
 pub(crate) struct Process {
     name: String,
     child: Child,
+    input: Option<ChildStdin>,
     output: Arc<Output>,
     reader: Option<JoinHandle<()>>,
 }
@@ -23,13 +24,27 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a program; what it writes is kept in `directory` under `name`, too.
     pub(crate) fn start(name: &str, mut command: Command, directory: &Path) -> Outcome<Self> {
+        command.stdin(Stdio::null());
+        Self::spawn(name, command, directory)
+    }
+
+    /// Starts a program that obeys lines.
+    pub(crate) fn start_obeying(
+        name: &str,
+        mut command: Command,
+        directory: &Path,
+    ) -> Outcome<Self> {
+        command.stdin(Stdio::piped());
+        Self::spawn(name, command, directory)
+    }
+
+    fn spawn(name: &str, mut command: Command, directory: &Path) -> Outcome<Self> {
         let create = |suffix: &str| {
             let path = directory.join(format!("{name}.{suffix}"));
             File::create(&path).map_err(|error| format!("{}: {error}", path.display()))
         };
         let (mut copy, errors) = (create("out")?, create("err")?);
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
@@ -53,10 +68,24 @@ impl Process {
         });
         Ok(Self {
             name: name.to_owned(),
+            input: child.stdin.take(),
             child,
             output,
             reader: Some(reader),
         })
+    }
+
+    /// Gives a line to a program that obeys lines.
+    pub(crate) fn tell(&mut self, line: &str) -> Outcome<()> {
+        let input = self.input.as_mut().ok_or("it obeys no lines")?;
+        let sent = input.write_all(format!("{line}\n").as_bytes());
+        sent.map_err(|error| format!("{}: {error}", self.name))
+    }
+
+    /// Keeps the program from doing anything more: it is silent from here on, and its socket stays open.
+    pub(crate) fn freeze(&self) -> Outcome<()> {
+        let id = self.child.id().to_string();
+        run(Command::new("kill").args(["-STOP", &id])).map(drop)
     }
 
     /// Waits for a line from number `next` on that `choose` takes, and moves `next` behind it.

@@ -1,4 +1,4 @@
-//! SIPp: its built-in scenarios, its counters and its message log.
+//! SIPp: scenarios, its own and ours, its counters and its message log.
 
 use crate::{
     Lab, Outcome,
@@ -78,6 +78,25 @@ impl Sipp {
         Self::start(lab, place, command, setup)
     }
 
+    /// Plays a scenario of ours: waits for a call, or calls `target`. If it `repeats`, it answers what
+    /// comes again by what it said before; if not, the scenario has to expect it.
+    pub(crate) fn play(
+        lab: &Lab,
+        place: &Place,
+        scenario: &Path,
+        target: Option<&str>,
+        repeats: bool,
+        setup: Setup<'_>,
+    ) -> Outcome<Self> {
+        let mut command = place.command("sipp");
+        command.args(target).arg("-sf").arg(scenario);
+        command.args(["-recv_timeout", "12000"]);
+        if !repeats {
+            command.arg("-nr");
+        }
+        Self::start(lab, place, command, setup)
+    }
+
     fn start(lab: &Lab, place: &Place, mut command: Command, setup: Setup<'_>) -> Outcome<Self> {
         let file = |suffix: &str| lab.directory.join(format!("{}.{suffix}", setup.name));
         let address = place.address().to_string();
@@ -122,6 +141,20 @@ impl Sipp {
             return Err(format!("{}: {status}", self.name));
         }
         Counters::read(&self.directory.join(format!("{}.csv", self.name)))
+    }
+
+    /// The regular expressions that did not match, or should not have: of those SIPp tells its error
+    /// log always, its counters and its exit status only at times.
+    pub(crate) fn mismatches(&self) -> Vec<String> {
+        let path = self.directory.join(format!("{}.errors", self.name));
+        // SIPp makes the file when there is something to write.
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let notes = text.split("regexp match").skip(1);
+        notes
+            .filter_map(|note| note.split("with regexp").nth(1))
+            .filter_map(|note| note.split('\'').nth(1))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Reads its message log; what it received is ours.

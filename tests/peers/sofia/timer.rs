@@ -1,0 +1,233 @@
+//! Session timers (RFC 4028): who refreshes, and what happens when nobody does any more.
+
+use super::{Case, PATIENCE, Scene, Wire};
+use crate::{
+    Outcome,
+    core::description,
+    message::{Message, Seen},
+};
+use sip::{Config, Headers, header::Refresher};
+use std::{thread, time::Duration};
+
+/// The cases of this part.
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case {
+            name: "we call and refresh, until we die",
+            body: we_call,
+            wire: Wire::Fits(|seen| refreshed(seen, Who::We, "uac")),
+        },
+        Case {
+            name: "we call, it refreshes, until it dies",
+            body: we_call_for_it,
+            wire: Wire::Fits(|seen| refreshed(seen, Who::It, "uas")),
+        },
+        Case {
+            name: "it calls and refreshes, until it dies",
+            body: it_calls,
+            wire: Wire::Fits(|seen| refreshed(seen, Who::It, "uac")),
+        },
+        Case {
+            name: "it calls, we refresh, until we die",
+            body: it_calls_for_us,
+            wire: Wire::Fits(|seen| refreshed(seen, Who::We, "uas")),
+        },
+        Case {
+            name: "we call, it wants longer intervals: 422",
+            body: we_ask_too_little,
+            wire: Wire::Fits(|seen| raised(seen, Who::We, 100)),
+        },
+        Case {
+            name: "it calls, we want longer intervals: 422",
+            body: it_asks_too_little,
+            wire: Wire::Fits(|seen| raised(seen, Who::It, 20)),
+        },
+    ]
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    We,
+    It,
+}
+
+fn we_call(scene: &Scene<'_>) -> Outcome<String> {
+    let mut sofia = scene.sofia(&["expires=6", "min-se=2"])?;
+    let target = scene.sofia_uri();
+    let words = ["call", &target, "--session-expires", "6", "--min-se", "2"];
+    let mut agent = scene.agent(&words)?;
+    let number = sofia.incoming()?;
+    sofia.tell(&format!("respond {number} 200 sdp"))?;
+    agent.event("SIPSessionDidStart", PATIENCE)?;
+    sofia.state("ready")?;
+    sofia.refreshed(INTERVAL)?;
+    agent.freeze()?;
+    Ok(outlived())
+}
+
+fn it_calls(scene: &Scene<'_>) -> Outcome<String> {
+    let mut sofia = scene.sofia(&["expires=6", "min-se=2", "refresher=local"])?;
+    let words = ["answer", "--auto", "--count", "1", "--min-se", "2"];
+    let mut agent = scene.agent(&words)?;
+    sofia.tell(&format!("invite {}", scene.our_uri()))?;
+    agent.event("SIPSessionDidStart", PATIENCE)?;
+    sofia.state("ready")?;
+    sofia.refreshed(INTERVAL)?;
+    sofia.freeze()?;
+    let ended = agent.event("SIPSessionDidEnd", INTERVAL * 2)?;
+    match ended.data["end_reason"].as_str() {
+        Some("session expired") => Ok("we say session expired".to_owned()),
+        _ => Err(format!("we say {}", ended.data)),
+    }
+}
+
+/// Who calls may say that the callee refreshes; the command leaves it open, the library does not have to.
+fn we_call_for_it(scene: &Scene<'_>) -> Outcome<String> {
+    let mut sofia = scene.sofia(&["expires=6", "min-se=2"])?;
+    let mut core = scene.core(callee_refreshes())?;
+    let call = core.invite(&scene.sofia_uri(), Some(description(20_000)))?;
+    let number = sofia.incoming()?;
+    sofia.tell(&format!("respond {number} 200 sdp"))?;
+    core.acknowledged()?;
+    sofia.state("ready")?;
+    // It refreshes by a re-INVITE that offers again.
+    let (dialog, _) = core.offered()?;
+    core.with(call, |call, now| {
+        call.answer(now, dialog, description(20_000))
+    })?;
+    sofia.refreshed(PATIENCE)?;
+    sofia.freeze()?;
+    match core.ended_within(INTERVAL * 2)? {
+        cause if cause == "session expired" => Ok(format!("we say {cause}")),
+        cause => Err(format!("we say {cause}")),
+    }
+}
+
+/// The same, where the callee is we.
+fn it_calls_for_us(scene: &Scene<'_>) -> Outcome<String> {
+    let mut sofia = scene.sofia(&["expires=6", "min-se=2", "refresher=remote"])?;
+    let mut core = scene.core(callee_refreshes())?;
+    sofia.tell(&format!("invite {}", scene.our_uri()))?;
+    let (call, ..) = core.incoming()?;
+    core.with(call, |call, now| {
+        call.accept(now, description(20_000), Headers::new())
+    })?;
+    core.acknowledged()?;
+    sofia.state("ready")?;
+    sofia.refreshed(INTERVAL)?;
+    core.freeze();
+    Ok(outlived())
+}
+
+fn callee_refreshes() -> Config {
+    let mut config = Config::new("tested");
+    config.session_timer.expires = Some(INTERVAL);
+    config.session_timer.min_se = Duration::from_secs(2);
+    config.session_timer.refresher = Some(Refresher::Uas);
+    config
+}
+
+/// Lets the time pass in which Sofia has to give the session up; it tells that only when its BYE has
+/// timed out, too.
+fn outlived() -> String {
+    thread::sleep(INTERVAL + Duration::from_millis(500));
+    "we are silent".to_owned()
+}
+
+/// Judges a session that was refreshed once, and ended when nobody refreshed it.
+fn refreshed(seen: &[Seen], who: Who, refresher: &str) -> Outcome<String> {
+    let accepted = seen.iter().find(|seen| seen.message.status() == Some(200));
+    let granted = accepted.and_then(|seen| seen.message.header("session-expires"));
+    let granted = granted.ok_or("the 200 grants no interval")?;
+    if granted.replace(' ', "") != format!("6;refresher={refresher}") {
+        return Err(format!("granted is {granted}"));
+    }
+    let is_refresh = |seen: &&Seen| {
+        let is_within = seen.message.tag("to").is_some();
+        let asks = seen.message.is_request("UPDATE") || seen.message.is_request("INVITE");
+        is_within && asks
+    };
+    let mut refreshes = seen.iter().filter(is_refresh);
+    let first = refreshes.next().ok_or("nobody refreshed")?;
+    if first.is_ours != (who == Who::We) {
+        return Err("the wrong side refreshed".to_owned());
+    }
+    let last = refreshes.next_back().unwrap_or(first);
+    let mut byes = seen.iter().filter(|seen| seen.message.is_request("BYE"));
+    let bye = byes.next().ok_or("nobody hung up")?;
+    if bye.is_ours == (who == Who::We) {
+        return Err("the wrong side hung up".to_owned());
+    }
+    let (begun, waited) = (
+        first.at - accepted.map_or(0.0, |seen| seen.at),
+        bye.at - last.at,
+    );
+    // RFC 4028, 10: half of the interval, and the smaller of 32 s and a third of it before its end.
+    let is_in_time = (2.0..4.0).contains(&begun) && (3.5..6.5).contains(&waited);
+    let value = format!("refreshed after {begun:.1} s, BYE {waited:.1} s after the last one");
+    is_in_time.then_some(value.clone()).ok_or(value)
+}
+
+fn we_ask_too_little(scene: &Scene<'_>) -> Outcome<String> {
+    let mut sofia = scene.sofia(&["expires=200", "min-se=100"])?;
+    let target = scene.sofia_uri();
+    let words = ["call", &target, "--session-expires", "10", "--min-se", "4"];
+    let mut agent = scene.agent(&[&words[..], &["--hangup-after", "0.2"]].concat())?;
+    let number = sofia.incoming()?;
+    sofia.tell(&format!("respond {number} 200 sdp"))?;
+    let last = agent.finish(PATIENCE)?;
+    match last.exit {
+        0 => Ok("exit 0".to_owned()),
+        exit => Err(format!("exit {exit}: {}", last.reason)),
+    }
+}
+
+fn it_asks_too_little(scene: &Scene<'_>) -> Outcome<String> {
+    let mut sofia = scene.sofia(&["expires=10", "min-se=4"])?;
+    let words = ["answer", "--auto", "--count", "1", "--min-se", "20"];
+    let mut agent = scene.agent(&words)?;
+    sofia.tell(&format!("invite {}", scene.our_uri()))?;
+    sofia.state("ready")?;
+    sofia.tell("bye 1")?;
+    let last = agent.finish(PATIENCE)?;
+    match last.exit {
+        0 => Ok("exit 0".to_owned()),
+        exit => Err(format!("exit {exit}: {}", last.reason)),
+    }
+}
+
+/// Judges an INVITE that was told the least interval, and came again with it.
+fn raised(seen: &[Seen], caller: Who, least: u32) -> Outcome<String> {
+    let messages: Vec<&Message> = seen.iter().map(|seen| &seen.message).collect();
+    let invites = messages
+        .iter()
+        .filter(|message| message.is_request("INVITE"));
+    let [first, second] = invites.collect::<Vec<_>>()[..] else {
+        return Err("not two INVITEs".to_owned());
+    };
+    let refusal = messages
+        .iter()
+        .find(|message| message.status() == Some(422));
+    let said = refusal.and_then(|message| seconds(message.header("min-se")));
+    let asked = (
+        seconds(first.header("session-expires")),
+        seconds(second.header("session-expires")),
+        seconds(second.header("min-se")),
+    );
+    let is_good = said == Some(least)
+        && asked.0 == Some(10)
+        && asked.1.min(asked.2) >= Some(least)
+        && first.call_id() == second.call_id()
+        && first.tag("from") == second.tag("from")
+        && seen
+            .iter()
+            .any(|seen| seen.message.is_request("INVITE") && seen.is_ours == (caller == Who::We));
+    let value = format!("Min-SE {said:?}, asked for {asked:?}");
+    is_good.then_some(value.clone()).ok_or(value)
+}
+
+fn seconds(value: Option<&str>) -> Option<u32> {
+    value?.split(';').next()?.trim().parse().ok()
+}
+
+const INTERVAL: Duration = Duration::from_secs(6);
