@@ -40,6 +40,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "sipsimple-audio",
             "sipsimple-runtime-smol",
             "sipsimple-runtime-std",
+            // The registrar and proxy of the demo.
+            "sipsimple-simulator",
         ],
     ),
     (

@@ -1,9 +1,10 @@
 //! A deterministic world of hosts, links and servers to test sipsimple applications in.
 //!
-//! Nothing here opens a socket, reads a clock or draws randomness that the seed does not decide:
-//! a [`World`] holds [`Host`]s, each with one [`Node`] (a user agent or a virtual server) behind an
-//! edge that behaves like a kernel — port binding, ephemeral ports, ICMP, TCP with back-pressure —
-//! and moves datagrams and bytes between them over [`Path`]s that lose, delay, double and reorder.
+//! Nothing here opens a socket, reads a clock or draws randomness that the seed does not decide, apart
+//! from [`server::Shell`], which puts a virtual server on real sockets. A [`World`] holds [`Host`]s,
+//! each with one [`Node`] (a user agent or a virtual server) behind an edge that behaves like a kernel
+//! — port binding, ephemeral ports, ICMP, TCP with back-pressure — and moves datagrams and bytes
+//! between them over [`Path`]s that lose, delay, double and reorder.
 //! The same seed gives the same run, step by step; [`Trace`] is the proof.
 //!
 //! ```
@@ -32,7 +33,7 @@
 //! | [`Path`], [`Loss`], [`Cut`] | what happens to packets and byte streams |
 //! | [`World::cut_path`], [`World::crash`], [`World::suspend`], [`World::intercept`] … | what goes wrong on purpose |
 //! | [`Trace`] | every step, as data, lines, a ladder, a capture file |
-//! | [`server`] | a [`Proxy`](server::Proxy), and a [`Peer`](server::Peer) whose messages a test writes by hand |
+//! | [`server`] | a [`Registrar`](server::Registrar) and a [`Proxy`](server::Proxy), and a [`Peer`](server::Peer) whose messages a test writes by hand |
 //! | [`Stage`], [`Setup`] | caller, callee with several phones, perhaps a proxy |
 //! | [`Model`], [`Stage::finish`] | what each user should believe, and what must hold at rest |
 //! | [`ProbeStream`] | a media stream of an application, which watches its session |

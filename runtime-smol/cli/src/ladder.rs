@@ -2,30 +2,43 @@
 
 use std::time::Duration;
 
-/// One message between two parties.
+/// One message between two parties that stand side by side.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Rung {
-    /// Counted from the first one.
+    /// When.
     pub(crate) at: Duration,
+    /// Between which: the first gap is 0.
+    pub(crate) gap: usize,
     /// From left to right.
     pub(crate) rightwards: bool,
     /// What it says, in a few words.
     pub(crate) label: String,
 }
 
-/// Draws a ladder between two names.
-pub(crate) fn draw(left: &str, right: &str, rungs: &[Rung]) -> String {
-    let mut text = format!("{:>9} {left:<width$}{right}\n", "", width = WIDTH + 1);
-    for rung in rungs {
-        let label: String = rung.label.chars().take(WIDTH - 6).collect();
-        let dashes = WIDTH - label.chars().count() - 4;
-        let (before, after) = (dashes / 2, dashes - dashes / 2);
-        let line = match rung.rightwards {
-            true => format!("{} {label} {}>", "-".repeat(before), "-".repeat(after)),
-            false => format!("<{} {label} {}", "-".repeat(before), "-".repeat(after)),
-        };
-        text.push_str(&format!("{:9.3} |{line}|\n", rung.at.as_secs_f64()));
+/// Draws a ladder between names; times are counted from the first rung.
+pub(crate) fn draw(names: &[&str], rungs: &[Rung]) -> String {
+    let mut text = format!("{:>9} ", "");
+    for name in names {
+        text.push_str(&format!("{name:<width$}", width = WIDTH + 1));
     }
+    text.truncate(text.trim_end().len());
+    let first = rungs.first().map_or(Duration::ZERO, |rung| rung.at);
+    for rung in rungs {
+        let label: String = rung.label.chars().take(WIDTH - 5).collect();
+        let dashes = WIDTH - label.chars().count() - 3;
+        let (before, after) = ("-".repeat(dashes / 2), "-".repeat(dashes - dashes / 2));
+        let arrow = match rung.rightwards {
+            true => format!("{before} {label} {after}>"),
+            false => format!("<{before} {label} {after}"),
+        };
+        let at = rung.at.saturating_sub(first).as_secs_f64();
+        text.push_str(&format!("\n{at:9.3} |"));
+        for gap in 0..names.len().saturating_sub(1) {
+            let between = if gap == rung.gap { &*arrow } else { "" };
+            text.push_str(&format!("{between:<WIDTH$}|"));
+        }
+    }
+    text.push('\n');
     text
 }
 
@@ -58,8 +71,8 @@ pub(crate) fn label(message: &[u8]) -> Option<String> {
     Some(format!("{method}{media}"))
 }
 
-/// Between the two lines.
-const WIDTH: usize = 44;
+/// Between two lines.
+const WIDTH: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -75,23 +88,27 @@ mod tests {
     }
 
     #[test]
-    fn rungs_fill_the_width() {
-        let rung = |rightwards, label: &str| Rung {
+    fn rungs_fill_the_width_of_their_gap() {
+        let rung = |gap, rightwards, label: &str| Rung {
             at: Duration::from_millis(5),
+            gap,
             rightwards,
             label: label.to_owned(),
         };
-        let text = draw(
-            "alice",
-            "bob",
-            &[rung(true, "INVITE"), rung(false, &"x".repeat(99))],
+        let rungs = [rung(0, true, "INVITE"), rung(1, false, &"x".repeat(99))];
+        let text = draw(&["alice", "server", "bob"], &rungs);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        let columns =
+            |line: &str| -> Vec<usize> { line.match_indices('|').map(|(at, _)| at).collect() };
+        assert_eq!(
+            columns(lines[0]),
+            [10, 10 + WIDTH + 1, 10 + 2 * (WIDTH + 1)]
         );
-        let widths: Vec<usize> = text
-            .lines()
-            .skip(1)
-            .map(|line| line.chars().count())
-            .collect();
-        assert_eq!(widths[0], widths[1]);
-        assert!(text.contains("->|"), "{text}");
+        assert_eq!(columns(lines[0]), columns(lines[1]));
+        assert!(
+            lines[0].contains("->|   ") && lines[1].contains("   |<- xxx"),
+            "{text}"
+        );
+        assert!(text.starts_with("          alice"), "{text}");
     }
 }

@@ -9,6 +9,7 @@ mod gate;
 mod peer;
 mod proxy;
 mod registrar;
+mod shell;
 mod wire;
 
 pub use dns::{Asked, DnsFault, NameServer};
@@ -16,3 +17,4 @@ pub use gate::Gate;
 pub use peer::{Peer, Received};
 pub use proxy::{Proxy, ProxyStats, RecordRoute};
 pub use registrar::{Quirk, Registrar, Rules};
+pub use shell::Shell;

@@ -191,12 +191,17 @@ impl Proxy {
         })
     }
 
-    /// True for the address and the names of this proxy.
+    /// True for the address of this proxy, and for its names: without a port these are domains, which
+    /// have none.
     pub(super) fn is_ours(&self, uri: &Uri) -> bool {
         let own = self.wire.address();
-        let port = uri.port().unwrap_or(Transport::Udp.default_port());
-        let ip = uri.host().and_then(|host| self.resolve(&host));
-        ip == Some(own.ip()) && port == own.port()
+        let host = uri.host();
+        let implied = match host {
+            Some(Host::Name(_)) => own.port(),
+            _ => Transport::Udp.default_port(),
+        };
+        let ip = host.and_then(|host| self.resolve(&host));
+        ip == Some(own.ip()) && uri.port().unwrap_or(implied) == own.port()
     }
 
     /// True for what [`record`](Self::record) writes: no user part.
