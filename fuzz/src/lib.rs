@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod agent_bytes;
+mod ice;
 mod offer_answer;
 mod rtp_rtcp;
 mod scenario;
@@ -19,6 +20,7 @@ mod stun;
 mod uri;
 
 pub use self::agent_bytes::agent_bytes;
+pub use self::ice::ice;
 pub use self::offer_answer::offer_answer;
 pub use self::rtp_rtcp::rtp_rtcp;
 pub use self::scenario::scenario;
@@ -35,6 +37,7 @@ pub type Body = fn(&[u8]);
 /// Every body under the name of its target and its folder in `corpus/`.
 pub const BODIES: &[(&str, Body)] = &[
     ("agent_bytes", agent_bytes),
+    ("ice", ice),
     ("offer_answer", offer_answer),
     ("rtp_rtcp", rtp_rtcp),
     ("scenario", scenario),

@@ -17,7 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sipsimple-sdp", &[]),
     ("sipsimple-rtp", &["sipsimple-base"]),
     ("sipsimple-dns", &["sipsimple-base"]),
-    ("sipsimple-ice", &[]),
+    ("sipsimple-ice", &["sipsimple-base"]),
     (
         "sipsimple",
         &[

@@ -1,5 +1,25 @@
-//! STUN (RFC 8489): messages, their attributes and their protection.
+//! ICE (RFC 8445) and STUN (RFC 8489) as pure state machines.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Agent`] | finds out which pair of addresses works for one media stream, and watches it |
+//! | [`stun`] | messages, their attributes and their protection |
+//!
+//! Nothing here knows a socket or a clock: datagrams and the time come in, datagrams and events go out.
 
 #![forbid(unsafe_code)]
 
 pub mod stun;
+
+mod agent;
+mod candidate;
+mod pair;
+mod role;
+
+pub use agent::{
+    Agent, BaseId, Component, Config, Credentials, Description, Event, Output, Selected, State,
+    UnknownBase,
+};
+pub use candidate::{Candidate, Kind};
+pub use pair::{PairInfo, PairState};
+pub use role::Role;

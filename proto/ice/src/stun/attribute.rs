@@ -29,12 +29,20 @@ impl AttributeType {
     pub const MESSAGE_INTEGRITY_SHA256: Self = Self(0x001c);
     /// RFC 8489, 14.2.
     pub const XOR_MAPPED_ADDRESS: Self = Self(0x0020);
+    /// RFC 8445, 7.1.1.
+    pub const PRIORITY: Self = Self(0x0024);
+    /// RFC 8445, 7.1.2.
+    pub const USE_CANDIDATE: Self = Self(0x0025);
     /// RFC 8489, 14.14.
     pub const SOFTWARE: Self = Self(0x8022);
     /// RFC 8489, 14.15.
     pub const ALTERNATE_SERVER: Self = Self(0x8023);
     /// RFC 8489, 14.7.
     pub const FINGERPRINT: Self = Self(0x8028);
+    /// RFC 8445, 7.1.3.
+    pub const ICE_CONTROLLED: Self = Self(0x8029);
+    /// RFC 8445, 7.1.3.
+    pub const ICE_CONTROLLING: Self = Self(0x802a);
 
     /// True if a message whose receiver does not know it is void.
     pub const fn is_required(self) -> bool {
@@ -69,6 +77,14 @@ pub enum Attribute<'a> {
     ErrorCode(ErrorCode<'a>),
     /// Which attributes were not understood: two bytes each.
     UnknownAttributes(&'a [u8]),
+    /// What the sender's end would be worth if it turned out to be a candidate.
+    Priority(u32),
+    /// The sender wants to use this pair.
+    UseCandidate,
+    /// The sender is controlled; its tie-breaker.
+    IceControlled(u64),
+    /// The sender controls; its tie-breaker.
+    IceControlling(u64),
     /// Any other.
     Other(AttributeType, &'a [u8]),
 }
@@ -134,6 +150,16 @@ impl<'a> Raw<'a> {
                 .len()
                 .is_multiple_of(2)
                 .then_some(Attribute::UnknownAttributes(value)),
+            AttributeType::PRIORITY => number(value)
+                .map(u32::from_be_bytes)
+                .map(Attribute::Priority),
+            AttributeType::USE_CANDIDATE => value.is_empty().then_some(Attribute::UseCandidate),
+            AttributeType::ICE_CONTROLLED => number(value)
+                .map(u64::from_be_bytes)
+                .map(Attribute::IceControlled),
+            AttributeType::ICE_CONTROLLING => number(value)
+                .map(u64::from_be_bytes)
+                .map(Attribute::IceControlling),
             kind => Some(Attribute::Other(kind, value)),
         };
         read.ok_or(InvalidAttribute(kind))
@@ -153,6 +179,10 @@ impl Attribute<'_> {
             Self::Software(_) => AttributeType::SOFTWARE,
             Self::ErrorCode(_) => AttributeType::ERROR_CODE,
             Self::UnknownAttributes(_) => AttributeType::UNKNOWN_ATTRIBUTES,
+            Self::Priority(_) => AttributeType::PRIORITY,
+            Self::UseCandidate => AttributeType::USE_CANDIDATE,
+            Self::IceControlled(_) => AttributeType::ICE_CONTROLLED,
+            Self::IceControlling(_) => AttributeType::ICE_CONTROLLING,
             Self::Other(kind, _) => *kind,
         }
     }
@@ -174,6 +204,11 @@ impl Attribute<'_> {
                 out.extend_from_slice(reason.as_bytes());
             }
             Self::UnknownAttributes(value) | Self::Other(_, value) => out.extend_from_slice(value),
+            Self::Priority(priority) => out.extend_from_slice(&priority.to_be_bytes()),
+            Self::UseCandidate => {}
+            Self::IceControlled(tie_breaker) | Self::IceControlling(tie_breaker) => {
+                out.extend_from_slice(&tie_breaker.to_be_bytes());
+            }
         }
     }
 }
@@ -243,6 +278,10 @@ impl<'a> Iterator for Attributes<'a> {
             return Some(raw);
         }
     }
+}
+
+fn number<const N: usize>(value: &[u8]) -> Option<[u8; N]> {
+    value.try_into().ok()
 }
 
 /// RFC 8489, 14.1.
@@ -317,7 +356,7 @@ const MAX_USERNAME: usize = 508;
 /// RFC 8489, 14.8 to 14.10, 14.14: fewer than 128 characters, which can be 763 bytes.
 const MAX_TEXT: usize = 763;
 
-const KNOWN: [AttributeType; 12] = [
+const KNOWN: [AttributeType; 16] = [
     AttributeType::MAPPED_ADDRESS,
     AttributeType::USERNAME,
     AttributeType::MESSAGE_INTEGRITY,
@@ -330,4 +369,8 @@ const KNOWN: [AttributeType; 12] = [
     AttributeType::SOFTWARE,
     AttributeType::ALTERNATE_SERVER,
     AttributeType::FINGERPRINT,
+    AttributeType::PRIORITY,
+    AttributeType::USE_CANDIDATE,
+    AttributeType::ICE_CONTROLLED,
+    AttributeType::ICE_CONTROLLING,
 ];

@@ -222,9 +222,9 @@ fn errors_and_unknown_attributes() {
     };
     let bytes = Writer::new(Class::Error, Method::BINDING, ID)
         .attribute(&Attribute::ErrorCode(error))
-        .attribute(&Attribute::UnknownAttributes(&[0x00, 0x24]))
+        .attribute(&Attribute::UnknownAttributes(&[0x00, 0x2f]))
         .attribute(&Attribute::Other(
-            AttributeType(0x0024),
+            AttributeType(0x002f),
             b"\x01\x02\x03\x04",
         ))
         .attribute(&Attribute::Other(AttributeType(0xff00), b"ignored"))
@@ -236,7 +236,7 @@ fn errors_and_unknown_attributes() {
         Some(Attribute::ErrorCode(error))
     );
     let unknown: Vec<AttributeType> = message.unknown().collect();
-    assert_eq!(unknown, [AttributeType(0x0024)]);
+    assert_eq!(unknown, [AttributeType(0x002f)]);
     for value in [
         &[0, 0, 2, 0][..],
         &[0, 0, 7, 0],

@@ -1,0 +1,3 @@
+//! Drives `fuzz::ice`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(ice);

@@ -1,0 +1,121 @@
+//! What is told to the peer, and what it tells (RFC 8839, 5; RFC 8838).
+
+use super::{Agent, Credentials, Description, Remote, State, request::Early};
+use crate::{Candidate, Kind, role::Role, stun::Key};
+use std::time::Instant;
+
+impl Agent {
+    /// What to tell the peer: all that is known by now.
+    pub fn local(&self) -> Description {
+        Description {
+            credentials: self.local.clone(),
+            candidates: self
+                .locals
+                .iter()
+                // What a peer has seen of us it knows (RFC 8445, 7.2.5.3.1).
+                .filter(|local| local.candidate.kind != Kind::PeerReflexive)
+                .map(|local| local.candidate.clone())
+                .collect(),
+            is_lite: false,
+            is_trickling: self.state < State::Gathered,
+        }
+    }
+
+    /// Takes what the peer told, and begins to check. The same credentials again add candidates; other
+    /// ones are a restart of the peer (RFC 8839, 4.4.1.1.1), which the application answers by
+    /// [`Agent::restart`] before.
+    pub fn set_remote(&mut self, now: Instant, description: Description) {
+        let is_same = self
+            .remote
+            .as_ref()
+            .is_some_and(|remote| remote.credentials == description.credentials);
+        if !is_same {
+            self.forget_checks();
+            self.remotes.clear();
+            self.remote = Some(Remote {
+                key: Key::short_term(&description.credentials.pwd),
+                credentials: description.credentials,
+                is_trickling: description.is_trickling,
+            });
+            // RFC 8445, 6.1.1: a lite peer never controls.
+            if description.is_lite {
+                self.set_role(Role::Controlling);
+            }
+            self.patience = now.checked_add(self.config.patience);
+            self.set_state(State::Running);
+        } else if let Some(remote) = &mut self.remote {
+            remote.is_trickling &= description.is_trickling;
+        }
+        for candidate in description.candidates {
+            self.add_remote(candidate);
+        }
+        self.form_pairs(now);
+        let early: Vec<Early> = self.early.drain(..).collect();
+        for request in early {
+            self.learn(now, &request);
+        }
+        self.schedule(now);
+        self.conclude(now);
+    }
+
+    /// Takes a candidate that came after the description (RFC 8838, 10).
+    pub fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
+        self.add_remote(candidate);
+        self.form_pairs(now);
+        self.schedule(now);
+        self.conclude(now);
+    }
+
+    /// No more candidates will come (RFC 8838, 8.2).
+    pub fn end_of_candidates(&mut self, now: Instant) {
+        if let Some(remote) = &mut self.remote {
+            remote.is_trickling = false;
+        }
+        self.conclude(now);
+    }
+
+    /// Begins anew with other credentials (RFC 8445, 9). Packets go over the old pair until there is
+    /// a new one. What the peer tells from here on is for the new checks.
+    pub fn restart(&mut self, role: Role) {
+        self.local = Credentials::random(&mut self.rng);
+        self.local_key = Key::short_term(&self.local.pwd);
+        self.remote = None;
+        self.role = role;
+        self.forget_checks();
+        self.remotes.clear();
+        self.early.clear();
+        self.locals
+            .retain(|local| local.candidate.kind != Kind::PeerReflexive);
+        self.set_state(State::Gathered);
+    }
+
+    fn forget_checks(&mut self) {
+        self.pairs.clear();
+        self.triggered.clear();
+        self.checks.clear();
+        for chosen in &mut self.selected {
+            chosen.is_current = false;
+        }
+        (self.next_check, self.patience) = (None, None);
+        (self.decision, self.release) = (None, None);
+    }
+
+    fn add_remote(&mut self, candidate: Candidate) {
+        let known = self.remotes.iter().position(|remote| {
+            remote.address == candidate.address && remote.component == candidate.component
+        });
+        let Some(known) = known else {
+            match self.remotes.len() < self.config.candidates {
+                true => self.remotes.push(candidate),
+                false => self.ignored += 1,
+            }
+            return;
+        };
+        // RFC 8445, 7.3.1.3: what a check has shown gets its name; duplicates are left out.
+        let known = &mut self.remotes[known];
+        if known.kind == Kind::PeerReflexive {
+            known.foundation = candidate.foundation;
+            known.kind = candidate.kind;
+        }
+    }
+}
