@@ -34,6 +34,10 @@ pub(crate) struct Setup<'a> {
     pub(crate) speech: &'a Path,
     /// Takes calls by itself.
     pub(crate) takes_calls: bool,
+    /// Further parameters of its account, each with its semicolon; they go before those of ours.
+    pub(crate) account: &'a str,
+    /// The certificate with its key that it shows over TLS, at the port above.
+    pub(crate) identity: Option<&'a Path>,
 }
 
 /// Something it told: `CALL_ESTABLISHED` and the like.
@@ -52,8 +56,8 @@ impl Baresip {
         fs::write(directory.join("config"), config(&directory, setup)).map_err(failed)?;
         let answers = if setup.takes_calls { "auto" } else { "manual" };
         let account = format!(
-            "<sip:bob@127.0.0.1:{}>;regint=0;answermode={answers};audio_codecs={}\n",
-            setup.port, setup.codec
+            "<sip:bob@127.0.0.1:{}>{};regint=0;answermode={answers};audio_codecs={}\n",
+            setup.port, setup.account, setup.codec
         );
         fs::write(directory.join("accounts"), account).map_err(failed)?;
         fs::write(directory.join("contacts"), "").map_err(failed)?;
@@ -213,8 +217,12 @@ fn connect(port: u16) -> Outcome<TcpStream> {
 fn config(directory: &Path, setup: Setup<'_>) -> String {
     let (port, control, rtp) = (setup.port, setup.port + CONTROL, setup.port + RTP);
     let (directory, speech) = (directory.display(), setup.speech.display());
+    let identity = setup.identity.map_or_else(String::new, |path| {
+        format!("sip_certificate {}\n", path.display())
+    });
     format!(
         "poll_method epoll\n\
+         {identity}\
          sip_listen 127.0.0.1:{port}\n\
          call_local_timeout 120\n\
          call_max_calls 4\n\

@@ -8,13 +8,14 @@
 //!
 //! It needs `sipp`, `baresip`, `tshark`, `tcpdump`, `nft`, `ip`, Sofia-SIP and the right to make network
 //! namespaces. It prints a table of peer, case and value seen, and fails if a row is bad or missing:
-//! it retries nothing and skips nothing. A word as argument (`load`, `loss`, `baresip`, `sofia`, `errors`, `roam`)
+//! it retries nothing and skips nothing. A word as argument (`load`, `loss`, `baresip`, `ways`, `sofia`, `errors`, `roam`)
 //! runs one part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary,
 //! `SOFIA_AGENT` another agent of Sofia-SIP.
 
 #![forbid(unsafe_code)]
 
 mod agent;
+mod authority;
 mod baresip;
 mod capture;
 mod check;
@@ -29,6 +30,8 @@ mod network;
 mod pcap;
 mod phone;
 mod process;
+mod relay;
+mod resolver;
 mod roam;
 mod rtp;
 mod sipp;
@@ -36,6 +39,7 @@ mod sofia;
 mod speech;
 mod table;
 mod timers;
+mod ways;
 
 use std::{
     env, fs,
@@ -109,6 +113,9 @@ fn work() -> Outcome<bool> {
     if runs("baresip") {
         phone::run(&lab);
     }
+    if runs("ways") {
+        ways::run(&lab);
+    }
     if runs("sofia") {
         sofia::run(&lab);
     }
@@ -139,6 +146,7 @@ fn expected() -> Vec<(&'static str, String)> {
         load::expected(),
         loss::expected(),
         phone::expected(),
+        ways::expected(),
         sofia::expected(),
         errors::expected(),
         roam::expected(),

@@ -123,6 +123,8 @@ impl<'a> Desk<'a> {
             codec: way.codec,
             speech: &self.their_file,
             takes_calls: way.takes_calls,
+            account: "",
+            identity: None,
         };
         let mut baresip = Baresip::start(self.lab, setup)?;
         let parameter = way.transport.parameter();

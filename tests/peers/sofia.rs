@@ -4,6 +4,7 @@
 mod account;
 mod early;
 mod timer;
+mod transfer;
 
 use crate::{
     Lab, Outcome,
@@ -82,10 +83,15 @@ enum Wire {
 }
 
 fn cases() -> Vec<Case> {
-    [early::cases(), timer::cases(), account::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        early::cases(),
+        timer::cases(),
+        account::cases(),
+        transfer::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Case {
@@ -99,7 +105,11 @@ impl Case {
         let filter = format!("portrange {port}-{}", port + PORTS - 1);
         let capture = Capture::start(lab, &Place::loopback(), "lo", &scene.name, &filter)?;
         let said = (self.body)(&scene);
-        let messages = pcap::messages(&capture.finish()?, our_port, port)?;
+        let mut packets = capture.finish()?;
+        // What two of them say to each other is not ours to judge.
+        packets
+            .retain(|packet| [packet.source.port(), packet.destination.port()].contains(&our_port));
+        let messages = pcap::messages(&packets, our_port, port)?;
         let ladder = ladder(&messages);
         let said = said.map_err(|error| format!("{error}; {ladder}"))?;
         match self.wire {
@@ -155,15 +165,29 @@ impl Scene<'_> {
         format!("sip:bob@127.0.0.1:{}", self.port)
     }
 
+    /// Where the other Sofia is.
+    fn other_uri(&self) -> String {
+        format!("sip:carol@127.0.0.1:{}", self.port + 1)
+    }
+
     /// Where we are.
     fn our_uri(&self) -> String {
         format!("sip:alice@127.0.0.1:{}", self.our_port())
     }
 
     fn sofia(&self, options: &[&str]) -> Outcome<Sofia> {
+        self.start("sofia", self.sofia_uri(), options)
+    }
+
+    /// Starts another one, for cases of three.
+    fn other_sofia(&self) -> Outcome<Sofia> {
+        self.start("other", self.other_uri(), &[])
+    }
+
+    fn start(&self, name: &str, uri: String, options: &[&str]) -> Outcome<Sofia> {
         let mut command = Command::new(program()?);
-        command.arg(self.sofia_uri()).args(options);
-        let name = format!("{}.sofia", self.name);
+        command.arg(uri).args(options);
+        let name = format!("{}.{name}", self.name);
         let process = Process::start_obeying(&name, command, &self.lab.directory)?;
         let mut sofia = Sofia { process, next: 0 };
         sofia.event("listening", |_| true)?;
@@ -230,12 +254,27 @@ impl Sofia {
         found.ok_or_else(|| format!("Sofia told no {name} within {limit:?}"))
     }
 
+    /// Waits for an event that may have been told already.
+    fn has_told(&self, name: &str, fits: impl Fn(&Value) -> bool) -> Outcome<()> {
+        let found = self.process.wait_for(&mut 0, PATIENCE, |line| {
+            let value: Value = serde_json::from_str(line).ok()?;
+            (value["event"] == name && fits(&value)).then_some(())
+        });
+        found.ok_or_else(|| format!("Sofia told no {name} within {PATIENCE:?}"))
+    }
+
     /// Waits for a call and returns its number.
     fn incoming(&mut self) -> Outcome<u64> {
         let call = self.event("nua_i_invite", |event| event["status"] == 100)?;
         call["call"]
             .as_u64()
             .ok_or_else(|| "a call without a number".to_owned())
+    }
+
+    /// Waits for a call and takes it.
+    fn takes_call(&mut self) -> Outcome<()> {
+        let number = self.incoming()?;
+        self.tell(&format!("respond {number} 200 sdp"))
     }
 
     /// Waits for a state of a call.

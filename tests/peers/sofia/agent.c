@@ -10,6 +10,7 @@
  * Commands, CALL being the number that an event tells, in the order of their birth, from 1:
  *   invite URL [HEADER: VALUE]        respond CALL CODE [sdp]      update CALL PORT
  *   bye CALL                          password CALL REALM USER PASSWORD
+ *   transfer CALL URL [OTHER-CALL]    asks the peer of CALL to call URL, in place of OTHER-CALL
  *   subscribe URL EVENT               unsubscribe CALL
  *   notify CALL TYPE BODY
  */
@@ -150,6 +151,48 @@ static void describe(char *text, size_t size, int port)
              port);
 }
 
+/* Calls whom a transferor wants to be called, in place of the call that it names (RFC 3891). */
+static void follow(nua_handle_t *transferor, sip_t const *sip, tagi_t tags[])
+{
+    char text[512];
+    sip_event_t const *event = NULL;
+    sip_replaces_t *replaces = NULL;
+    url_t *target = url_hdup(home, sip->sip_refer_to->r_url);
+
+    tl_gets(tags, NUTAG_REFER_EVENT_REF(event), TAG_END());
+    if (target->url_headers != NULL) {
+        char *headers = url_query_as_header_string(home, target->url_headers);
+        if (headers != NULL && strncasecmp(headers, "Replaces:", 9) == 0)
+            replaces = sip_replaces_make(home, headers + 9);
+        target->url_headers = NULL;
+    }
+    nua_handle_t *call = nua_handle(nua, NULL, NUTAG_URL(target), SIPTAG_TO_STR(url_as_string(home, target)), TAG_END());
+    add_call(call);
+    describe(text, sizeof text, RTP_PORT);
+    nua_invite(call, NUTAG_NOTIFY_REFER(transferor), NUTAG_REFER_EVENT(event),
+               SIPTAG_REFERRED_BY(sip->sip_referred_by), TAG_IF(replaces, SIPTAG_REPLACES(replaces)),
+               SOATAG_USER_SDP_STR(text), TAG_END());
+}
+
+/* Takes a call in place of the one that it names, and hangs that one up; says whether it names one. */
+static int take_over(nua_handle_t *call, sip_t const *sip)
+{
+    char text[512];
+    nua_handle_t *replaced = sip->sip_replaces ? nua_handle_by_replaces(nua, sip->sip_replaces) : NULL;
+
+    if (sip->sip_replaces == NULL)
+        return 0;
+    if (replaced == NULL) {
+        nua_respond(call, SIP_481_NO_TRANSACTION, TAG_END());
+        return 1;
+    }
+    describe(text, sizeof text, RTP_PORT);
+    nua_respond(call, SIP_200_OK, SOATAG_USER_SDP_STR(text), TAG_END());
+    nua_bye(replaced, TAG_END());
+    nua_handle_unref(replaced);
+    return 1;
+}
+
 static void on_event(nua_event_t event, int status, char const *phrase, nua_t *nua_, nua_magic_t *magic,
                      nua_handle_t *handle, nua_hmagic_t *call_magic, sip_t const *sip, tagi_t tags[])
 {
@@ -162,10 +205,13 @@ static void on_event(nua_event_t event, int status, char const *phrase, nua_t *n
     tell(event, status, phrase, call, sip, tags);
     switch (event) {
     case nua_i_invite:
-        if (status < 200 && is_known(handle, sip) && guard != NULL) {
+        if (status < 200 && is_known(handle, sip) && !take_over(handle, sip) && guard != NULL) {
             printf("{\"event\":\"known\",\"call\":%d}\n", call);
             fflush(stdout);
         }
+        break;
+    case nua_i_refer:
+        follow(handle, sip, tags);
         break;
     case nua_i_subscribe:
         if (status < 200)
@@ -226,6 +272,16 @@ static void obey(char *line)
     } else if (strcmp(verb, "update") == 0) {
         describe(text, sizeof text, atoi(line));
         nua_update(call, SOATAG_USER_SDP_STR(text), TAG_END());
+    } else if (strcmp(verb, "transfer") == 0) {
+        char *url = word(&line);
+        sip_refer_to_t to[1];
+        sip_refer_to_init(to);
+        *to->r_url = *url_hdup(home, (url_t const *)url);
+        if (*line) {
+            sip_replaces_t *replaces = nua_handle_make_replaces(calls[atoi(line)], home, 0);
+            to->r_url->url_headers = sip_headers_as_url_query(home, SIPTAG_REPLACES(replaces), TAG_END());
+        }
+        nua_refer(call, SIPTAG_REFER_TO(to), SIPTAG_REFERRED_BY_STR(own_url), TAG_END());
     } else if (strcmp(verb, "bye") == 0) {
         nua_bye(call, TAG_END());
     } else if (strcmp(verb, "password") == 0) {
@@ -297,7 +353,7 @@ int main(int count, char **words)
     int is_local = refresher != NULL && strcmp(refresher, "local") == 0;
     is_offerless = option(count, words, "offerless") != NULL;
     nua_set_params(nua, NUTAG_AUTOALERT(0), NUTAG_AUTOANSWER(0), NUTAG_ALLOW("REGISTER, SUBSCRIBE, NOTIFY, REFER"),
-                   NUTAG_ALLOW_EVENTS("presence"), NUTAG_APPL_METHOD("REGISTER"),
+                   NUTAG_SUPPORTED("timer, 100rel, replaces"), NUTAG_ALLOW_EVENTS("presence"), NUTAG_APPL_METHOD("REGISTER"),
                    NUTAG_EARLY_MEDIA(option(count, words, "rel") != NULL),
                    TAG_IF(expires, NUTAG_SESSION_TIMER(expires ? (unsigned)atoi(expires) : 0)),
                    TAG_IF(min_se, NUTAG_MIN_SE(min_se ? (unsigned)atoi(min_se) : 0)),
@@ -314,8 +370,5 @@ int main(int count, char **words)
     printf("{\"event\":\"listening\"}\n");
     fflush(stdout);
     su_root_run(root);
-    nua_destroy(nua);
-    su_root_destroy(root);
-    su_deinit();
     return 0;
 }

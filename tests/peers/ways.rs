@@ -1,0 +1,348 @@
+//! Calls with baresip that come by another way: media before the answer, a challenge, a connection that
+//! is lost in mid-call, TLS by name under an authority of our own.
+
+use crate::{
+    Lab, Outcome,
+    agent::Agent,
+    authority::Authority,
+    baresip::{Baresip, Setup},
+    capture::{self, Capture},
+    check,
+    core::{self, Core},
+    message::{Seen, ladder},
+    network::Place,
+    pcap::{self, Packet},
+    relay::Relay,
+    resolver,
+};
+use audio::{Sound, speech::Voice, wave};
+use base::digest::{HashFunction, Secret};
+use sip::{Config, Event, Headers, InvitationEvent, auth::Guard};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+/// The rows of this part.
+pub(crate) fn expected() -> Vec<(&'static str, String)> {
+    CASES
+        .iter()
+        .map(|case| (PEER, case.name.to_owned()))
+        .collect()
+}
+
+/// Runs all cases side by side.
+pub(crate) fn run(lab: &Lab) {
+    let made = speech(lab).and_then(|speech| Ok((speech, identity(lab)?)));
+    let (speech, (root, identity)) = match made {
+        Ok(made) => made,
+        Err(error) => return lab.say(&format!("{PEER}: {error}")),
+    };
+    thread::scope(|scope| {
+        for (number, case) in (0..).zip(CASES) {
+            let (speech, root, identity) = (&speech, &root, &identity);
+            scope.spawn(move || {
+                lab.run(PEER, case.name, || {
+                    let scene = Scene {
+                        lab,
+                        name: format!("way-{number}"),
+                        port: FIRST_PORT + number * PORTS,
+                        speech,
+                        root,
+                        identity,
+                    };
+                    let value = scene.run(case)?;
+                    lab.table.add(PEER, case.name, true, value);
+                    Ok(())
+                });
+            });
+        }
+    });
+}
+
+struct Case {
+    name: &'static str,
+    /// What baresip's account says besides its address.
+    account: &'static str,
+    /// Does it; says what was seen.
+    body: fn(&Scene<'_>, &mut Baresip) -> Outcome<String>,
+    /// What must have been on the wire, 100 and repetitions left out.
+    ladder: &'static str,
+    /// What else must have been there.
+    judge: fn(&Trail) -> Outcome<String>,
+}
+
+/// Where a case takes place.
+struct Scene<'a> {
+    lab: &'a Lab,
+    name: String,
+    /// baresip's.
+    port: u16,
+    speech: &'a Path,
+    /// The certificate of our authority.
+    root: &'a Path,
+    /// baresip's certificate with its key, for [`NAME`].
+    identity: &'a Path,
+}
+
+/// What it left on the wire.
+struct Trail {
+    packets: Vec<Packet>,
+    messages: Vec<Seen>,
+    port: u16,
+}
+
+impl Scene<'_> {
+    fn run(&self, case: &Case) -> Outcome<String> {
+        let filter = format!("portrange {}-{}", self.port, self.port + PORTS - 1);
+        let capture = Capture::start(self.lab, &Place::loopback(), "lo", &self.name, &filter)?;
+        let setup = Setup {
+            name: &self.name,
+            port: self.port,
+            codec: "PCMA",
+            speech: self.speech,
+            takes_calls: true,
+            account: case.account,
+            identity: Some(self.identity),
+        };
+        let mut baresip = Baresip::start(self.lab, setup)?;
+        let said = (case.body)(self, &mut baresip);
+        baresip.finish()?;
+        let packets = capture.finish()?;
+        let messages = pcap::messages(&packets, self.our_port(), self.port)?;
+        let trail = Trail {
+            packets,
+            messages,
+            port: self.port,
+        };
+        let ladder = ladder(&trail.messages);
+        let failed = |error: String| format!("{error}; {ladder}");
+        let said = said.map_err(failed)?;
+        let found = (case.judge)(&trail).map_err(failed)?;
+        let faults = check::faults(&trail.messages);
+        let value = format!("{said}; {found}; {ladder}");
+        let is_good = ladder == case.ladder && faults.is_empty();
+        is_good
+            .then_some(value.clone())
+            .ok_or_else(|| format!("{value}; {}", capture::some(&faults)))
+    }
+
+    const fn our_port(&self) -> u16 {
+        self.port + PORTS - 2
+    }
+
+    fn agent(&self, words: &[&str]) -> Outcome<Agent> {
+        let place = Place::loopback();
+        Agent::start(self.lab, &place, &self.name, self.our_port(), words)
+    }
+}
+
+/// baresip describes its media in 183, and takes the call later. It is silent until then, but hears us.
+fn early_media(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
+    let target = format!("sip:bob@127.0.0.1:{}", scene.port);
+    let words = ["call", &target, "--codecs", "PCMA", "--hangup-after", "0.5"];
+    let mut agent = scene.agent(&words)?;
+    agent.event("MediaStreamDidStart", PATIENCE)?;
+    // What we send meanwhile is counted in the capture.
+    thread::sleep(EARLY);
+    let has_begun = !agent.events("SIPSessionDidStart").is_empty();
+    baresip.tell("accept", "")?;
+    baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+    let last = agent.finish(PATIENCE)?;
+    match (last.exit, has_begun) {
+        (0, false) => Ok("our stream starts by its 183".to_owned()),
+        (exit, _) => Err(format!("exit {exit} {}, begun: {has_begun}", last.reason)),
+    }
+}
+
+fn media_before_the_answer(trail: &Trail) -> Outcome<String> {
+    let at = |status| {
+        let is_it = |seen: &&Seen| !seen.is_ours && seen.message.status() == Some(status);
+        let found = trail.messages.iter().find(is_it).map(|seen| seen.at);
+        found.ok_or_else(|| format!("no {status}"))
+    };
+    let (progress, answer) = (at(183)?, at(200)?);
+    let rtp = trail.port + RTP..trail.port + RTP + 20;
+    let is_early = |packet: &&Packet| {
+        rtp.contains(&packet.destination.port()) && (progress..answer).contains(&packet.at)
+    };
+    let count = trail.packets.iter().filter(is_early).count();
+    let value = format!("{count} packets of ours before its 200");
+    (count > 0).then_some(value.clone()).ok_or(value)
+}
+
+/// baresip has to show who it is.
+fn challenge(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
+    let mut core = Core::start(scene.our_port(), Config::new("tested"))?;
+    let secret = Secret::Password("secret".to_owned());
+    let mut guard = Guard::new("ours.test", vec![("bob".to_owned(), secret)]);
+    // It gives up when one of several challenges names a hash that it does not know.
+    guard
+        .policy
+        .algorithms
+        .retain(|algorithm| algorithm.hash == HashFunction::Md5);
+    core.act(|endpoint, now| endpoint.set_guard(now, Some(guard)));
+    baresip.tell("dial", &core.uri("alice"))?;
+    let (call, caller) = core.event("call", |event| match event {
+        Event::Invitation(id, InvitationEvent::Incoming(call)) => Some((*id, call.caller.clone())),
+        _ => None,
+    })?;
+    core.with(call, |call, now| {
+        call.accept(now, core::description(scene.port + 30), Headers::new())
+    })?;
+    core.acknowledged()?;
+    baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+    baresip.tell("hangup", "")?;
+    core.ended()?;
+    match caller.as_deref() {
+        Some("bob") => Ok("the caller is bob".to_owned()),
+        caller => Err(format!("the caller is {caller:?}")),
+    }
+}
+
+fn answer_to_challenge(trail: &Trail) -> Outcome<String> {
+    let mut answers = trail
+        .messages
+        .iter()
+        .filter_map(|seen| seen.message.header("authorization"));
+    let answer = answers.next().ok_or("no Authorization")?;
+    let algorithm = answer
+        .split(", ")
+        .find_map(|part| part.strip_prefix("algorithm="));
+    Ok(format!("by {}", algorithm.unwrap_or("MD5")))
+}
+
+/// The connection of the call is closed by the other end; hold needs a new one, and so does its BYE.
+fn lost_connection(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
+    let relay = Relay::start(scene.port + 8, scene.port)?;
+    let target = format!("sip:bob@127.0.0.1:{};transport=tcp", scene.port + 8);
+    let mut agent = scene.agent(&["call", &target, "--codecs", "PCMA", "--hold-after", "1"])?;
+    agent.event("SIPSessionDidStart", PATIENCE)?;
+    baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+    relay.close();
+    agent.event("SIPSessionDidChangeHoldState", PATIENCE)?;
+    baresip.tell("hangup", "")?;
+    let last = agent.finish(PATIENCE)?;
+    match last.exit {
+        0 => Ok(format!("{} connections closed in mid-call", relay.count())),
+        exit => Err(format!("exit {exit} {}", last.reason)),
+    }
+}
+
+/// baresip is called by a name that its certificate does not have.
+fn misnamed(scene: &Scene<'_>, _: &mut Baresip) -> Outcome<String> {
+    let mut agent = scene.secure_agent(OTHER_NAME)?;
+    let last = agent.finish(PATIENCE)?;
+    let names_both = last.reason.contains(NAME) && last.reason.contains(OTHER_NAME);
+    let value = format!("exit {} {}", last.exit, last.reason);
+    (last.exit == 4 && names_both)
+        .then_some(value.clone())
+        .ok_or(value)
+}
+
+/// What is said is not seen, but that it is TLS.
+fn tls(trail: &Trail) -> Outcome<String> {
+    let is_ours = |packet: &&Packet| packet.destination.port() == trail.port + 1;
+    let mut sent = trail.packets.iter().filter(is_ours);
+    // RFC 8446, 5.1: a record of the handshake.
+    match sent.any(|packet| packet.payload.starts_with(&[22, 3])) {
+        true => Ok("a TLS handshake".to_owned()),
+        false => Err("no TLS handshake".to_owned()),
+    }
+}
+
+/// A connection of ours to baresip itself.
+fn another_connection(trail: &Trail) -> Outcome<String> {
+    let is_new = |packet: &&Packet| {
+        let is_syn = packet.sequence.is_some_and(|(_, is_syn)| is_syn);
+        is_syn && packet.destination.port() == trail.port
+    };
+    let opened = trail.packets.iter().filter(is_new).count();
+    let value = format!("{opened} connections to baresip");
+    // The relay's, and ours.
+    (opened == 2).then_some(value.clone()).ok_or(value)
+}
+
+impl Scene<'_> {
+    /// Calls baresip over TLS by a name; both names lead to it.
+    fn secure_agent(&self, name: &str) -> Outcome<Agent> {
+        let names = self.port + 8;
+        resolver::start(
+            names,
+            &[NAME, OTHER_NAME].map(|name| (name, Ipv4Addr::LOCALHOST)),
+        )?;
+        let target = format!("sip:bob@{name}:{};transport=tls", self.port + 1);
+        let (server, root) = (format!("127.0.0.1:{names}"), self.root.to_string_lossy());
+        let words = [
+            "call", &target, "--codecs", "PCMA", "--dns", &server, "--tls-ca", &root,
+        ];
+        self.agent(&words)
+    }
+}
+
+/// Makes our authority and baresip's certificate; returns what is trusted, and what baresip reads.
+fn identity(lab: &Lab) -> Outcome<(PathBuf, PathBuf)> {
+    let authority = Authority::new(&lab.directory.join("ways"))?;
+    let issued = authority.issue(NAME)?;
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let both = [read(&issued.key)?, read(&issued.certificate)?].concat();
+    let path = lab.directory.join("ways.pem");
+    fs::write(&path, both).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok((authority.root(), path))
+}
+
+fn speech(lab: &Lab) -> Outcome<PathBuf> {
+    let path = lab.directory.join("way.wav");
+    let once = audio::speech::utterance(Voice::Bob, RATE);
+    let repeated = Sound::new(RATE, once.samples.repeat(4));
+    wave::write(&path, &repeated).map_err(|error| error.to_string())?;
+    Ok(path)
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "we call, its 183 describes its media: ours starts",
+        account: ";answermode=early",
+        body: early_media,
+        ladder: "INVITE 180 183 200 ACK BYE 200/BYE",
+        judge: media_before_the_answer,
+    },
+    Case {
+        name: "it calls, we verify its digest",
+        account: ";auth_user=bob;auth_pass=secret",
+        body: challenge,
+        ladder: "INVITE 401 ACK INVITE 200 ACK BYE 200/BYE",
+        judge: answer_to_challenge,
+    },
+    Case {
+        name: "we call, TCP, the connection is closed in mid-call",
+        account: "",
+        body: lost_connection,
+        ladder: "INVITE 180 200 ACK INVITE 200 ACK BYE 200/BYE",
+        judge: another_connection,
+    },
+    Case {
+        name: "we call by another name, TLS: refused",
+        account: "",
+        body: misnamed,
+        ladder: "",
+        judge: tls,
+    },
+];
+
+const RATE: u32 = 8_000;
+/// Between ringing and the answer.
+const EARLY: Duration = Duration::from_millis(1_500);
+/// For what a peer does at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_PORT: u16 = 16_600;
+/// Of one case: baresip's SIP, its control, its media; a relay's; ours near the end.
+const PORTS: u16 = 48;
+/// Where baresip's media begins.
+const RTP: u16 = 10;
+const NAME: &str = "phone.example.test";
+const OTHER_NAME: &str = "other.example.test";
+const PEER: &str = "baresip, other ways";
