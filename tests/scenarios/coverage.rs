@@ -89,7 +89,7 @@ fn no_row_of_the_tables_is_lost() {
 const ENOUGH: u32 = 4;
 
 /// Whose scenarios count.
-const SCENARIOS: [&str; 12] = [
+const SCENARIOS: [&str; 13] = [
     "beside::",
     "call::",
     "cancel::",
@@ -102,6 +102,7 @@ const SCENARIOS: [&str; 12] = [
     "probe::",
     "race::",
     "roam::",
+    "transfer::",
 ];
 
 const FILE: &str = "SIPSIMPLE_ROWS";

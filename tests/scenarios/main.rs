@@ -44,6 +44,7 @@ mod sdp;
 mod sdp_lines;
 mod torture;
 mod torture_endpoint;
+mod transfer;
 mod wire;
 mod world;
 

@@ -22,6 +22,8 @@ pub(crate) struct Matrix {
     /// Scenarios that take long run with one of so many seeds.
     pub(crate) one_in: u64,
     pub(crate) phones: usize,
+    /// The phones belong to different people.
+    pub(crate) apart: bool,
     /// With and without a proxy; only with.
     pub(crate) proxy: Proxied,
     /// What probes do that a peer proposed to the callee.
@@ -46,6 +48,7 @@ impl Matrix {
             losses: LOSSES,
             one_in: 1,
             phones: 1,
+            apart: false,
             proxy: Proxied::Both,
             incoming: ProbeOptions::default(),
         }
@@ -106,6 +109,7 @@ impl Matrix {
                 setup.transport = transport;
                 setup.between = between;
                 setup.phones = self.phones;
+                setup.apart = self.apart;
                 setup.record = !coverage::is_counting();
                 let incoming = self.incoming.clone();
                 setup.configure = Rc::new(move |name, config| {

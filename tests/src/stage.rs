@@ -47,6 +47,9 @@ pub struct Setup {
     pub cut: Cut,
     /// How many phones the callee has, at least one.
     pub phones: usize,
+    /// The phones belong to different people: each has an address of its own, and a call for the callee
+    /// goes to the first alone.
+    pub apart: bool,
     /// The agents record everything.
     pub record: bool,
     /// Changes the configuration of an agent before it starts; told its name.
@@ -81,6 +84,7 @@ impl Setup {
             path: Path::ideal(),
             cut: Cut::Random,
             phones: 1,
+            apart: false,
             record: false,
             configure: Rc::new(|_, _| {}),
         }
@@ -129,7 +133,14 @@ impl Stage {
                 proxy.set_record_route(record_route);
                 let reach = |n| contact("bob", phone_host(n), setup.callee_transport);
                 let contacts: Vec<Uri> = (0..phones.len()).map(reach).collect();
-                proxy.bind("bob", &contacts);
+                match setup.apart {
+                    false => proxy.bind("bob", &contacts),
+                    true => {
+                        for (n, contact) in contacts.into_iter().enumerate() {
+                            proxy.bind(&phone_name(n), &[contact]);
+                        }
+                    }
+                }
                 proxy.bind("alice", &[contact("alice", 1, setup.transport)]);
                 Some(world.add_host("proxy", &[ip(PROXY)], proxy))
             }
@@ -172,6 +183,15 @@ impl Stage {
     pub fn bob_uri(&self) -> Uri {
         let host = self.proxy.map_or_else(|| phone_host(0), |_| PROXY);
         contact("bob", host, self.setup.transport)
+    }
+
+    /// The address that calls for one phone go to: by the proxy only where phones are
+    /// [`apart`](Setup::apart).
+    pub fn phone_uri(&self, n: usize) -> Uri {
+        match self.proxy.filter(|_| self.setup.apart) {
+            Some(_) => contact(&phone_name(n), PROXY, self.setup.transport),
+            None => contact(&phone_name(n), phone_host(n), self.setup.transport),
+        }
     }
 
     /// The address that calls for the caller go to.

@@ -22,6 +22,9 @@ pub struct Connect {
     pub subject: Option<String>,
     /// Headers to add, except those that the dialog needs for itself (SES-13).
     pub headers: Vec<(String, String)>,
+    /// The dialog that the call takes the place of at the callee, as the value of a Replaces header says it
+    /// (RFC 3891, 6.1): what somebody else has told, such as a package of dialogs.
+    pub replaces: Option<String>,
 }
 
 impl Connect {
@@ -33,6 +36,7 @@ impl Connect {
             streams,
             subject: None,
             headers: Vec::new(),
+            replaces: None,
         }
     }
 }
@@ -136,6 +140,9 @@ pub enum ConnectError {
     /// The header is not the application's to set (SES-13), or is no header.
     #[error("header not allowed: {0}")]
     Header(String),
+    /// What is to be replaced is no value of Replaces.
+    #[error("not a value of Replaces")]
+    Replaces,
 }
 
 /// A request could not be sent.

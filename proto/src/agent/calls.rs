@@ -2,7 +2,7 @@
 
 use super::{
     Account, Child, Connect, ConnectError, SessionId, StreamId, UserAgent, accounts::account_id,
-    settle::session::warning_header,
+    settle::session::warning_header, transfer::Referred,
 };
 use crate::{
     session::{DescriptionError, IncomingCall, Session, SessionError, parse_description},
@@ -11,7 +11,7 @@ use crate::{
 use base::{Host, scan::is_token};
 use sip::{
     HeaderName, Headers, InvitationId, Invite, Options, RequestId, SipUri, Status, Uri,
-    header::Address,
+    header::{Address, Parse as _, Replaces},
     usage::invitation::{Incoming, reserved},
 };
 use std::{net::IpAddr, sync::Arc, time::Instant};
@@ -25,6 +25,8 @@ pub(super) struct SessionEntry {
     pub(super) invitation: Option<InvitationId>,
     /// The call to make when the streams are prepared.
     pub(super) invite: Option<Box<Invite>>,
+    /// The peer of another session has asked for it.
+    pub(super) referred: Option<Referred>,
 }
 
 impl UserAgent {
@@ -100,6 +102,9 @@ impl UserAgent {
             dialog: call.dialog,
             offer: call.offer.map(|description| description.body),
             lines,
+            replaces: call
+                .replaces
+                .and_then(|replaced| self.invitations.get(&replaced).copied()),
         };
         let session = Session::incoming(self.now, id, origin, limits, &mut self.streams, call);
         self.insert_session(session, Some(invitation), None);
@@ -168,6 +173,7 @@ impl UserAgent {
             touched: false,
             invitation,
             invite,
+            referred: None,
         });
         self.session_count += 1;
         if let Some(invitation) = invitation {
@@ -270,6 +276,10 @@ impl UserAgent {
         invite.route = account.route(self.accounts.service_route());
         invite.credentials.clone_from(&account.credentials);
         invite.account = Some(account_id());
+        if let Some(text) = &call.replaces {
+            Replaces::parse(text.as_bytes()).map_err(|_| ConnectError::Replaces)?;
+        }
+        invite.replaces.clone_from(&call.replaces);
         if let Some(subject) = &call.subject {
             invite.headers.push(HeaderName::Subject, subject.as_str());
         }

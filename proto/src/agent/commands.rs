@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     session::SessionError,
-    stream::{BadCommand, Lookup, MediaStream, StreamCommand, StreamInput},
+    stream::{BadCommand, Lookup, MediaStream, StreamCommand, StreamInput, StreamSpec},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,6 +54,31 @@ pub enum Command {
     Unhold {
         /// Which.
         session: SessionId,
+    },
+    /// [`UserAgent::transfer`].
+    Transfer {
+        /// Which.
+        session: SessionId,
+        /// To whom.
+        target: Option<sip::Uri>,
+        /// Whose peer ends that session.
+        replaced: Option<SessionId>,
+    },
+    /// [`UserAgent::accept_transfer`].
+    AcceptTransfer {
+        /// Which.
+        session: SessionId,
+        /// What to propose in the new one.
+        streams: Vec<StreamSpec>,
+    },
+    /// [`UserAgent::reject_transfer`].
+    RejectTransfer {
+        /// Which.
+        session: SessionId,
+        /// The status code, if not the usual one.
+        code: Option<u16>,
+        /// The phrase, if not the usual one.
+        reason: Option<String>,
     },
     /// [`UserAgent::options`].
     Options {
@@ -338,6 +363,19 @@ impl UserAgent {
             Command::End { session } => drop(self.end(now, session)),
             Command::Hold { session } => drop(self.hold(now, session)),
             Command::Unhold { session } => drop(self.unhold(now, session)),
+            Command::Transfer {
+                session,
+                target,
+                replaced,
+            } => drop(self.transfer(now, session, target, replaced)),
+            Command::AcceptTransfer { session, streams } => {
+                drop(self.accept_transfer(now, session, streams));
+            }
+            Command::RejectTransfer {
+                session,
+                code,
+                reason,
+            } => drop(self.reject_transfer(now, session, code, reason.as_deref())),
             Command::Options { to } => drop(self.options(now, to)),
             Command::Lookup { what } => drop(self.lookup(now, what)),
             Command::Register => drop(self.register(now)),

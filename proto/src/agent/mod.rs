@@ -16,6 +16,7 @@ mod settle;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use crate::account::Account;
 pub use crate::edge::{
@@ -30,6 +31,7 @@ pub use commands::Command;
 pub use config::{Config, Limits};
 pub use replay::{Difference, ReplayError, Report, replay};
 pub use stats::{Counters, Stats};
+pub use transfer::TransferError;
 
 use crate::{
     event::{Event, Listening, Notification},
@@ -73,6 +75,7 @@ pub struct UserAgent {
     sessions: Table<SessionId, SessionEntry>,
     session_count: usize,
     invitations: Index<sip::InvitationId, SessionId>,
+    transfers: transfer::Transfers,
     streams: Streams,
     registry: Registry,
     files: Files,
@@ -173,6 +176,7 @@ impl UserAgent {
             sessions: Table::new(),
             session_count: 0,
             invitations: Index::new(&mut rng),
+            transfers: transfer::Transfers::default(),
             resolver: Resolver::new(now, config.dns, config.name_servers, rng.fork()),
             streams: Streams::default(),
             registry: Registry::new(factories),

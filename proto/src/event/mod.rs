@@ -251,6 +251,42 @@ pub enum SessionEvent {
         /// INVITE only: the ACK was seen.
         ack_received: Option<bool>,
     },
+    /// `SIPSessionTransferNewIncoming`: the peer asks us to call somebody else; accept or reject (SES-73).
+    TransferNewIncoming {
+        /// Whom.
+        transfer_destination: sip::Uri,
+        /// Who asks.
+        transfer_source: sip::Uri,
+        /// On whose behalf, as Referred-By says it: untrusted.
+        referred_by: Option<sip::Uri>,
+        /// What the new call takes the place of, as Replaces has it.
+        replaced_dialog_id: Option<String>,
+    },
+    /// `SIPSessionTransferNewOutgoing`: we ask the peer (SES-70).
+    TransferNewOutgoing {
+        /// Whom it shall call.
+        transfer_destination: sip::Uri,
+        /// Who asks.
+        transfer_source: sip::Uri,
+    },
+    /// `SIPSessionTransferDidStart`: the peer, or the application, has accepted (SES-71).
+    TransferDidStart,
+    /// `SIPSessionTransferGotProgress`: the peer reports how its call fares (SES-73).
+    TransferGotProgress {
+        /// 100 to 699.
+        code: u16,
+        /// Its phrase, as it came.
+        reason: String,
+    },
+    /// `SIPSessionTransferDidEnd`: the new call stands; this session ends (SES-73).
+    TransferDidEnd,
+    /// `SIPSessionTransferDidFail`: this session stays as it was (SES-72).
+    TransferDidFail {
+        /// The status code.
+        code: u16,
+        /// Its phrase.
+        reason: String,
+    },
     /// `SIPSessionChangedState` (SES-03).
     ChangedState {
         /// Before.

@@ -97,6 +97,12 @@ impl SessionEvent {
             Self::GotRejectProposal { .. } => "SIPSessionGotRejectProposal",
             Self::HadProposalFailure { .. } => "SIPSessionHadProposalFailure",
             Self::DidProcessTransaction { .. } => "SIPSessionDidProcessTransaction",
+            Self::TransferNewIncoming { .. } => "SIPSessionTransferNewIncoming",
+            Self::TransferNewOutgoing { .. } => "SIPSessionTransferNewOutgoing",
+            Self::TransferDidStart => "SIPSessionTransferDidStart",
+            Self::TransferGotProgress { .. } => "SIPSessionTransferGotProgress",
+            Self::TransferDidEnd => "SIPSessionTransferDidEnd",
+            Self::TransferDidFail { .. } => "SIPSessionTransferDidFail",
             Self::ChangedState { .. } => "SIPSessionChangedState",
         }
     }
@@ -157,6 +163,7 @@ mod tests {
         let streams = vec![stream];
         let originator = Originator::Local;
         let (code, reason) = (486, "Busy Here".to_owned());
+        let carol: sip::Uri = "sip:carol@192.0.2.3".parse().unwrap();
         let agent = [
             AgentEvent::WillStart,
             AgentEvent::DidStart {
@@ -231,9 +238,26 @@ mod tests {
                 originator,
                 method: "INVITE".to_owned(),
                 code,
-                reason,
+                reason: reason.clone(),
                 ack_received: Some(true),
             },
+            SessionEvent::TransferNewIncoming {
+                transfer_destination: carol.clone(),
+                transfer_source: carol.clone(),
+                referred_by: None,
+                replaced_dialog_id: None,
+            },
+            SessionEvent::TransferNewOutgoing {
+                transfer_destination: carol.clone(),
+                transfer_source: carol,
+            },
+            SessionEvent::TransferDidStart,
+            SessionEvent::TransferGotProgress {
+                code,
+                reason: reason.clone(),
+            },
+            SessionEvent::TransferDidEnd,
+            SessionEvent::TransferDidFail { code, reason },
             SessionEvent::ChangedState {
                 prev_state: "outgoing",
                 state: "connected",
@@ -369,7 +393,17 @@ mod tests {
                 .map(str::to_owned);
             Some((name, fields.collect()))
         });
-        Some(rows.collect())
+        // SES-73: what the living source has beside them.
+        let living = [
+            ("NewIncoming", &["transfer_destination"][..]),
+            ("DidEnd", &[]),
+            ("GotProgress", &["code", "reason"]),
+        ];
+        let living = living.into_iter().map(|(name, fields)| {
+            let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+            (format!("SIPSessionTransfer{name}"), fields)
+        });
+        Some(rows.chain(living).collect())
     }
 
     #[test]

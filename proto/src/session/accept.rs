@@ -24,6 +24,8 @@ pub(crate) struct IncomingCall {
     /// For every m-line the stream that took it, if one did; without an offer, the streams that we
     /// propose.
     pub(crate) lines: Vec<Option<StreamId>>,
+    /// The session that ends when this one is accepted (RFC 3891).
+    pub(crate) replaces: Option<SessionId>,
 }
 
 impl Session {
@@ -41,6 +43,7 @@ impl Session {
         session.offered = call.offer;
         session.branch = Some(call.dialog);
         session.has_call = true;
+        session.replaces = call.replaces;
         session.push(SessionEvent::NewIncoming {
             streams: session.streams(),
         });

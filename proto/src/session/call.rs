@@ -1,6 +1,6 @@
 //! The session's side of its invitation: what it hears from it and asks of it.
 
-use super::{InputKind, Session, SessionError, State};
+use super::{InputKind, Session, SessionError, State, TransferInfo};
 use crate::{
     event::{Originator, SessionEvent},
     stream::{Direction, Streams},
@@ -62,6 +62,11 @@ pub struct SessionInfo {
     pub on_hold_by_remote: bool,
     /// The application's last wish, whatever the peer says to it.
     pub hold_intent: bool,
+    /// The session that ends when this incoming one is accepted (RFC 3891; SES-50). Whether its caller may
+    /// ask for that is the application's to judge: `call` and the Referred-By of its INVITE say who it is.
+    pub replaced_session: Option<crate::id::SessionId>,
+    /// The latest transfer (SES-50).
+    pub transfer: Option<TransferInfo>,
     /// What the invitation knows: identities, dialog, transport (SES-43, SES-47, SES-48, SES-53).
     pub call: Option<Info>,
 }
@@ -78,6 +83,8 @@ impl Session {
             on_hold_by_local: held.by_local,
             on_hold_by_remote: held.by_remote,
             hold_intent: self.hold.intent(),
+            replaced_session: self.replaces,
+            transfer: self.transfer_info(),
             call,
         }
     }

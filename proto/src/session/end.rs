@@ -174,6 +174,7 @@ impl Session {
     }
 
     fn terminate(&mut self, now: Instant, streams: &mut Streams, event: SessionEvent) {
+        self.forsake_transfer();
         self.timers = super::Timers {
             end: Some(now + self.limits.end),
             close: self.timers.close,

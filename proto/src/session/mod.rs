@@ -17,14 +17,17 @@ mod proposal;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use call::SessionInfo;
 pub use state::State;
+pub use transfer::{TransferInfo, TransferState};
 
 pub(crate) use accept::IncomingCall;
 pub(crate) use call::CallCommand;
 pub(crate) use description::{DescriptionError, parse as parse_description};
 pub(crate) use state::{Coverage, InputKind};
+pub(crate) use transfer::TransferMisuse;
 
 use crate::{
     event::{Originator, SessionEvent, StreamEvent},
@@ -38,7 +41,7 @@ use hold::HoldState;
 use line::Line;
 use proposal::Proposal;
 use serde::{Deserialize, Serialize};
-use sip::{Description, DialogId, InvitationEvent};
+use sip::{Description, DialogId, InvitationEvent, ReferralEvent};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -70,6 +73,10 @@ pub(crate) struct Session {
     hold: HoldState,
     /// Streams that were told to end and have not said that they did.
     closing: Vec<StreamId>,
+    /// The session that ends when this one is accepted.
+    replaces: Option<SessionId>,
+    /// The latest transfer.
+    transfer: Option<Box<TransferInfo>>,
     /// What the application will be told at the end.
     ending: Option<end::Ending>,
     timers: Timers,
@@ -116,6 +123,7 @@ struct Timers {
     end: Option<Instant>,
     proposal: Option<Instant>,
     retry: Option<Instant>,
+    transfer: Option<Instant>,
     close: Option<Instant>,
 }
 
@@ -126,6 +134,8 @@ pub(crate) enum SessionInput {
     Call(InvitationEvent),
     /// By one of its streams.
     Stream(StreamId, StreamNews),
+    /// What became of the transfer that we have asked for.
+    Referral(ReferralEvent),
     /// Our address is another one: the peer must hear of it.
     Moved,
     /// A deadline has come.
@@ -151,6 +161,8 @@ pub(crate) enum SessionOutput {
     Event(SessionEvent),
     /// The application to know of a stream.
     StreamEvent(StreamId, StreamEvent),
+    /// Nothing more of the transfer that runs.
+    ForgetTransfer,
     /// A stream removed from the table.
     Remove(StreamId),
     /// Itself removed; last output.
@@ -203,6 +215,8 @@ impl Session {
             proposal: Proposal::default(),
             hold: HoldState::default(),
             closing: Vec::new(),
+            replaces: None,
+            transfer: None,
             ending: None,
             timers: Timers::default(),
             seen: Coverage::default(),
@@ -220,6 +234,7 @@ impl Session {
         match input {
             SessionInput::Call(event) => self.handle_call(now, streams, event),
             SessionInput::Stream(id, news) => self.handle_stream(now, streams, id, news),
+            SessionInput::Referral(event) => self.handle_referral(now, streams, event),
             SessionInput::Moved => {
                 self.seen.note(self.state, InputKind::Renegotiate);
                 // Streams may need new sockets; and an offer refreshes the target for both sides
@@ -282,6 +297,9 @@ impl Session {
         if due(&mut self.timers.retry) {
             self.try_propose(now, streams);
         }
+        if due(&mut self.timers.transfer) {
+            self.transfer_timed_out();
+        }
         if due(&mut self.timers.end) {
             // SES-34: the application waits no longer; the invitation goes on in the endpoint.
             self.tell_end();
@@ -300,6 +318,7 @@ impl Session {
             (timers.start, "session streams start"),
             (timers.proposal, "session proposal"),
             (timers.retry, "session proposal retry"),
+            (timers.transfer, "session transfer"),
             (timers.end, "session end"),
             (timers.close, "session streams close"),
         ])

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// runs, whichever comes last.
 #[cfg(test)]
 #[rustfmt::skip]
-pub(super) const TABLE: [(InputKind, [Next; 7]); 22] = {
+pub(super) const TABLE: [(InputKind, [Next; 7]); 25] = {
     use InputKind as I;
     use Next::{Refused as X, Stay as o, To};
     const ACC: Next = To(State::Accepting);
@@ -41,6 +41,9 @@ pub(super) const TABLE: [(InputKind, [Next; 7]); 22] = {
         (I::StreamEnded,      [o,       o,       o,        o,        o,        o,          o]),
         (I::Renegotiate,      [o,       o,       o,        PRO,      o,        o,          o]),
         (I::Timeout,          [o,       o,       o,        o,        o,        o,          o]),
+        (I::Transfer,         [X,       X,       X,        o,        X,        X,          X]),
+        (I::Refer,            [X,       X,       X,        o,        o,        X,          X]),
+        (I::Referral,         [o,       o,       o,        o,        o,        o,          o]),
     ]
 };
 
@@ -138,10 +141,13 @@ pub(crate) enum InputKind {
     StreamEnded,
     Renegotiate,
     Timeout,
+    Transfer,
+    Refer,
+    Referral,
 }
 
 impl InputKind {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Ring,
         Self::Accept,
         Self::Reject,
@@ -164,6 +170,9 @@ impl InputKind {
         Self::StreamEnded,
         Self::Renegotiate,
         Self::Timeout,
+        Self::Transfer,
+        Self::Refer,
+        Self::Referral,
     ];
 }
 

@@ -172,6 +172,7 @@ impl Bench {
             dialog: DIALOG(0),
             offer: Some(peer(count, 1)),
             lines: ids.iter().copied().map(Some).collect(),
+            replaces: None,
         };
         let id = SessionId::from_parts(0, 0);
         let session = Session::incoming(now, id, origin, Limits::default(), &mut streams, call);
@@ -264,6 +265,7 @@ impl Bench {
                     continue;
                 }
                 SessionOutput::StreamEvent(..) => continue,
+                SessionOutput::ForgetTransfer => "ForgetTransfer".to_owned(),
                 SessionOutput::Remove(_) => "Remove".to_owned(),
                 SessionOutput::Ended => "Ended".to_owned(),
             });

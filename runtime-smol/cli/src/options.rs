@@ -249,6 +249,10 @@ pub(crate) struct Call {
     /// Give up ringing after so many seconds.
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) cancel_after: Option<Duration>,
+    /// Once the call stands, ask the peer to call this one instead; without success the call ends, and the
+    /// exit says why.
+    #[arg(long, value_name = "URI", conflicts_with = "calls")]
+    pub(crate) transfer: Option<String>,
     /// Make so many calls, and report on all of them together.
     #[arg(long, value_name = "N", conflicts_with = "cancel_after")]
     pub(crate) calls: Option<u32>,
@@ -279,6 +283,9 @@ pub(crate) struct Answer {
     /// Refuse all calls with this status code.
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700))]
     pub(crate) reject: Option<u16>,
+    /// Do what callers ask for when they transfer us; without it that is declined (486).
+    #[arg(long)]
+    pub(crate) accept_transfers: bool,
     /// Ring for so many seconds before taking or refusing a call.
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) ring: Option<Duration>,

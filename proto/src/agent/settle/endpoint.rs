@@ -6,11 +6,8 @@ use crate::{
     session::SessionInput,
 };
 use sip::{
-    HeaderName, Headers, IncomingReferralId, InvitationId, Status,
-    usage::{
-        invitation::{EndCause, InvitationEvent},
-        referral::{IncomingRefer, IncomingReferralEvent},
-    },
+    HeaderName, Headers, InvitationId,
+    usage::invitation::{EndCause, InvitationEvent},
 };
 
 impl UserAgent {
@@ -53,29 +50,15 @@ impl UserAgent {
                 let told = format!("{} is not authenticated: {why}", method.as_str());
                 self.log("endpoint", 3, told);
             }
-            sip::Output::Event(sip::Event::IncomingReferral(
-                id,
-                IncomingReferralEvent::Incoming(refer),
-            )) => self.refuse_referral(id, &refer),
+            sip::Output::Event(sip::Event::Referral(id, event)) => self.route_referral(id, event),
+            sip::Output::Event(sip::Event::IncomingReferral(id, event)) => {
+                self.route_incoming_referral(id, event);
+            }
             sip::Output::Event(sip::Event::Dropped { from, why, .. }) => {
                 self.log("endpoint", 4, format!("message of {from} dropped: {why:?}"));
             }
             output => tracing::debug!(?output, "an output of the endpoint that goes nowhere"),
         }
-    }
-
-    /// Nobody here follows the wishes of others: a call is the user's to make.
-    fn refuse_referral(&mut self, id: IncomingReferralId, refer: &IncomingRefer) {
-        let target = refer.refer_to.uri.as_str();
-        self.log("endpoint", 4, format!("REFER to {target} declined"));
-        let (status, headers) = (Status::DECLINE, Headers::new());
-        if let Err(error) = self
-            .endpoint
-            .reject_referral(self.now, id, status, None, &headers)
-        {
-            tracing::debug!(%error, "the REFER is over already");
-        }
-        self.touch(Child::Endpoint);
     }
 
     fn route_invitation(&mut self, id: InvitationId, event: InvitationEvent) {
@@ -85,6 +68,13 @@ impl UserAgent {
         let is_over = matches!(event, InvitationEvent::Ended { .. });
         // A call that lives longer than its session is the endpoint's business alone.
         if let Some(&session) = self.invitations.get(&id) {
+            if let InvitationEvent::Ended {
+                cause: EndCause::Lookup(_),
+                ..
+            } = event
+            {
+                self.lookup_failed(session);
+            }
             self.session_input(session, SessionInput::Call(event));
         }
         if is_over {

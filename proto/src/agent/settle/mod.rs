@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod links;
+mod referral;
 mod resolver;
 pub(super) mod session;
 mod stream;

@@ -13,7 +13,11 @@ impl UserAgent {
         match output {
             SessionOutput::Call(CallCommand::Invite { offer }) => self.invite(id, offer),
             SessionOutput::Call(command) => self.command_invitation(id, command),
-            SessionOutput::Event(event) => self.notify(Event::Session(id, event)),
+            SessionOutput::ForgetTransfer => self.forget_transfer(id),
+            SessionOutput::Event(event) => {
+                self.report_session(id, &event);
+                self.notify(Event::Session(id, event));
+            }
             SessionOutput::StreamEvent(stream, event) => self.notify(Event::Stream(stream, event)),
             SessionOutput::Remove(stream) => self.remove_stream(stream),
             SessionOutput::Ended => {

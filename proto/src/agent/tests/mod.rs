@@ -6,6 +6,7 @@ mod record;
 mod sessions;
 mod stream;
 mod tls;
+mod transfer;
 mod worklist;
 pub(super) mod world;
 

@@ -1,9 +1,13 @@
 //! Every input in every state, against the table.
 
 use super::{
-    super::state::{InputKind, Next, TABLE},
+    super::{
+        TransferInfo,
+        state::{InputKind, Next, TABLE},
+    },
     *,
 };
+use sip::ReferralEvent;
 
 impl Bench {
     /// A session in each of its states.
@@ -50,6 +54,13 @@ impl Bench {
             InputKind::End => session.end(now, streams).is_err(),
             InputKind::Hold => session.hold(now, streams).is_err(),
             InputKind::Unhold => session.unhold(now, streams).is_err(),
+            InputKind::Transfer => session.may_transfer().is_err(),
+            InputKind::Refer => {
+                let info = TransferInfo::outgoing(CAROL.parse().unwrap(), None);
+                session
+                    .transfer_requested(info, CAROL.parse().unwrap())
+                    .is_err()
+            }
             _ => false,
         };
         let event = match input {
@@ -91,6 +102,13 @@ impl Bench {
             InputKind::Renegotiate => {
                 return self.tell(news(StreamNews::Renegotiate { prepare: false }));
             }
+            InputKind::Referral => {
+                let accepted = ReferralEvent::Accepted {
+                    code: Status::ACCEPTED,
+                    reason: String::new(),
+                };
+                return self.tell(SessionInput::Referral(accepted));
+            }
             InputKind::Timeout => return self.tell(SessionInput::Timeout),
             _ => return refused,
         };
@@ -131,3 +149,5 @@ fn the_code_does_what_the_table_says() {
 fn the_table_has_every_input_once() {
     assert_eq!(TABLE.map(|(input, _)| input), InputKind::ALL);
 }
+
+const CAROL: &str = "sip:carol@example.com";

@@ -137,6 +137,24 @@ impl Waiting<'_> {
                 }
                 self.calls.insert(id, call);
             }
+            SessionEvent::NewOutgoing { streams } => {
+                // It takes the place of another one, and is waited for like that.
+                let call = Call {
+                    decide: None,
+                    streams,
+                };
+                self.calls.insert(id, call);
+            }
+            SessionEvent::TransferNewIncoming { .. } => {
+                let accepts = self.options.accept_transfers;
+                // A caller who has hung up meanwhile waits for nothing.
+                let _ = agent.runtime.call(move |agent, now| match accepts {
+                    true => agent
+                        .accept_transfer(now, id, vec![StreamSpec::new(audio::KIND)])
+                        .map(drop),
+                    false => agent.reject_transfer(now, id, None, None),
+                });
+            }
             SessionEvent::DidStart { streams } => {
                 self.standing.start(agent, id, &streams)?;
             }

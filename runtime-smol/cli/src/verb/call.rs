@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sipsimple::{
     agent::{Connect, SessionId, StreamId},
     event::{Event, SessionEvent, StreamEvent},
+    sip::Uri,
     stream::{StreamSpec, audio},
 };
 use std::time::{Duration, Instant};
@@ -26,6 +27,12 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome
     if options.calls.is_some() {
         return calls::run(common, options, uri, printer);
     }
+    let transfer = match &options.transfer {
+        Some(text) => Some(config::uri(text).ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("--transfer: {text:?} is no SIP URI"))
+        })?),
+        None => None,
+    };
     let plan = Plan::new(&options.media)?;
     let media = Media::new(&options.media)?;
     let mut agent = Agent::start(common, config::read(common, Some(&options.media))?, printer)?;
@@ -42,6 +49,7 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome
     };
     let mut running = Running {
         session,
+        transfer,
         plan,
         media,
         described: Described::default(),
@@ -69,6 +77,8 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome
 
 struct Running {
     session: SessionId,
+    /// Whom the peer shall call instead, until it is asked.
+    transfer: Option<Uri>,
     plan: Plan,
     media: Media,
     described: Described,
@@ -107,6 +117,13 @@ impl Running {
                                     self.media.attach(&agent.runtime, stream)?;
                                     self.plan.send_digits(agent, stream)?;
                                 }
+                                self.transfer(agent)?;
+                            }
+                            SessionEvent::TransferDidFail { code, reason } => {
+                                self.look(agent);
+                                perform(agent, self.session, Step::HangUp);
+                                let text = format!("transfer: {code} {reason}");
+                                return Err(Failure::new(outcome::of_call(code, &reason), text));
                             }
                             SessionEvent::WillEnd { .. } => self.look(agent),
                             SessionEvent::DidEnd { .. } => return Ok(()),
@@ -158,6 +175,20 @@ impl Running {
                 Wait::Over => return Err(agent::ended()),
                 Wait::Nothing => {}
             }
+        }
+    }
+
+    /// Asks the peer to call somebody else, if that is wanted.
+    fn transfer(&mut self, agent: &Agent) -> Result<(), Failure> {
+        let (session, Some(target)) = (self.session, self.transfer.take()) else {
+            return Ok(());
+        };
+        let asked = agent
+            .runtime
+            .call(move |agent, now| agent.transfer(now, session, Some(target), None));
+        match asked {
+            Some(Err(error)) => Err(Failure::new(Exit::Usage, format!("--transfer: {error}"))),
+            Some(Ok(())) | None => Ok(()),
         }
     }
 

@@ -106,6 +106,44 @@ fn replays(place: &Place, recording: &str) {
     run(&["replay", &changed]).assert_exit(2);
 }
 
+/// XFR-01, SES-35, SES-36: one is called, and sent on to another by the one who called.
+#[test]
+fn xfr_01_a_call_is_transferred() {
+    let mut carol = start(&["answer", "--auto", "--count", "1", "--hangup-after", "0.5"]);
+    let mut bob = start(&["answer", "--auto", "--count", "2", "--accept-transfers"]);
+    let (to_bob, to_carol) = (bob.uri("udp"), carol.uri("udp"));
+    let alice = run(&["call", &to_bob, "--transfer", &to_carol, "--timeout", "20"]);
+    alice.assert_exit(0);
+    let events = alice.session_events();
+    let transfer: Vec<_> = events
+        .iter()
+        .filter_map(|name| name.strip_prefix("SIPSessionTransfer"))
+        .filter(|name| *name != "GotProgress")
+        .collect();
+    assert_eq!(transfer, ["NewOutgoing", "DidStart", "DidEnd"]);
+    let bob = bob.end();
+    assert_eq!(bob.assert_exit(0)["data"]["calls"], 2);
+    let events = bob.session_events();
+    let transfer = events
+        .iter()
+        .filter_map(|name| name.strip_prefix("SIPSessionTransfer"));
+    let transfer: Vec<_> = transfer.collect();
+    assert_eq!(transfer, ["NewIncoming", "DidStart", "DidEnd"]);
+    carol.end().assert_exit(0);
+}
+
+/// XFR-09: who does not accept transfers declines them, and the exit of the caller says so.
+#[test]
+fn xfr_09_a_transfer_is_declined() {
+    let mut bob = start(&["answer", "--auto", "--count", "1"]);
+    let uri = bob.uri("udp");
+    let alice = run(&["call", &uri, "--transfer", "sip:carol@192.0.2.1"]);
+    let reason = alice.assert_exit(7)["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("486"), "{reason}");
+    bob.end().assert_exit(0);
+    run(&["call", &uri, "--transfer", "not a uri"]).assert_exit(1);
+}
+
 /// Hung up from the other side, on the other runtime, over the other transport.
 #[test]
 fn a_call_over_tcp_is_ended_by_the_one_who_answers() {

@@ -254,6 +254,8 @@ pub struct Info {
     pub remote_tag: Option<String>,
     /// Where the INVITE was sent to.
     pub request_uri: Uri,
+    /// Where the peer wants requests, once a dialog is confirmed: its Contact.
+    pub remote_target: Option<Uri>,
     /// The way of the last message.
     pub transport: Option<Transport>,
     /// Where the last message came from or went to.

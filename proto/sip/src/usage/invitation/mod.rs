@@ -390,6 +390,7 @@ impl Invitation {
             remote: self.remote.clone(),
             remote_tag: remote_tag.map(str::to_owned),
             request_uri: self.request_uri.clone(),
+            remote_target: confirmed.map(|leg| leg.dialog.remote_target().clone()),
             transport: self.path.map(|path| path.transport),
             peer: self.path.map(|path| path.to),
             local_contact: None,
