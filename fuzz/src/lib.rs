@@ -8,11 +8,17 @@
 #![forbid(unsafe_code)]
 
 mod agent_bytes;
+mod answers;
+mod certificate;
+mod digest;
+mod dns;
+mod hostile_servers;
 mod ice;
 mod offer_answer;
 mod rtp_rtcp;
 mod scenario;
 mod sdp;
+mod sip_headers;
 mod sip_message;
 mod sip_stream;
 mod srtp;
@@ -20,11 +26,16 @@ mod stun;
 mod uri;
 
 pub use self::agent_bytes::agent_bytes;
+pub use self::certificate::certificate;
+pub use self::digest::digest;
+pub use self::dns::dns;
+pub use self::hostile_servers::hostile_servers;
 pub use self::ice::ice;
 pub use self::offer_answer::offer_answer;
 pub use self::rtp_rtcp::rtp_rtcp;
 pub use self::scenario::scenario;
 pub use self::sdp::sdp;
+pub use self::sip_headers::sip_headers;
 pub use self::sip_message::sip_message;
 pub use self::sip_stream::sip_stream;
 pub use self::srtp::srtp;
@@ -37,11 +48,16 @@ pub type Body = fn(&[u8]);
 /// Every body under the name of its target and its folder in `corpus/`.
 pub const BODIES: &[(&str, Body)] = &[
     ("agent_bytes", agent_bytes),
+    ("certificate", certificate),
+    ("digest", digest),
+    ("dns", dns),
+    ("hostile_servers", hostile_servers),
     ("ice", ice),
     ("offer_answer", offer_answer),
     ("rtp_rtcp", rtp_rtcp),
     ("scenario", scenario),
     ("sdp", sdp),
+    ("sip_headers", sip_headers),
     ("sip_message", sip_message),
     ("sip_stream", sip_stream),
     ("srtp", srtp),

@@ -14,6 +14,7 @@ pub fn stun(data: &[u8]) {
     let key = Key::short_term("key");
     let mut writer = Writer::new(message.class(), message.method(), message.transaction());
     let mut read = Vec::new();
+    let mut all_are_read = true;
     for raw in message.attributes() {
         let is_protection = [
             AttributeType::MESSAGE_INTEGRITY,
@@ -21,9 +22,13 @@ pub fn stun(data: &[u8]) {
             AttributeType::FINGERPRINT,
         ]
         .contains(&raw.kind);
-        if let (false, Ok(attribute)) = (is_protection, raw.read()) {
-            writer = writer.attribute(&attribute);
-            read.push(attribute);
+        match raw.read() {
+            Ok(attribute) if !is_protection => {
+                writer = writer.attribute(&attribute);
+                read.push(attribute);
+            }
+            Ok(_) => {}
+            Err(_) => all_are_read = false,
         }
     }
     if data.len() > 60_000 {
@@ -42,5 +47,8 @@ pub fn stun(data: &[u8]) {
     let attributes = again.attributes().filter_map(|raw| raw.read().ok());
     let written: Vec<Attribute<'_>> = attributes.take(read.len()).collect();
     assert_eq!(written, read);
-    assert_eq!(again.mapped_address(), message.mapped_address());
+    // RFC 8489, 14: of attributes that stand twice the first counts, also where nobody can read it.
+    if all_are_read {
+        assert_eq!(again.mapped_address(), message.mapped_address());
+    }
 }

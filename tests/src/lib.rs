@@ -31,9 +31,10 @@
 //! |---|---|
 //! | [`World`], [`Host`], [`Node`] | the loop, machines, and what lives on them |
 //! | [`Path`], [`Loss`], [`Cut`] | what happens to packets and byte streams |
+//! | [`Nat`], [`World::set_nat`] | address translators |
 //! | [`World::cut_path`], [`World::crash`], [`World::suspend`], [`World::intercept`] … | what goes wrong on purpose |
 //! | [`Trace`] | every step, as data, lines, a ladder, a capture file |
-//! | [`server`] | a [`Registrar`](server::Registrar) and a [`Proxy`](server::Proxy), and a [`Peer`](server::Peer) whose messages a test writes by hand |
+//! | [`server`] | a [`Proxy`](server::Proxy) with a [`Registrar`](server::Registrar), a [`NameServer`](server::NameServer), and a [`Peer`](server::Peer) whose messages a test writes by hand |
 //! | [`Stage`], [`Setup`] | caller, callee with several phones, perhaps a proxy |
 //! | [`Model`], [`Stage::finish`] | what each user should believe, and what must hold at rest |
 //! | [`ProbeStream`] | a media stream of an application, which watches its session |
@@ -56,6 +57,7 @@ mod invariant;
 mod link;
 mod log;
 mod model;
+mod nat;
 mod node;
 mod outcome;
 mod pcap;
@@ -77,6 +79,7 @@ pub use host::{Host, HostId, Inbox};
 pub use invariant::{Limits, Violation};
 pub use link::{Loss, Path};
 pub use model::{Belief, Model, Phase};
+pub use nat::{Depends, Nat};
 pub use node::Node;
 pub use outcome::Outcomes;
 pub use phone::{Habit, Parcel, Phone};

@@ -132,6 +132,18 @@ impl Phone {
         }
     }
 
+    /// A datagram comes back to the socket that sent a parcel, from where it went.
+    pub fn answer(&mut self, parcel: &Parcel, bytes: &[u8]) {
+        if self.links.contains_key(&parcel.link) {
+            self.arrive(parcel.link, parcel.to, bytes);
+        }
+    }
+
+    /// True if a link is a connection that is open.
+    pub fn is_stream(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.is_stream)
+    }
+
     /// A peer connects; `None` if it is refused.
     pub fn connect(&mut self, peer: SocketAddr) -> Option<LinkId> {
         let listens = |link: &Link| link.is_listener && link.class == Class::Signalling;

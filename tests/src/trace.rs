@@ -103,6 +103,8 @@ pub enum Fate {
     QueueFull,
     /// No host has the address.
     NoRoute,
+    /// An address translator keeps it: no binding, or not for this sender.
+    Filtered,
     /// Larger than a datagram can be.
     TooLarge,
     /// The host has no socket there.

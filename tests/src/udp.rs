@@ -114,6 +114,10 @@ impl World {
             }
             return;
         }
+        let Some((seen, to)) = self.translate(host, source, to) else {
+            return self.trace_send(host, &packet, Fate::Filtered);
+        };
+        (packet.from, packet.to) = (seen, to);
         let Some(receiver) = self.owner(to.ip()) else {
             self.trace_send(host, &packet, Fate::NoRoute);
             if self.icmp(host) {

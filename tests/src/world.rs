@@ -22,6 +22,7 @@ use crate::{
     Cut, Host, HostId, Inbox, Limits, Node, Path, Violation,
     link::Link,
     log::errors_of,
+    nat::Translator,
     tcp::{Tcp, TcpEvent},
     trace::{Action, Trace},
     udp::{Judge, Packet},
@@ -53,6 +54,7 @@ pub struct World {
     violations: Vec<Violation>,
     reactions: Vec<Reaction>,
     judge: Option<Judge>,
+    nats: Vec<Translator>,
 }
 
 /// What the heap holds.
@@ -109,6 +111,7 @@ impl World {
             violations: Vec::new(),
             reactions: Vec::new(),
             judge: None,
+            nats: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! that a mistake there is not repeated here. Only who asks for passwords is the stack's own
 //! [`Challenger`](sip::auth::Challenger): a user agent answers by other code.
 
+mod compositor;
 mod dns;
 mod gate;
 mod peer;
@@ -12,6 +13,7 @@ mod registrar;
 mod shell;
 mod wire;
 
+pub use compositor::Compositor;
 pub use dns::{Asked, DnsFault, NameServer};
 pub use gate::Gate;
 pub use peer::{Peer, Received};

@@ -8,6 +8,7 @@ use super::{Reaction, World};
 use crate::{
     Cut, HostId, Limits, Path,
     link::Link,
+    nat::Translator,
     tcp::Tcp,
     udp::{Judge, OnWire, Verdict},
 };
@@ -44,6 +45,10 @@ impl World {
 
     pub(crate) fn is_cut(&mut self, from: HostId, to: HostId) -> bool {
         self.link(from, to).cut || self.link(to, from).cut
+    }
+
+    pub(crate) const fn nats(&mut self) -> &mut Vec<Translator> {
+        &mut self.nats
     }
 
     /// All sockets of a multicast group's port.

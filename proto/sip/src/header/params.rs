@@ -222,6 +222,21 @@ pub fn write_param(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
     }
 }
 
+/// Appends `;name=tag`. A tag is compared byte by byte (RFC 3261, 19.3), so that it goes back as its
+/// owner wrote it, token or not.
+pub(super) fn write_tag(out: &mut Vec<u8>, name: &str, tag: &str) {
+    let is_quoted = tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"');
+    let is_kept = is_quoted && !tag.bytes().any(|byte| byte.is_ascii_control());
+    if is_kept || (!tag.is_empty() && tag.bytes().all(is_plain)) {
+        out.push(b';');
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(tag.as_bytes());
+    } else {
+        write_param(out, name, Some(tag));
+    }
+}
+
 /// True for what may stand in an unquoted value.
 #[inline]
 const fn is_plain(byte: u8) -> bool {

@@ -1,6 +1,9 @@
 //! Replaces (RFC 3891, 6.1).
 
-use super::{Header, HeaderName, Params, Parse, Value, params::write_param};
+use super::{
+    Header, HeaderName, Params, Parse, Value,
+    params::{write_param, write_tag},
+};
 use crate::ParseError;
 use base::scan::Cursor;
 use std::str;
@@ -56,8 +59,8 @@ impl<'a> Header<'a> for Replaces<'a> {
 impl Value for Replaces<'_> {
     fn write_to(&self, out: &mut Vec<u8>) {
         self.call_id.write_to(out);
-        write_param(out, "to-tag", Some(self.to_tag));
-        write_param(out, "from-tag", Some(self.from_tag));
+        write_tag(out, "to-tag", self.to_tag);
+        write_tag(out, "from-tag", self.from_tag);
         if self.early_only {
             write_param(out, "early-only", None);
         }
@@ -67,6 +70,21 @@ impl Value for Replaces<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 3261, 19.3: tags are compared byte by byte, and some are no tokens.
+    #[test]
+    fn odd_tags_go_back_as_they_came() {
+        for text in [
+            "1@a;to-tag=1?;from-tag=(x)",
+            "1@a;to-tag=\"1 2\";from-tag=0",
+        ] {
+            let mut written = Vec::new();
+            Replaces::parse(text.as_bytes())
+                .unwrap()
+                .write_to(&mut written);
+            assert_eq!(written, text.as_bytes());
+        }
+    }
 
     #[test]
     fn the_dialog_and_the_flag() {

@@ -1,6 +1,6 @@
 //! Target-Dialog (RFC 4538, 7).
 
-use super::{Header, HeaderName, Params, Parse, Value, params::write_param};
+use super::{Header, HeaderName, Params, Parse, Value, params::write_tag};
 use crate::ParseError;
 use base::scan::Cursor;
 use std::str;
@@ -42,8 +42,8 @@ impl<'a> Header<'a> for TargetDialog<'a> {
 impl Value for TargetDialog<'_> {
     fn write_to(&self, out: &mut Vec<u8>) {
         self.call_id.write_to(out);
-        write_param(out, "local-tag", Some(self.local_tag));
-        write_param(out, "remote-tag", Some(self.remote_tag));
+        write_tag(out, "local-tag", self.local_tag);
+        write_tag(out, "remote-tag", self.remote_tag);
     }
 }
 

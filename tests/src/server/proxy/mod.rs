@@ -1,6 +1,7 @@
 //! A stateful, record-routing, forking, transport-changing proxy (RFC 3261, 16).
 
 mod branch;
+mod contact;
 mod context;
 mod route;
 
@@ -15,6 +16,7 @@ use std::{
 };
 
 use super::{
+    compositor::Compositor,
     gate::Gate,
     registrar::Registrar,
     wire::{Flow, Heard, Wire},
@@ -74,6 +76,8 @@ pub struct Proxy {
     next_context: u64,
     filter: Option<Filter>,
     registrar: Option<Registrar>,
+    compositor: Option<Compositor>,
+    mends_contacts: bool,
     gate: Option<Gate>,
     stats: ProxyStats,
 }
@@ -105,6 +109,8 @@ impl Proxy {
             next_context: 0,
             filter: None,
             registrar: None,
+            compositor: None,
+            mends_contacts: false,
             gate: None,
             stats: ProxyStats::default(),
         }
@@ -141,6 +147,22 @@ impl Proxy {
         self.registrar.as_mut()
     }
 
+    /// Keeps what its users publish from now on (RFC 3903).
+    pub fn set_compositor(&mut self, compositor: Compositor) {
+        self.compositor = Some(compositor);
+    }
+
+    /// Its event state compositor.
+    pub const fn compositor(&mut self) -> Option<&mut Compositor> {
+        self.compositor.as_mut()
+    }
+
+    /// Writes the address that a datagram came from into its Contact, as proxies do for those behind
+    /// address translators.
+    pub const fn set_mends_contacts(&mut self, mends_contacts: bool) {
+        self.mends_contacts = mends_contacts;
+    }
+
     /// Wants credentials (RFC 3261, 22.3) for requests outside of dialogs whose From is of its domain.
     pub fn set_gate(&mut self, gate: Gate) {
         self.gate = Some(gate);
@@ -157,6 +179,9 @@ impl Proxy {
         self.wire.close_streams();
         if let Some(registrar) = &mut self.registrar {
             registrar.restart();
+        }
+        if let Some(compositor) = &mut self.compositor {
+            compositor.restart();
         }
         if let Some(gate) = &mut self.gate {
             gate.restart();
@@ -186,7 +211,7 @@ impl Proxy {
     }
 
     fn message(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
-        let Ok(message) = Message::parse(bytes) else {
+        let Ok(mut message) = Message::parse(bytes) else {
             self.stats.dropped += 1;
             return;
         };
@@ -194,6 +219,9 @@ impl Proxy {
             && filter(&message)
         {
             return;
+        }
+        if self.mends_contacts {
+            contact::mend(&mut message, flow);
         }
         match message {
             Message::Request(request) => self.request(now, flow, request),
@@ -246,6 +274,13 @@ impl Proxy {
                 self.send_up(now, id, response);
             }
             return;
+        }
+        if request.method == Method::Publish
+            && self.is_ours(&request.uri)
+            && let Some(compositor) = &mut self.compositor
+        {
+            let response = compositor.publish(now, &request);
+            return self.send_up(now, id, response);
         }
         match self.route(now, &mut request) {
             Ok(hops) => {

@@ -1,0 +1,3 @@
+//! Drives `fuzz::certificate`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(certificate);

@@ -1,0 +1,3 @@
+//! Drives `fuzz::digest`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(digest);

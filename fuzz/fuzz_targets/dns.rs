@@ -1,0 +1,3 @@
+//! Drives `fuzz::dns`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(dns);

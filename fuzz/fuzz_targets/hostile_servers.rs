@@ -1,0 +1,3 @@
+//! Drives `fuzz::hostile_servers`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(hostile_servers);

@@ -1,0 +1,3 @@
+//! Drives `fuzz::sip_headers`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(sip_headers);

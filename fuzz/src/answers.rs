@@ -1,0 +1,209 @@
+//! What hostile servers say: structured garbage that fits to what was asked.
+
+use arbitrary::Unstructured;
+
+/// A reply to a query of DNS (RFC 1035, 4): sane, wounded, or nonsense.
+pub(crate) fn dns(query: &[u8], input: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
+    if query.len() < HEADER || input.int_in_range(0..=7u8)? == 0 {
+        return Ok(piece(input)?.to_vec());
+    }
+    let flags = *input.choose(&[
+        0x8180u16, 0x8180, 0x8180, 0x8380, 0x8182, 0x8183, 0x8185, 0x8100,
+    ])?;
+    let records = input.int_in_range(0..=5u8)?;
+    let is_kept = input.int_in_range(0..=7u8)? != 0;
+    let mut reply = query[..2].to_vec();
+    reply.extend(flags.to_be_bytes());
+    reply.extend([0, 1, 0, records, 0, input.int_in_range(0..=1u8)?, 0, 0]);
+    reply.extend(&query[HEADER..]);
+    for _ in 0..=records {
+        record(&mut reply, query, input)?;
+    }
+    if !is_kept {
+        let at = usize::from(input.arbitrary::<u16>()?) % reply.len();
+        reply[at] ^= input.arbitrary::<u8>()?;
+    }
+    Ok(reply)
+}
+
+fn record(
+    reply: &mut Vec<u8>,
+    query: &[u8],
+    input: &mut Unstructured<'_>,
+) -> arbitrary::Result<()> {
+    // The name of the question, what it stands below, or a pointer anywhere.
+    match input.int_in_range(0..=4u8)? {
+        0 => reply.extend([0xC0 | input.int_in_range(0..=3u8)?, input.arbitrary()?]),
+        1 => reply.push(0),
+        _ => reply.extend([0xC0, 12]),
+    }
+    let asked = query.get(query.len() - 4..query.len() - 2);
+    let asked = asked.map_or(1, |kind| u16::from_be_bytes([kind[0], kind[1]]));
+    let kind = *input.choose(&[asked, asked, asked, 1, 2, 5, 6, 16, 28, 33, 35])?;
+    reply.extend(kind.to_be_bytes());
+    reply.extend([0, 1]);
+    reply.extend(input.arbitrary::<u32>()?.to_be_bytes());
+    let mut data = Vec::new();
+    match (input.int_in_range(0..=5u8)?, kind) {
+        (0, _) => data.extend(piece(input)?),
+        (_, 1) => data.extend([192, 0, 2, input.arbitrary()?]),
+        (_, 28) => data.extend([
+            0x20,
+            1,
+            0xd,
+            0xb8,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            input.arbitrary()?,
+        ]),
+        (_, 33) => {
+            data.extend([0, input.arbitrary()?, 0, input.arbitrary()?]);
+            data.extend(*input.choose(&[[0x13, 0xC4], [0, 0], [0xFF, 0xFF]])?);
+            name(&mut data, input)?;
+        }
+        (_, 35) => {
+            data.extend([0, input.arbitrary()?, 0, input.arbitrary()?]);
+            let flags = *input.choose(&["s", "S", "u", "a", ""])?;
+            let service = *input.choose(&["SIP+D2U", "sip+d2t", "SIPS+D2T", "SIP+D2S", "x"])?;
+            for text in [flags, service, *input.choose(&["", "!^.*$!sip:x!"])?] {
+                data.push(text.len() as u8);
+                data.extend(text.bytes());
+            }
+            name(&mut data, input)?;
+        }
+        (_, 2 | 5 | 6) => {
+            name(&mut data, input)?;
+            if kind == 6 {
+                data.push(0);
+                data.extend([0; 16]);
+                data.extend(input.arbitrary::<u32>()?.to_be_bytes());
+            }
+        }
+        _ => {
+            let text = *input.choose(&["https://xcap.example.com/root", "v=spf1", ""])?;
+            data.push(text.len() as u8);
+            data.extend(text.bytes());
+        }
+    }
+    reply.extend((data.len() as u16).to_be_bytes());
+    reply.extend(data);
+    Ok(())
+}
+
+fn name(data: &mut Vec<u8>, input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+    match input.int_in_range(0..=5u8)? {
+        0 => data.push(0),
+        1 => data.extend([0xC0, 12]),
+        2 => data.extend([0xC0 | input.int_in_range(0..=3u8)?, input.arbitrary()?]),
+        n => {
+            let label = [b'a' + n, b'0' + input.int_in_range(0..=9u8)?];
+            data.push(2);
+            data.extend(label);
+            data.extend([0xC0, 12]);
+        }
+    }
+    Ok(())
+}
+
+/// A response to a request of SIP, with headers that registrars, presence servers and proxies write.
+pub(crate) fn sip(request: &str, input: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
+    if input.int_in_range(0..=15u8)? == 0 {
+        return Ok(piece(input)?.to_vec());
+    }
+    let line = *input.choose(&STATUS)?;
+    let mut text = format!("SIP/2.0 {line}\r\n");
+    let mut contact = "<sip:x@192.0.2.9>";
+    for header in request.split("\r\n").take_while(|line| !line.is_empty()) {
+        let Some((name, value)) = header.split_once(": ") else {
+            continue;
+        };
+        match name {
+            "Via" | "From" | "Call-ID" | "CSeq" => text += &format!("{header}\r\n"),
+            "To" if value.contains("tag=") => text += &format!("{header}\r\n"),
+            "To" => text += &format!("{header};tag=t\r\n"),
+            "Contact" => contact = value,
+            _ => {}
+        }
+    }
+    for _ in 0..input.int_in_range(0..=4u8)? {
+        let n: u16 = input.arbitrary()?;
+        let seconds = *input.choose(&[u32::from(n), u32::from(n % 90), u32::MAX, 0])?;
+        text += &match input.int_in_range(0..=16u8)? {
+            0 => format!("Contact: {contact};expires={seconds}\r\n"),
+            1 => format!(
+                "Contact: <sip:other@192.0.2.{}>;expires={seconds}\r\n",
+                n % 256
+            ),
+            2 => format!("Expires: {seconds}\r\n"),
+            3 => format!("Min-Expires: {seconds}\r\n"),
+            4 => format!("Retry-After: {seconds} (later);duration={n}\r\n"),
+            5 => format!("SIP-ETag: e{n}\r\n"),
+            6 => format!("Service-Route: <sip:192.0.2.{};lr>\r\n", n % 256),
+            7 => "Path: <sip:192.0.2.8;lr;ob>\r\nRequire: outbound\r\n".to_owned(),
+            8 => format!("Flow-Timer: {seconds}\r\n"),
+            9 => challenge("WWW-Authenticate", input)?,
+            10 => challenge("Proxy-Authenticate", input)?,
+            11 => format!("Authentication-Info: nextnonce=\"{n}\", rspauth=\"{seconds:x}\"\r\n"),
+            12 => "Unsupported: path, outbound, gruu\r\n".to_owned(),
+            13 => format!("P-Associated-URI: <sip:other{n}@example.com>\r\n"),
+            14 => format!("Accept: text/plain\r\nWarning: 399 x \"{n}\"\r\n"),
+            15 => format!("Date: Sat, 13 Nov 2010 23:29:{:02} GMT\r\n", n % 100),
+            _ => format!("{}\r\n", String::from_utf8_lossy(piece(input)?)),
+        };
+    }
+    text += "Content-Length: 0\r\n\r\n";
+    let mut bytes = text.into_bytes();
+    if input.int_in_range(0..=7u8)? == 0 {
+        let at = usize::from(input.arbitrary::<u16>()?) % bytes.len();
+        bytes.splice(at..at, piece(input)?.iter().copied());
+    }
+    Ok(bytes)
+}
+
+fn challenge(name: &str, input: &mut Unstructured<'_>) -> arbitrary::Result<String> {
+    let realm = *input.choose(&["example.com", "x", ""])?;
+    let algorithm = *input.choose(&["MD5", "SHA-256", "SHA-512-256", "MD5-sess", "none"])?;
+    let qop = *input.choose(&["", ", qop=\"auth\"", ", qop=\"auth-int,auth\"", ", qop=x"])?;
+    let stale = *input.choose(&["", ", stale=TRUE", ", opaque=\"\""])?;
+    let nonce: u8 = input.arbitrary()?;
+    Ok(format!(
+        "{name}: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}{qop}{stale}\r\n"
+    ))
+}
+
+/// Some bytes: a length of one byte, and what follows.
+pub(crate) fn piece<'a>(input: &mut Unstructured<'a>) -> arbitrary::Result<&'a [u8]> {
+    let len = usize::from(input.arbitrary::<u8>()?).min(input.len());
+    input.bytes(len)
+}
+
+const HEADER: usize = 12;
+const STATUS: [&str; 18] = [
+    "100 Trying",
+    "183 Progress",
+    "200 OK",
+    "200 OK",
+    "200 OK",
+    "202 Accepted",
+    "301 Moved",
+    "401 Unauthorized",
+    "401 Unauthorized",
+    "407 Proxy Authentication Required",
+    "408 Timeout",
+    "412 Conditional Request Failed",
+    "413 Too Large",
+    "420 Bad Extension",
+    "423 Interval Too Brief",
+    "439 First Hop Lacks Outbound Support",
+    "481 No",
+    "503 Service Unavailable",
+];
