@@ -23,9 +23,11 @@ mod core;
 mod ending;
 mod errors;
 mod hold;
+mod kamailio;
 mod load;
 mod loss;
 mod message;
+mod names;
 mod network;
 mod pcap;
 mod phone;
@@ -122,6 +124,9 @@ fn work() -> Outcome<bool> {
     if runs("errors") {
         errors::run(&lab);
     }
+    if runs("kamailio") {
+        kamailio::run(&lab);
+    }
     if runs("roam") {
         roam::run(&lab);
     }
@@ -149,6 +154,7 @@ fn expected() -> Vec<(&'static str, String)> {
         ways::expected(),
         sofia::expected(),
         errors::expected(),
+        kamailio::expected(),
         roam::expected(),
     ]
     .concat()

@@ -36,6 +36,38 @@ impl Place {
     }
 }
 
+/// A network of its own that has only a loopback: all of its addresses and ports are free.
+#[derive(Debug)]
+pub(crate) struct Island {
+    name: String,
+}
+
+impl Island {
+    pub(crate) fn new(word: &str) -> Outcome<Self> {
+        let name = format!("peers-{}-{word}", std::process::id());
+        ip(&["netns", "add", &name])?;
+        // From here on it is removed again, whatever happens.
+        let island = Self { name };
+        ip(&["-n", &island.name, "link", "set", "lo", "up"])?;
+        Ok(island)
+    }
+
+    /// One of its addresses, `127.x.y.z`.
+    pub(crate) fn at(&self, address: Ipv4Addr) -> Place {
+        Place {
+            namespace: Some(self.name.clone()),
+            address,
+        }
+    }
+}
+
+impl Drop for Island {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = ip(&["netns", "del", &self.name]);
+    }
+}
+
 /// Two networks and a router between them that drops datagrams by chance.
 ///
 /// What a program receives is what a capture at its own end shows; what it sends, too, whatever

@@ -1,0 +1,240 @@
+//! Kamailio: a registrar, proxy and presence server that somebody else wrote, found through a real name
+//! server, in three configurations side by side.
+//!
+//! Everything runs on an island, a network namespace without a way out, so that all ports and the
+//! addresses 127.x.y.z are free. All agents are ours.
+
+mod calling;
+mod registering;
+mod server;
+
+use crate::{
+    Lab, Outcome,
+    agent::Agent,
+    authority::Authority,
+    capture::{self, Capture},
+    check,
+    message::Seen,
+    names::{self, NameServer},
+    network::{Island, Place},
+    pcap::{self, Packet},
+};
+use server::{Challenge, PASSWORD, Server};
+use std::{
+    cell::{Cell, RefCell},
+    ffi::OsString,
+    fs,
+    net::Ipv4Addr,
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
+
+/// The rows of this part.
+pub(crate) fn expected() -> Vec<(&'static str, String)> {
+    let of_site = |challenge: Challenge| {
+        let cases = [
+            registering::expected(),
+            calling::expected(challenge),
+            vec![FORM.to_owned(), WIRESHARK.to_owned()],
+        ];
+        cases
+            .concat()
+            .into_iter()
+            .map(move |case| (PEER, row(challenge, &case)))
+    };
+    Challenge::ALL.into_iter().flat_map(of_site).collect()
+}
+
+/// Runs the three servers side by side, and the cases of each one after the other.
+pub(crate) fn run(lab: &Lab) {
+    if let Err(error) = work(lab) {
+        lab.say(&format!("{PEER}: {error}"));
+    }
+}
+
+fn work(lab: &Lab) -> Outcome<()> {
+    let island = Island::new("kamailio")?;
+    let authority = Authority::new(&lab.directory)?;
+    let records = Challenge::ALL.map(|known| names::server(known.label(), known.address()));
+    let _names = NameServer::start(lab, &island, "kamailio-names", &records.concat())?;
+    let password = lab.directory.join("password");
+    fs::write(&password, PASSWORD).map_err(|error| error.to_string())?;
+    let servers = Challenge::ALL.map(|known| Server::start(lab, &island, &authority, known));
+    thread::scope(|scope| {
+        for server in servers {
+            let (island, root, password) = (&island, authority.root(), password.clone());
+            scope.spawn(move || match server {
+                Ok(server) => Site::new(lab, island, server, root, password).run_all(),
+                Err(error) => lab.say(&format!("{PEER}: {error}")),
+            });
+        }
+    });
+    Ok(())
+}
+
+/// A server, and how to be its client.
+struct Site<'a> {
+    lab: &'a Lab,
+    island: &'a Island,
+    server: RefCell<Server<'a>>,
+    challenge: Challenge,
+    root: PathBuf,
+    password: PathBuf,
+    /// How many clients there were; each has an address of its own.
+    clients: Cell<u8>,
+    /// All messages that could be read.
+    messages: RefCell<Vec<Seen>>,
+}
+
+/// How a client reaches its server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+/// Who a client is.
+struct Client {
+    place: Place,
+    name: String,
+    user: String,
+}
+
+impl<'a> Site<'a> {
+    fn new(
+        lab: &'a Lab,
+        island: &'a Island,
+        server: Server<'a>,
+        root: PathBuf,
+        password: PathBuf,
+    ) -> Self {
+        Self {
+            lab,
+            island,
+            challenge: server.challenge,
+            server: RefCell::new(server),
+            root,
+            password,
+            clients: Cell::new(0),
+            messages: RefCell::default(),
+        }
+    }
+
+    fn run_all(&self) {
+        registering::run(self);
+        calling::run(self);
+        self.run(FORM, || self.judge_messages());
+    }
+
+    /// Runs a case that adds its rows itself.
+    fn run(&self, case: &str, body: impl FnOnce() -> Outcome<()>) {
+        self.lab.run(PEER, &row(self.challenge, case), body);
+    }
+
+    fn add(&self, case: &str, is_good: bool, value: impl Into<String>) {
+        let case = row(self.challenge, case);
+        self.lab.table.add(PEER, &case, is_good, value);
+    }
+
+    /// Somebody who has not been here before.
+    fn client(&self, user: &str) -> Client {
+        let number = self.clients.get() + 1;
+        self.clients.set(number);
+        let address = Ipv4Addr::new(127, 0, 10 + self.challenge as u8, number);
+        Client {
+            place: self.island.at(address),
+            name: format!("{}-{number}-{user}", self.challenge.label()),
+            user: user.to_owned(),
+        }
+    }
+
+    /// Starts a verb of a client whose account is of this server's domain.
+    fn start(&self, client: &Client, way: Way, words: &[&str]) -> Outcome<Agent> {
+        self.start_with(client, way, words, &self.password)
+    }
+
+    fn start_with(
+        &self,
+        client: &Client,
+        way: Way,
+        words: &[&str],
+        password: &PathBuf,
+    ) -> Outcome<Agent> {
+        let mut options: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let mut add = |option: &str, value: OsString| options.extend([option.into(), value]);
+        let account = format!("{}@{}", client.user, self.challenge.domain());
+        add("--account", account.into());
+        add("--password-file", password.into());
+        add("--dns", names::ADDRESS.to_string().into());
+        add("--tls-ca", self.root.clone().into());
+        add("--bind", client.place.address().to_string().into());
+        options.extend(way.options().iter().map(OsString::from));
+        Agent::start_unheard(self.lab, &client.place, &client.name, PORT, options)
+    }
+
+    /// Watches what some clients send and receive.
+    fn watch(&self, clients: &[&Client]) -> Outcome<Capture> {
+        let hosts = clients
+            .iter()
+            .map(|client| format!("host {}", client.place.address()));
+        let filter = hosts.collect::<Vec<_>>().join(" or ");
+        let (place, name) = (&clients[0].place, &clients[0].name);
+        Capture::start(self.lab, place, "lo", name, &filter)
+    }
+
+    /// What one of the clients said and heard without TLS.
+    fn messages(&self, packets: &[Packet], client: &Client) -> Outcome<Vec<Seen>> {
+        let address = client.place.address();
+        let own =
+            |packet: &&Packet| [packet.source.ip(), packet.destination.ip()].contains(&&address);
+        let packets: Vec<Packet> = packets.iter().filter(own).cloned().collect();
+        let seen = pcap::messages(&packets, PORT, 5060)?;
+        self.messages.borrow_mut().extend(seen.iter().cloned());
+        Ok(seen)
+    }
+
+    fn judge_messages(&self) -> Outcome<()> {
+        let messages = self.messages.borrow();
+        let ours = messages.iter().filter(|seen| seen.is_ours).count();
+        let faults = check::faults(&messages);
+        let value = format!("{ours} messages of ours, {}", capture::some(&faults));
+        self.add(FORM, faults.is_empty() && ours > 0, value);
+        let name = format!("kamailio-{}", self.challenge.label());
+        let (is_good, value) = capture::dissect(self.lab, &name, &messages)?.of(&messages);
+        self.add(WIRESHARK, is_good, value);
+        Ok(())
+    }
+}
+
+impl Way {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// What leaves this way as the first choice of the server's NAPTR records.
+    const fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Udp => &["--no-tcp", "--no-tls"],
+            Self::Tcp => &["--no-tls"],
+            Self::Tls => &[],
+        }
+    }
+}
+
+fn row(challenge: Challenge, case: &str) -> String {
+    format!("{}: {case}", challenge.name())
+}
+
+/// Of every client, at its address.
+const PORT: u16 = 5070;
+/// For what a server does at once, on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PEER: &str = "Kamailio";
+const FORM: &str = "tags, Contact, CSeq, branches, Content-Length";
+const WIRESHARK: &str = "Wireshark";

@@ -1,0 +1,201 @@
+//! A running Kamailio.
+
+use crate::{
+    Lab, Outcome,
+    authority::Authority,
+    names::ZONE,
+    network::Island,
+    process::{self, Process},
+};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How it challenges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    /// As RFC 2069 did.
+    NoQop,
+    /// With a nonce count, and nonces that live for 5 s.
+    ShortNonces,
+    Sha256,
+}
+
+impl Challenge {
+    pub(crate) const ALL: [Self; 3] = [Self::NoQop, Self::ShortNonces, Self::Sha256];
+
+    /// As the table says it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::NoQop => "no qop",
+            Self::ShortNonces => "qop, nonces of 5 s",
+            Self::Sha256 => "SHA-256",
+        }
+    }
+
+    /// One label of a domain.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::NoQop => "plain",
+            Self::ShortNonces => "short",
+            Self::Sha256 => "sha",
+        }
+    }
+
+    const fn define(self) -> &'static str {
+        match self {
+            Self::NoQop => "NO_QOP",
+            Self::ShortNonces => "SHORT_NONCES",
+            Self::Sha256 => "SHA_256",
+        }
+    }
+
+    pub(crate) const fn address(self) -> Ipv4Addr {
+        Ipv4Addr::new(127, 0, 1, self as u8 + 1)
+    }
+
+    pub(crate) fn domain(self) -> String {
+        format!("{}.{ZONE}", self.label())
+    }
+}
+
+/// A server of one domain.
+pub(crate) struct Server<'a> {
+    lab: &'a Lab,
+    island: &'a Island,
+    pub(crate) challenge: Challenge,
+    directory: PathBuf,
+    process: Option<Process>,
+}
+
+impl<'a> Server<'a> {
+    /// Writes what it needs, and starts it.
+    pub(crate) fn start(
+        lab: &'a Lab,
+        island: &'a Island,
+        authority: &Authority,
+        challenge: Challenge,
+    ) -> Outcome<Self> {
+        let directory = lab
+            .directory
+            .join(format!("kamailio-{}", challenge.label()));
+        fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+        let write = |file: &str, text: &str| {
+            let path = directory.join(file);
+            fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let domain = challenge.domain();
+        let certificate = authority.issue(&domain)?;
+        write(
+            "tls.cfg",
+            &format!(
+                "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\n\
+                 require_certificate = no\nprivate_key = {}\ncertificate = {}\n\
+                 [client:default]\nmethod = TLSv1.2+\nverify_certificate = yes\nca_list = {}\n",
+                certificate.key.display(),
+                certificate.certificate.display(),
+                authority.root().display(),
+            ),
+        )?;
+        let config = include_str!("kamailio.cfg")
+            .replace("@RUN@", &directory.display().to_string())
+            .replace("@DOMAIN@", &domain)
+            .replace("@ADDRESS@", &challenge.address().to_string())
+            .replace("@PASSWORD@", PASSWORD)
+            .replace("@MODULES@", &modules()?);
+        write("kamailio.cfg", &config)?;
+        let state = directory.join("state.db");
+        for table in ["standard", "presence"] {
+            let script = format!(".read {TABLES}/{table}-create.sql");
+            process::run(Command::new("sqlite3").arg(&state).arg(script))?;
+        }
+        let mut server = Self {
+            lab,
+            island,
+            challenge,
+            directory,
+            process: None,
+        };
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// Ends it if it runs, starts it, and waits until it answers; it has forgotten who was registered.
+    pub(crate) fn restart(&mut self) -> Outcome<()> {
+        if let Some(mut process) = self.process.take() {
+            process.end()?;
+        }
+        let place = self.island.at(self.challenge.address());
+        let run = &self.directory;
+        let mut command = place.command("kamailio");
+        command.args(["-A", self.challenge.define()]);
+        command.arg("-f").arg(run.join("kamailio.cfg"));
+        command.arg("-w").arg(run).arg("-Y").arg(run);
+        command.arg("-P").arg(run.join("pid"));
+        command.args(["-m", "64", "-M", "8", "-DD", "-E"]);
+        let name = format!("kamailio-{}", self.challenge.label());
+        self.process = Some(Process::start(&name, command, &self.lab.directory)?);
+        let deadline = Instant::now() + START;
+        while let Err(error) = self.ask(&["core.uptime"]) {
+            if Instant::now() > deadline {
+                return Err(format!("{name} does not start: {error}"));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Asks its console.
+    pub(crate) fn ask(&self, words: &[&str]) -> Outcome<String> {
+        let socket = format!("unix:{}", self.directory.join("ctl").display());
+        process::run(Command::new("kamcmd").args(["-s", &socket]).args(words))
+    }
+
+    /// What it knows of a user, one line a binding: Contact and the socket that the REGISTER came to.
+    pub(crate) fn bindings(&self, user: &str) -> Outcome<Vec<String>> {
+        let address = format!("{user}@{}", self.challenge.domain());
+        // Nobody is an error: ask for all.
+        let dump = self.ask(&["ul.dump"])?;
+        let of_user = dump
+            .split("AoR: ")
+            .find(|record| record.starts_with(&address));
+        let contacts = of_user.unwrap_or_default().split("Contact: {").skip(1);
+        Ok(contacts
+            .map(|contact| {
+                let field = |name: &str| {
+                    let mut lines = contact.lines().map(str::trim);
+                    let value = lines.find_map(|line| line.strip_prefix(name));
+                    value.unwrap_or("?").trim().to_owned()
+                };
+                format!("{} at {}", field("Address:"), field("Socket:"))
+            })
+            .collect())
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // Its children end with it only if it is asked.
+            let _ = process.end();
+        }
+    }
+}
+
+/// Where its modules are: the architecture is in the path.
+fn modules() -> Outcome<String> {
+    let known = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
+        .map(|machine| format!("/usr/lib/{machine}/kamailio/modules/"));
+    let found = known.into_iter().find(|path| Path::new(path).is_dir());
+    found.ok_or_else(|| "Kamailio's modules are not there".to_owned())
+}
+
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "password-of-everybody";
+const TABLES: &str = "/usr/share/kamailio/db_sqlite";
+const START: Duration = Duration::from_secs(15);
