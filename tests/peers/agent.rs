@@ -98,6 +98,12 @@ impl Agent {
         self.process.freeze()
     }
 
+    /// Asks it to end, as its user does, and returns the last line.
+    pub(crate) fn interrupt(&mut self) -> Outcome<Last> {
+        self.process.end()?;
+        self.finish(Duration::from_secs(1))
+    }
+
     /// Waits for the end and returns the last line.
     pub(crate) fn finish(&mut self, limit: Duration) -> Outcome<Last> {
         let status = self.process.wait(limit)?;

@@ -143,7 +143,8 @@ impl<'a> Call<'a> {
                 );
             }
             None => demand(
-                self.their_tags.is_empty() || ["INVITE", "REGISTER"].contains(&method),
+                // What stands outside of dialogs is asked again without the tag of who refused it.
+                self.their_tags.is_empty() || OUTSIDE.contains(&method),
                 "no tag in To",
             ),
         }
@@ -308,6 +309,16 @@ fn demand(faults: &mut Vec<String>) -> impl FnMut(bool, &str) {
         }
     }
 }
+
+/// What needs no dialog.
+const OUTSIDE: [&str; 6] = [
+    "INVITE",
+    "REGISTER",
+    "OPTIONS",
+    "MESSAGE",
+    "PUBLISH",
+    "SUBSCRIBE",
+];
 
 #[cfg(test)]
 mod tests {

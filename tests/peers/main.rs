@@ -22,6 +22,7 @@ mod check;
 mod core;
 mod ending;
 mod errors;
+mod failover;
 mod hold;
 mod kamailio;
 mod load;
@@ -127,6 +128,9 @@ fn work() -> Outcome<bool> {
     if runs("kamailio") {
         kamailio::run(&lab);
     }
+    if runs("failover") {
+        failover::run(&lab);
+    }
     if runs("roam") {
         roam::run(&lab);
     }
@@ -155,6 +159,7 @@ fn expected() -> Vec<(&'static str, String)> {
         sofia::expected(),
         errors::expected(),
         kamailio::expected(),
+        failover::expected(),
         roam::expected(),
     ]
     .concat()

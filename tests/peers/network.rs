@@ -59,6 +59,17 @@ impl Island {
             address,
         }
     }
+
+    /// Makes black holes of addresses: what is sent to them vanishes.
+    pub(crate) fn swallow(&self, addresses: &[Ipv4Addr]) -> Outcome<()> {
+        let named: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+        let rules = format!(
+            "add table ip hole; add chain ip hole in {{ type filter hook input priority 0; }}; \
+             add rule ip hole in ip daddr {{ {} }} drop",
+            named.join(", ")
+        );
+        ip(&["netns", "exec", &self.name, "nft", &rules]).map(drop)
+    }
 }
 
 impl Drop for Island {

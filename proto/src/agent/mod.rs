@@ -155,6 +155,10 @@ impl UserAgent {
         let mut rng = Rng::from_seed(config.seed);
         let factories = std::mem::take(&mut config.factories);
         let tls = TlsPorts::of(&config);
+        if config.tcp_port.is_none() {
+            // RFC 3261, 18.1.1 sends by TCP what is too large for a datagram: not who has none.
+            config.sip.oversize = None;
+        }
         let mut agent = Self {
             now,
             clock: Clock::new(now, config.unix_time),

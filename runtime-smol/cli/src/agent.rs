@@ -162,9 +162,12 @@ impl Agent {
     }
 
     /// Leaves without a word to servers: what they hold of us shall outlive the command.
-    pub(crate) fn leave(&mut self) {
+    ///
+    /// A runtime that is dropped ends its agent properly, and the REGISTER that removes the binding
+    /// may be faster than the end of the program: it is not dropped.
+    pub(crate) fn leave(mut self) {
         self.save_recording();
-        self.is_over = true;
+        std::mem::forget(self);
     }
 
     /// Ends the agent properly: calls are hung up, registrations removed, sockets closed.

@@ -158,12 +158,11 @@ impl<'a> Server<'a> {
 
     /// What it knows of a user, one line a binding: Contact and the socket that the REGISTER came to.
     pub(crate) fn bindings(&self, user: &str) -> Outcome<Vec<String>> {
-        let address = format!("{user}@{}", self.challenge.domain());
-        // Nobody is an error: ask for all.
+        // To ask for somebody who is not there is an error: ask for all.
         let dump = self.ask(&["ul.dump"])?;
         let of_user = dump
             .split("AoR: ")
-            .find(|record| record.starts_with(&address));
+            .find(|record| record.lines().next().map(str::trim) == Some(user));
         let contacts = of_user.unwrap_or_default().split("Contact: {").skip(1);
         Ok(contacts
             .map(|contact| {

@@ -121,6 +121,31 @@ impl Flows {
             .copied()
     }
 
+    /// A secured connection of ours to exactly this numeric address that is up, whatever name was proven
+    /// on it. It serves dialogs: the address is one that their server named over it.
+    pub(crate) fn proven_connection_to(
+        &self,
+        target: &Target,
+        identity: Option<IdentityId>,
+    ) -> Option<FlowId> {
+        if !target.transport.is_secure() || !matches!(target.name, Host::Ip(_)) {
+            return None;
+        }
+        let to_it = (target.transport, target.address, None)..;
+        let connections = self.by_peer.range(to_it).take_while(|(key, _)| {
+            let (transport, address, _) = key;
+            (*transport, *address) == (target.transport, target.address)
+        });
+        let shows = |proven: &Option<Proven>| {
+            let shown = proven.as_ref().map(|(_, shown)| *shown);
+            shown == Some(identity)
+        };
+        connections
+            .filter(|((.., proven), _)| shows(proven))
+            .map(|(_, id)| *id)
+            .find(|id| self.is_up(*id))
+    }
+
     /// True if messages can be sent over it.
     pub(crate) fn is_up(&self, id: FlowId) -> bool {
         self.table

@@ -122,10 +122,18 @@ impl Endpoint {
                 None => self.note_failure(id, LinkError::Unreachable),
             };
         }
-        let identity = self
-            .attempts
-            .get(id)
-            .and_then(|attempt| attempt.draft.identity);
+        let draft = self.attempts.get(id).map(|attempt| &attempt.draft);
+        let identity = draft.and_then(|draft| draft.identity);
+        let is_in_dialog = draft
+            .and_then(|draft| draft.request.headers.to().ok())
+            .is_some_and(|to| to.tag().is_some());
+        // RFC 5922, 7.1: certificates name domains. The addresses in Contact and Record-Route were proven
+        // by the connection over which the dialog came to be.
+        if is_in_dialog
+            && let Some(flow) = self.flows.proven_connection_to(&candidate.target, identity)
+        {
+            return self.send_over(now, id, flow, candidate);
+        }
         match self.connection(now, &candidate.target, identity, Waiter::Attempt(id)) {
             Connection::Up(flow) => self.send_over(now, id, flow, candidate),
             Connection::Coming(flow) => {

@@ -364,3 +364,40 @@ fn rfc_8305_a_call_that_is_ended_meanwhile_leaves_nothing() {
     bare.wait(Duration::from_secs(100));
     assert_eq!(bare.endpoint.stats(), Stats::default());
 }
+
+/// A certificate names the domain; what the dialog's Contact and Record-Route name are addresses.
+#[test]
+fn rfc_5922_a_dialog_stays_on_the_connection_that_proved_its_server() {
+    let mut bare = Bare::new(Config::default());
+    bare.dial(&[(Transport::Tls, FIRST)]);
+    let (flow, _) = bare.connects.remove(0);
+    bare.up(flow);
+    let (to, invite) = bare.request();
+    bare.answer(&invite, to, Status::OK, "answer");
+    let by_address = || {
+        Ok(vec![Target {
+            transport: Transport::Tls,
+            address: FIRST.parse().unwrap(),
+            name: base::Host::Ip("192.0.2.8".parse().unwrap()),
+        }])
+    };
+    let lookup = bare.lookups.remove(0);
+    let targets = by_address();
+    bare.feed(Input::Resolved { lookup, targets });
+    assert!(bare.connects.is_empty(), "{:?}", bare.connects);
+    let (over, _, _) = bare.sent[0];
+    assert_eq!((over, bare.request().1.method), (flow, Method::Ack));
+
+    // Whoever dials the address wants it proven.
+    let mut invite = Invite::new(
+        address("sip:alice@example.com"),
+        address("sips:bob@192.0.2.8"),
+    );
+    invite.offer = Some(sdp("offer"));
+    bare.endpoint.invite(bare.now, invite).unwrap();
+    bare.drain();
+    let lookup = bare.lookups.remove(0);
+    let targets = by_address();
+    bare.feed(Input::Resolved { lookup, targets });
+    assert_eq!((bare.connects.len(), bare.sent.len()), (1, 0));
+}
