@@ -1,4 +1,4 @@
-//! Calls between `sipsimple` and programs that somebody else wrote: SIPp, baresip and Sofia-SIP.
+//! Calls between `sipsimple` and programs that somebody else wrote: SIPp, baresip, Sofia-SIP and Kamailio.
 //!
 //! ```text
 //! cargo build --release -p sipsimple-cli
@@ -6,11 +6,11 @@
 //! cargo run --release -p sipsimple-simulator --example peers
 //! ```
 //!
-//! It needs `sipp`, `baresip`, `tshark`, `tcpdump`, `nft`, `ip`, Sofia-SIP and the right to make network
-//! namespaces. It prints a table of peer, case and value seen, and fails if a row is bad or missing:
-//! it retries nothing and skips nothing. A word as argument (`load`, `loss`, `baresip`, `ways`, `sofia`, `errors`, `roam`)
-//! runs one part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary,
-//! `SOFIA_AGENT` another agent of Sofia-SIP.
+//! It needs what `.ci/peers` installs and the right to make network namespaces. It prints a table of
+//! peer, case and value seen, and fails if a row is bad or missing: it retries nothing and skips nothing.
+//! A word as argument (`load`, `loss`, `baresip`, `ways`, `sofia`, `errors`, `kamailio`, `failover`, `roam`) runs one
+//! part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another
+//! agent of Sofia-SIP.
 
 #![forbid(unsafe_code)]
 

@@ -8,7 +8,7 @@ use crate::{
 use std::fs;
 
 pub(super) fn expected() -> Vec<String> {
-    let ways = WAYS.map(|way| over(way));
+    let ways = WAYS.map(over);
     let others = [KEPT, REMOVED, WRONG, SHORT].map(str::to_owned);
     ways.into_iter().chain(others).collect()
 }

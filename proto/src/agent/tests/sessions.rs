@@ -310,3 +310,27 @@ fn a_congested_agent_takes_no_calls() {
         .filter(|name| **name == "SIPSessionNewIncoming");
     assert_eq!(calls.count(), 1);
 }
+
+/// RFC 3261, 18.1.1 sends large requests by TCP; where TCP is switched off there is none to send by.
+#[test]
+fn eng_49_what_is_large_goes_as_a_datagram_where_tcp_is_off() {
+    for (tcp_port, connections) in [(Some(5060), 1), (None, 0)] {
+        let mut configs = vec![config(1), config(2)];
+        configs[0].tcp_port = tcp_port;
+        for config in &mut configs {
+            config.factories.push(Box::new(ProbeFactory));
+        }
+        let mut world = World::new(configs);
+        world.run(TICK);
+        let to = "sip:bob@10.0.0.2".parse().unwrap();
+        let mut call = Connect::new(to, vec![StreamSpec::new("probe")]);
+        call.subject = Some("a".repeat(1_300));
+        world
+            .command(0, |agent, now| agent.connect(now, call))
+            .unwrap();
+        world.run(TICK);
+        assert_eq!(world.connections(0).len(), connections, "{tcp_port:?}");
+        let has_come = world.names(1).contains(&"SIPSessionNewIncoming");
+        assert!(has_come, "{tcp_port:?}");
+    }
+}
