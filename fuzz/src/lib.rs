@@ -24,6 +24,7 @@ mod sip_stream;
 mod srtp;
 mod stun;
 mod uri;
+mod websocket;
 
 pub use self::agent_bytes::agent_bytes;
 pub use self::certificate::certificate;
@@ -41,6 +42,7 @@ pub use self::sip_stream::sip_stream;
 pub use self::srtp::srtp;
 pub use self::stun::stun;
 pub use self::uri::uri;
+pub use self::websocket::websocket;
 
 /// A fuzz body: panics when a promise does not hold.
 pub type Body = fn(&[u8]);
@@ -63,6 +65,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("srtp", srtp),
     ("stun", stun),
     ("uri", uri),
+    ("websocket", websocket),
 ];
 
 /// Runs a body over the files named on the command line.

@@ -16,6 +16,7 @@ pub mod session;
 pub mod stream;
 pub mod system;
 pub mod tls;
+pub mod websocket;
 
 pub use link::{LinkCounters, LinkLimits};
 

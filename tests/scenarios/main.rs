@@ -20,6 +20,7 @@ mod coverage;
 mod digest;
 mod documented;
 mod failover;
+mod flows;
 mod fork;
 mod generated;
 mod hold;
@@ -49,6 +50,7 @@ mod sdp_lines;
 mod torture;
 mod torture_endpoint;
 mod transfer;
+mod websocket;
 mod wire;
 mod world;
 

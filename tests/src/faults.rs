@@ -142,6 +142,11 @@ impl World {
         self.handle(id, Input::System(System::UnixTime(unix)));
     }
 
+    /// Tells a host other name servers, as another network does.
+    pub fn set_name_servers(&mut self, id: HostId, servers: &[SocketAddr]) {
+        self.handle(id, Input::System(System::NameServers(servers.to_vec())));
+    }
+
     /// Resets all connections between two hosts, as a middlebox does: both ends hear of it at once.
     pub fn reset_connections(&mut self, a: HostId, b: HostId) {
         self.note(a, "connections reset");

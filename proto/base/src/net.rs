@@ -55,6 +55,11 @@ impl Transport {
         }
     }
 
+    /// True for WebSockets, secured or not (RFC 7118).
+    pub const fn is_web_socket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
     /// The name as it stands in a `transport` parameter of a URI (`udp`).
     pub const fn param_name(self) -> &'static str {
         match self {
@@ -269,6 +274,10 @@ pub enum LinkError {
     /// TLS could not be established.
     #[error("TLS: {0}")]
     Tls(TlsError),
+    /// A WebSocket was refused, with its status of HTTP (101: with headers that are not those of RFC 6455
+    /// and RFC 7118), or closed, with its code (RFC 6455, 7.4.1).
+    #[error("WebSocket: {0}")]
+    WebSocket(u16),
     /// Anything else, with the system's number.
     #[error("system error {0}")]
     Other(i32),

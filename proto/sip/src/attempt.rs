@@ -209,10 +209,13 @@ pub(crate) fn contact_uri(contact: &Contact, transport: Transport, here: &HostPo
     uri.secure = contact.secure;
     // RFC 3261, 19.1.4: UDP is meant when nothing is said; for TLS `sips` or `transport=tls`.
     if transport != Transport::Udp && !(contact.secure && transport == Transport::Tls) {
-        uri.params.push((
-            "transport".to_owned(),
-            Some(transport.param_name().to_owned()),
-        ));
+        // RFC 7118, 5.2: there is no other name for secured WebSockets.
+        let name = match transport {
+            Transport::Wss => Transport::Ws.param_name(),
+            transport => transport.param_name(),
+        };
+        uri.params
+            .push(("transport".to_owned(), Some(name.to_owned())));
     }
     // Escaping leaves nothing that could not stand in a URI; a user part beyond the limits is left out.
     uri.to_uri()

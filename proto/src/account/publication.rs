@@ -54,6 +54,13 @@ impl Publishing {
         self.out.push_back(PublishingDo::Publish(content));
     }
 
+    /// Publishes the same once more from another address, if anything is.
+    pub(crate) fn move_on(&mut self) {
+        if let Some(content) = self.content.clone() {
+            self.publish(content);
+        }
+    }
+
     /// Nothing shall be any more.
     pub(crate) fn unpublish(&mut self) {
         self.retry_at = None;

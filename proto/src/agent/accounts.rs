@@ -189,12 +189,16 @@ impl UserAgent {
         answered.map_err(|_| AccountError::Refused)
     }
 
-    /// Our address is another: the registrar must know (ACC-40), before the peers of live calls do.
+    /// Our address is another: the registrar must know (ACC-40), and who publishes for us, before the
+    /// peers of live calls do.
     pub(super) fn move_accounts(&mut self) {
         if let Some(registering) = &mut self.accounts.registering {
             registering.move_on();
-            self.touch(Child::Accounts);
         }
+        for publishing in self.accounts.publishing.values_mut() {
+            publishing.move_on();
+        }
+        self.touch(Child::Accounts);
     }
 
     /// Takes back what servers hold of us (ACC-42).

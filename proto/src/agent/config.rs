@@ -48,6 +48,10 @@ pub struct Config {
     pub tls_port: Option<u16>,
     /// What is trusted and shown; `None` has no TLS.
     pub tls: Option<TlsConfig>,
+    /// Where WebSocket servers are asked for one (RFC 6455, 3: the path and query of `ws:` URIs; SIP URIs
+    /// have none).
+    #[serde(default = "root")]
+    pub web_socket_path: String,
     /// Timers, limits and habits of SIP, and the name that we give ourselves (ENG-18).
     pub sip: sip::Config,
     /// What streams are told about media.
@@ -61,6 +65,9 @@ pub struct Config {
     pub record: bool,
     /// What we propose to a caller who leaves the offer to us (SES-17); empty refuses such calls.
     pub streams_without_offer: Vec<StreamSpec>,
+    /// The inputs are those of a recording.
+    #[serde(skip)]
+    pub(super) is_replay: bool,
     /// What makes streams (STR-14). Not recorded: a replay is given its own.
     #[serde(skip)]
     pub factories: Vec<Box<dyn StreamFactory>>,
@@ -80,15 +87,21 @@ impl Config {
             dns: dns::Config::default(),
             tls_port: Some(0),
             tls: None,
+            web_socket_path: root(),
             sip: sip::Config::new(concat!("sipsimple/", env!("CARGO_PKG_VERSION"))),
             media: MediaSettings::default(),
             limits: Limits::default(),
             trace: false,
             record: false,
             streams_without_offer: Vec::new(),
+            is_replay: false,
             factories: Vec::new(),
         }
     }
+}
+
+fn root() -> String {
+    "/".to_owned()
 }
 
 impl fmt::Debug for Config {
@@ -104,6 +117,7 @@ impl fmt::Debug for Config {
             .field("dns", &self.dns)
             .field("tls_port", &self.tls_port)
             .field("tls", &self.tls)
+            .field("web_socket_path", &self.web_socket_path)
             .field("sip", &self.sip)
             .field("media", &self.media)
             .field("limits", &self.limits)

@@ -241,15 +241,18 @@ impl UserAgent {
         self.touch(Child::Life);
     }
 
-    /// What can be spoken, and in which family: where we listen, and by TLS also from where we do not.
+    /// What can be spoken, and in which family: where we listen, and by TLS and WebSockets also from where
+    /// we do not.
     fn reach(&self) -> Vec<Listening> {
         let mut reach = self.life.listening();
         let families: Vec<SocketAddr> = reach.iter().map(|at| at.address).collect();
-        if self.config.tls.is_some() {
-            reach.extend(families.into_iter().map(|address| Listening {
-                transport: Transport::Tls,
-                address,
-            }));
+        let further: &[Transport] = match self.config.tls.is_some() {
+            true => &[Transport::Tls, Transport::Ws, Transport::Wss],
+            false => &[Transport::Ws],
+        };
+        for &transport in further {
+            let spoken = |&address| Listening { transport, address };
+            reach.extend(families.iter().map(spoken));
         }
         reach
     }

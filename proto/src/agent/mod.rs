@@ -106,6 +106,7 @@ struct Settings {
     tcp_port: Option<u16>,
     /// `None` where nothing is secured.
     tls: Option<TlsPorts>,
+    web_socket_path: String,
     streams_without_offer: Vec<crate::stream::StreamSpec>,
 }
 
@@ -168,7 +169,10 @@ impl UserAgent {
             dirty: VecDeque::new(),
             touched: Touched::default(),
             timers: Timers::new(),
-            filters: Filters::new(config.tls.as_ref()),
+            filters: match config.is_replay {
+                true => Filters::of_replay(rng.fork()),
+                false => Filters::new(config.tls.as_ref(), rng.fork()),
+            },
             links: Links::new(
                 config.limits.link.clone(),
                 config.tls.as_ref(),
@@ -192,6 +196,7 @@ impl UserAgent {
             retired: None,
             config: Settings {
                 tls,
+                web_socket_path: config.web_socket_path,
                 sip: config.sip,
                 account: config.account,
                 limits: config.limits,
@@ -256,6 +261,7 @@ impl UserAgent {
             | Input::Opened { .. }
             | Input::Accepted { .. }
             | Input::Secured { .. }
+            | Input::Upgraded { .. }
             | Input::Closed { .. } => {
                 self.links.handle_input(self.now, input);
                 self.touch(Child::Links);

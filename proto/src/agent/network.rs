@@ -1,10 +1,22 @@
 //! Another network: addresses come and go under a running agent (APP-20).
 //!
-//! What was bound to an address that is gone is closed at once: nothing can come by it any more. When
-//! the interfaces have kept still for [`Limits::network_settle`](super::Limits), the agent listens on
-//! the new addresses; when all of that is open, in this order: the application is told, accounts
-//! renew, and the live sessions offer anew, which moves their media and makes our new Contact the
-//! peer's target (RFC 3261, 12.2.1.1).
+//! In this order, each step told by the event in brackets:
+//!
+//! 1. At once: what was bound to an address that is gone is closed, for nothing can come by it any more;
+//!    after a sleep, so is every connection that we opened, for whoever was at its end has given it up
+//!    (`SIPAccountRegistrationFlowDidFail`, if a registrar reached us by it). What names meant is
+//!    forgotten (DNM-09).
+//! 2. When interfaces and name servers have kept still for [`Limits::network_settle`](super::Limits), the
+//!    agent listens on the new addresses; when all of that is open, the application is told
+//!    (`NetworkConditionsDidChange`).
+//! 3. The account registers from its new address (`SIPAccountRegistrationWillRefresh`, `…DidSucceed`),
+//!    and takes its old one back if the registrar still has it.
+//! 4. What it publishes is published again, by the new way (`SIPPublicationChangedState`).
+//! 5. Live sessions offer anew, in the order of their ids, which moves their media and makes our new
+//!    Contact the peer's target (RFC 3261, 12.2.1.1; the events of a renegotiation).
+//!
+//! The steps 3 to 5 are begun at once and in this order, and do not wait for each other's answers: a
+//! registrar that is slow must not keep a call silent.
 
 use super::{Child, UserAgent, life::addresses_of};
 use crate::{
@@ -64,6 +76,8 @@ impl UserAgent {
     /// The machine was asleep: connections and bindings are probably gone, whatever the addresses say.
     pub(super) fn resumed(&mut self) {
         if self.life.is_running() {
+            self.links.lose_connections();
+            self.touch(Child::Links);
             self.network.ip = true;
             self.network.must_move = true;
             self.await_network();

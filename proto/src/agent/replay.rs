@@ -129,6 +129,7 @@ impl Run {
         let mut config: Config =
             serde_json::from_value(header.config).map_err(|_| ReplayError::NotARecording)?;
         config.record = true;
+        config.is_replay = true;
         config.factories = factories;
         let mut run = Self {
             agent: UserAgent::new(now, config),

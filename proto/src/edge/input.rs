@@ -89,6 +89,12 @@ pub enum Input {
         /// How it is secured, or why it is not.
         result: Result<Security, Refusal>,
     },
+    /// The server speaks SIP over the WebSocket of a link (RFC 7118). Runtimes never say this: they move
+    /// frames, and the agent's own filter says it. Recordings hold it in the place of the frames.
+    Upgraded {
+        /// The link.
+        link: LinkId,
+    },
     /// A link could not be opened, or is gone. Its id is dead.
     Closed {
         /// The link.

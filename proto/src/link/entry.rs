@@ -2,7 +2,7 @@
 
 use super::credit::Credit;
 use crate::{id::StreamId, stream::Slot};
-use base::{Host, Transport};
+use base::{Host, HostPort, Transport};
 use dns::ExchangeId;
 use sip::{FlowId, message::frame::Framer};
 use std::{net::SocketAddr, time::Instant};
@@ -21,6 +21,8 @@ pub(super) struct Link {
     pub(super) framer: Option<Box<Framer>>,
     /// The name that a server must prove to us.
     pub(super) wanted: Option<Host>,
+    /// The host of the WebSocket that carries messages.
+    pub(super) web_socket: Option<HostPort>,
     /// Counts for the limits of accepted connections.
     pub(super) accepted: bool,
     /// Since when a message is incomplete; from the start of an accepted connection on.
@@ -55,6 +57,10 @@ pub(super) enum Phase {
     Securing {
         since: Instant,
     },
+    /// Connected, and secured if it must be; the handshake of its WebSocket is not over.
+    Upgrading {
+        since: Instant,
+    },
     Open,
     Finishing {
         since: Instant,
@@ -72,6 +78,7 @@ impl Link {
             credit: Credit::default(),
             framer: None,
             wanted: None,
+            web_socket: None,
             accepted: false,
             incomplete: None,
         }

@@ -16,6 +16,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 mod verified;
+mod web_socket;
 
 pub(crate) use filter::{Filtered, Filters, Secure};
 pub use limits::{LinkCounters, LinkLimits};
@@ -27,7 +28,7 @@ use crate::{
     stream::{Slot, StreamInput},
     tls::TlsConfig,
 };
-use base::{Deadline, Index, LinkError, Rng, Table, Timers, TlsError, Transport};
+use base::{Deadline, HostPort, Index, LinkError, Rng, Table, Timers, TlsError, Transport};
 use bytes::Bytes;
 use dns::ExchangeId;
 use entry::{Link, Owner, Phase};
@@ -103,6 +104,8 @@ pub(crate) enum LinkOutput {
     Query(dns::Input),
     /// A link needs a filter: said before it is opened or adopted.
     Secure(LinkId, Secure),
+    /// A link needs a WebSocket to this host: said when it is connected, and secured if it must be.
+    Upgrade(LinkId, HostPort),
     /// A handshake with a server that we wanted is over.
     Verified(Box<Verified>),
 }
@@ -211,6 +214,7 @@ impl Links {
             Input::Sent { link, total } => self.sent(link, total),
             Input::Opened { link, local, peer } => self.opened(now, link, local, peer),
             Input::Secured { link, result } => self.secured(now, link, result),
+            Input::Upgraded { link } => self.upgraded(link),
             Input::Accepted {
                 listener,
                 connection,
@@ -238,9 +242,10 @@ impl Links {
             self.counters.timeouts += 1;
             match link.phase {
                 Phase::Finishing { .. } => self.close(id),
-                Phase::Opening { .. } | Phase::Securing { .. } | Phase::Open => {
-                    self.fail(id, LinkError::TimedOut)
-                }
+                Phase::Opening { .. }
+                | Phase::Securing { .. }
+                | Phase::Upgrading { .. }
+                | Phase::Open => self.fail(id, LinkError::TimedOut),
             }
         }
     }
@@ -282,11 +287,26 @@ impl Links {
                     link.owner,
                     Owner::Socket(_) | Owner::Listener | Owner::Connection(_)
                 );
-                let is_up = matches!(link.phase, Phase::Securing { .. } | Phase::Open);
+                let is_up = !matches!(link.phase, Phase::Opening { .. } | Phase::Finishing { .. });
                 is_signalling && is_up && link.local.ip() == ip
             });
             if lost {
                 self.fail(id, LinkError::AddressGone);
+            }
+        }
+    }
+
+    /// The machine slept: closes the signalling connections that we opened. Whoever was at their other
+    /// end has given them up, and our kernel would find out by the next write. Those that peers opened
+    /// are theirs to open again.
+    pub(crate) fn lose_connections(&mut self) {
+        for id in self.table.keys() {
+            let is_ours = self
+                .table
+                .get(id)
+                .is_some_and(|link| matches!(link.owner, Owner::Connection(_)) && !link.accepted);
+            if is_ours {
+                self.fail(id, LinkError::Reset);
             }
         }
     }
@@ -320,6 +340,9 @@ impl Links {
         if link.wanted.is_some() {
             link.phase = Phase::Securing { since: now };
             return self.rearm(id);
+        }
+        if link.web_socket.is_some() {
+            return self.upgrade(now, id);
         }
         link.phase = Phase::Open;
         let (owner, transport, peer) = (link.owner, link.transport, link.peer);
@@ -392,6 +415,7 @@ impl Links {
         };
         let error = match link.phase {
             Phase::Securing { .. } => Some(error.unwrap_or(LinkError::Tls(TlsError::Closed))),
+            Phase::Upgrading { .. } => Some(error.unwrap_or(LinkError::Reset)),
             _ => error,
         };
         if let (Phase::Securing { .. }, Some(error)) = (link.phase, error) {
@@ -521,7 +545,9 @@ impl Links {
             (Phase::Opening { since }, Owner::Connection(_) | Owner::Slot(..)) => {
                 (since, limits.connect_time, "connect")
             }
-            (Phase::Securing { since }, _) => (since, limits.handshake_time, "handshake"),
+            (Phase::Securing { since } | Phase::Upgrading { since }, _) => {
+                (since, limits.handshake_time, "handshake")
+            }
             (Phase::Finishing { since }, _) => (since, limits.finish_time, "finish"),
             (Phase::Open, Owner::Connection(_)) => {
                 (link.incomplete?, limits.message_time, "message")

@@ -33,7 +33,7 @@ impl Links {
             (result, _) => result,
         };
         match result {
-            Ok(security) => self.up(id, security),
+            Ok(security) => self.up(now, id, security),
             Err(refusal) => self.refuse(now, id, refusal),
         }
     }
@@ -69,7 +69,7 @@ impl Links {
         })));
     }
 
-    fn up(&mut self, id: LinkId, security: Security) {
+    fn up(&mut self, now: Instant, id: LinkId, security: Security) {
         let Some(link) = self.table.get_mut(id) else {
             return;
         };
@@ -84,6 +84,13 @@ impl Links {
                 presented: Vec::new(),
                 detail: String::new(),
             })));
+        }
+        if self
+            .table
+            .get(id)
+            .is_some_and(|link| link.web_socket.is_some())
+        {
+            return self.upgrade(now, id);
         }
         match owner {
             Owner::Connection(Some(flow)) => {

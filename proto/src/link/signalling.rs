@@ -1,6 +1,6 @@
 //! Signalling links: the sockets that we listen on, and the flows of the endpoint.
 
-use super::{Link, LinkOutput, Links, Owner, Phase, Secure};
+use super::{Link, LinkOutput, Links, Owner, Phase, Secure, web_socket::web_host};
 use crate::edge::{Class, Connection, Open, Output};
 use crate::id::LinkId;
 use base::{LinkError, Target, Transport};
@@ -59,9 +59,9 @@ impl Links {
     /// Opens the connection that the endpoint wants; answered by `FlowUp` or `FlowDown`.
     pub(crate) fn connect(&mut self, now: Instant, flow: FlowId, target: &Target) {
         let is_known = match target.transport {
-            Transport::Tcp => true,
-            Transport::Tls => self.policy.is_some(),
-            _ => false,
+            Transport::Tcp | Transport::Ws => true,
+            Transport::Tls | Transport::Wss => self.policy.is_some(),
+            Transport::Udp => false,
         };
         if !is_known {
             // A datagram flow is a socket that we listen on: one that is not there cannot be made.
@@ -72,7 +72,10 @@ impl Links {
         let to = target.address;
         let mut link = Link::new(Owner::Connection(Some(flow)), target.transport, to, now);
         link.peer = Some(to);
-        link.framer = Some(Box::new(Framer::new()));
+        match target.transport.is_web_socket() {
+            true => link.web_socket = Some(web_host(target)),
+            false => link.framer = Some(Box::new(Framer::new())),
+        }
         if target.transport.is_secure() {
             link.wanted = Some(self.wanted_of(target));
         }
@@ -138,7 +141,10 @@ impl Links {
         }
         link.owner = Owner::Nobody;
         link.framer = None;
-        if matches!(link.phase, Phase::Open | Phase::Securing { .. }) {
+        if matches!(
+            link.phase,
+            Phase::Open | Phase::Securing { .. } | Phase::Upgrading { .. }
+        ) {
             link.phase = Phase::Finishing { since: now };
             self.edge(Output::Finish { link: id });
             self.rearm(id);
@@ -239,6 +245,9 @@ impl Links {
         let Some(link) = self.table.get_mut(id) else {
             return;
         };
+        if let (Some(_), Some(from)) = (&link.web_socket, link.peer) {
+            return self.web_message(now, id, (flow, from), payload);
+        }
         let (Some(framer), Some(from)) = (link.framer.as_mut(), link.peer) else {
             return;
         };

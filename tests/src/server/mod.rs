@@ -11,6 +11,7 @@ mod peer;
 mod proxy;
 mod registrar;
 mod shell;
+mod websocket;
 mod wire;
 
 pub use compositor::Compositor;
@@ -20,3 +21,4 @@ pub use peer::{Peer, Received};
 pub use proxy::{Proxy, ProxyStats, RecordRoute};
 pub use registrar::{Quirk, Registrar, Rules};
 pub use shell::Shell;
+pub use websocket::WebServer;

@@ -64,6 +64,8 @@ pub(crate) struct Flows {
     /// The flows that carry datagrams: few, and walked.
     sockets: Vec<FlowId>,
     connections: usize,
+    /// What we are called where nobody can connect to us (RFC 7118, 5): drawn for the first WebSocket.
+    alias: Option<String>,
     listeners: Vec<(Transport, SocketAddr)>,
 }
 
@@ -177,6 +179,9 @@ impl Flows {
     pub(crate) fn address_of(&self, id: FlowId) -> Option<HostPort> {
         let flow = self.table.get(id)?;
         let ip = flow.local.ip();
+        if flow.transport.is_web_socket() {
+            return Some(HostPort::new(Host::Name(self.alias.clone()?), None));
+        }
         if !flow.transport.is_reliable() {
             return Some(flow.local.into());
         }
@@ -197,8 +202,12 @@ impl Flows {
     /// True if a response with this sent-by, which came in by `flow`, is for us (RFC 3261, 18.1.2).
     pub(crate) fn is_ours(&self, sent_by: &HostPort, transport: Transport, flow: FlowId) -> bool {
         let port = sent_by.port_or_default(transport);
-        let Some(ip) = sent_by.host.ip() else {
-            return false;
+        let ip = match &sent_by.host {
+            Host::Ip(ip) => *ip,
+            Host::Name(name) => {
+                let alias = self.alias.as_deref().filter(|_| transport.is_web_socket());
+                return alias.is_some_and(|alias| alias.eq_ignore_ascii_case(name));
+            }
         };
         let at = |local: SocketAddr| {
             local.port() == port && (local.ip() == ip || local.ip().is_unspecified())
@@ -213,6 +222,13 @@ impl Flows {
             .chain(listeners)
             .chain(sockets)
             .any(|(over, local)| over == transport && at(local))
+    }
+
+    /// The name that stands for us in Via and Contact where peers reach us by the connection alone; `draw`
+    /// makes it the first time.
+    pub(crate) fn name_us(&mut self, draw: impl FnOnce() -> String) {
+        // RFC 7118, 5: a random name below `invalid`, which tells nothing about us.
+        self.alias.get_or_insert_with(|| draw() + ".invalid");
     }
 
     /// Begins a connection to `target`.

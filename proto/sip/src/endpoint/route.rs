@@ -259,6 +259,10 @@ impl Endpoint {
         if self.flows.connections() >= self.config.limits.flows {
             return Connection::Impossible;
         }
+        if target.transport.is_web_socket() {
+            let rng = &mut self.rng;
+            self.flows.name_us(|| rng.token(12));
+        }
         let id = self
             .flows
             .connect(now, target, identity, self.config.idle_opened, waiter);

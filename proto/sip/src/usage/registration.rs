@@ -367,8 +367,9 @@ impl Registrar {
             return self.fail(now, None, Failed::NotBound);
         };
         self.backoff.succeed();
-        self.stale = None;
+        let left = self.left_behind(ours.as_ref(), &found.bindings);
         self.bound = ours;
+        self.stale = None;
         self.lease.granted(now, expires);
         let uris = |name| binding::uris(response, name);
         let is_outbound = response.headers.has_token(HeaderName::Require, "outbound");
@@ -391,6 +392,19 @@ impl Registrar {
         if !is_outbound {
             self.rewrite(response);
         }
+        if left.is_some() && self.lease.phase() == Phase::On {
+            self.stale = left;
+            self.register();
+        }
+    }
+
+    /// The binding of an address that we had before, if the registrar still has it: it would send us
+    /// calls that nobody hears. With RFC 5626 the new one has taken its place.
+    fn left_behind(&self, ours: Option<&Uri>, bindings: &[Binding]) -> Option<Uri> {
+        let before = self.bound.as_ref()?;
+        let is_before = |binding: &Binding| binding.uri.equivalent(before);
+        let is_left = ours.is_some_and(|ours| !ours.equivalent(before));
+        (is_left && bindings.iter().any(is_before)).then(|| before.clone())
     }
 
     /// A registrar that sees us at another address than we do cannot reach us at ours: registers what it

@@ -22,6 +22,10 @@ impl UserAgent {
                 self.touch(Child::Resolver);
             }
             LinkOutput::Secure(link, side) => self.filters.secure(link, &side),
+            LinkOutput::Upgrade(link, host) => {
+                let path = &self.config.web_socket_path;
+                self.filters.upgrade(link, &host, path, &mut self.out);
+            }
             LinkOutput::Verified(verified) => self.route_verified(*verified),
             LinkOutput::NewFlow {
                 link,

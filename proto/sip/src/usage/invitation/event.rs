@@ -217,7 +217,7 @@ pub enum EndCause {
     #[error("missing session description")]
     MissingDescription,
     /// No way led to the peer.
-    #[error("transport failure")]
+    #[error("transport failure{}", .0.map(|error| format!(": {error}")).unwrap_or_default())]
     Transport(Option<LinkError>),
     /// The peer's name led nowhere.
     #[error("name resolution: {0}")]
