@@ -3,14 +3,15 @@
 use crate::{
     beside::{end, heard, is_lossless, marks, speak, start},
     call::{both, label},
-    runs::Matrix,
+    runs::{Matrix, factories},
 };
-use simulator::{Action, HostId, Stage};
+use base::Transport;
+use simulator::{Action, HostId, ProbeOptions, Setup, Stage};
 use sipsimple::{
     event::{AgentEvent, Event},
     stream::{StreamSpec, audio::KIND},
 };
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, rc::Rc, time::Duration};
 
 /// True if a host said that the network is another one.
 fn has_moved(stage: &Stage, host: HostId) -> bool {
@@ -103,4 +104,60 @@ fn the_callee_moves_to_another_network() {
     matrix.losses = &[0.0, 0.1];
     matrix.one_in = 4;
     matrix.run("connected", roams(true));
+}
+
+/// How many SIP messages were sent so far.
+fn messages(stage: &Stage) -> usize {
+    let steps = stage.world.trace().steps().iter();
+    let is_message = |payload: &[u8]| {
+        payload
+            .windows(9)
+            .any(|window| window == b"SIP/2.0\r\n" || window == b"\r\nCSeq: 1")
+    };
+    let sent = steps.filter(|step| match &step.action {
+        Action::Send { payload, .. } | Action::Write { payload, .. } => is_message(payload),
+        _ => false,
+    });
+    sent.count()
+}
+
+/// APP-20, at every message of a call: whoever moves, both ends believe the same in the end, no end keeps
+/// a call that the other has lost, and nothing is left.
+#[test]
+fn app_20_whoever_moves_at_whichever_message_both_ends_agree() {
+    let mut survived = 0;
+    for transport in [Transport::Udp, Transport::Tcp] {
+        for callee in [false, true] {
+            for nth in 0..9 {
+                let mut setup = Setup::new(nth);
+                setup.transport = transport;
+                setup.callee_transport = transport;
+                setup.configure = Rc::new(|name, config| {
+                    config.factories = factories(name, &ProbeOptions::default());
+                });
+                let mut stage = Stage::new(setup);
+                let (alice, bob) = (stage.alice, stage.bob());
+                stage.answer(bob, Duration::from_millis(100), Duration::from_millis(500));
+                let call = stage.call(vec![StreamSpec::new(KIND)]);
+                let mover = if callee { bob } else { alice };
+                let limit = stage.world.now() + Duration::from_secs(3);
+                let first = messages(&stage);
+                while messages(&stage) < first + nth as usize && stage.world.step(limit) {}
+                stage
+                    .world
+                    .set_addresses(mover, &[IpAddr::from([10, 0, 0, 77])]);
+                stage.world.run_for(Duration::from_secs(100));
+                survived += usize::from(both(&mut stage, call) == "connected");
+                let complaints = stage.finish();
+                assert_eq!(
+                    complaints,
+                    Vec::<String>::new(),
+                    "{transport}, callee: {callee}, message {nth}\n{}",
+                    stage.world.trace().ladder()
+                );
+            }
+        }
+    }
+    println!("{survived} of 36 calls survived a move during their first messages");
+    assert!(survived >= 8, "{survived}");
 }

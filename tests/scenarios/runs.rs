@@ -344,7 +344,7 @@ fn replays_what_another_process_recorded() {
 }
 
 /// What the agent of a host is made with; a recording holds no code.
-fn factories(name: &str, incoming: &ProbeOptions) -> Vec<Box<dyn StreamFactory>> {
+pub(crate) fn factories(name: &str, incoming: &ProbeOptions) -> Vec<Box<dyn StreamFactory>> {
     let incoming = match name {
         "alice" => ProbeOptions::default(),
         _ => incoming.clone(),

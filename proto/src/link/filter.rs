@@ -360,3 +360,6 @@ const fn link_of(input: &Input) -> Option<LinkId> {
 
 // A record must fit into what a new link may send, or none would ever be whole.
 const _: () = assert!(INITIAL_CREDIT > 2 * 16 * 1024);
+
+#[cfg(test)]
+mod tests;

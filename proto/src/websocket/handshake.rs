@@ -35,7 +35,7 @@ pub(super) fn request(host: &HostPort, path: &str, rng: &mut Rng) -> (Expected, 
 }
 
 /// What a server makes of a key (RFC 6455, 4.2.2).
-fn accept(key: &str) -> String {
+pub(crate) fn accept(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
     hash.update(GUID);

@@ -7,6 +7,9 @@ mod handshake;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use handshake::accept;
+
 use base::{HostPort, Rng};
 use bytes::{Bytes, BytesMut};
 use frame::{Cutter, Opcode};

@@ -22,6 +22,7 @@ mod publication;
 mod referral;
 mod registration;
 mod replaces;
+mod reuse;
 mod subscriber;
 mod target;
 mod timer;
