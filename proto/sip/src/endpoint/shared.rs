@@ -66,10 +66,19 @@ impl Endpoint {
             return self.respond(now, server, answer);
         };
         state.refresh_target(&request.headers);
+        self.heard_on(dialog, &arrived);
         if let Some(usage) = self.usages.get_mut(id) {
             usage.handle_request(now, &request, shared);
         }
         self.touch_usage(id);
+    }
+
+    /// The call that shares this dialog takes the way on which its peer was heard.
+    fn heard_on(&mut self, dialog: DialogId, arrived: &Arrived) {
+        let call = self.dialogs.get(dialog).and_then(|entry| entry.call);
+        if let Some(call) = call.and_then(|id| self.invitations.get_mut(id)) {
+            call.heard_on(arrived.path, arrived.direct());
+        }
     }
 
     /// No usage of the dialog has this Event.
@@ -299,6 +308,7 @@ impl Endpoint {
         {
             state.refresh_target(&request.headers);
         }
+        self.heard_on(shared.dialog, &arrived);
         // RFC 3515, 2.4.6: the number of the REFER, left out for the first of a dialog.
         let is_first = self
             .dialogs

@@ -1,7 +1,7 @@
 //! Whole calls between two endpoints.
 
 use super::{world::World, *};
-use crate::{Headers, Status};
+use crate::{Headers, Method, Refer, Status};
 
 fn established(transport: Transport) -> World {
     let mut world = World::new(2);
@@ -69,6 +69,30 @@ fn a_call_from_invite_to_bye() {
         );
         world.assert_quiet();
     }
+}
+
+/// RFC 3261, 12.2.2; RFC 5626, 5.3: BYE and SUBSCRIBE of one moment arrive in the order of their numbers,
+/// though only the subscription was heard on the connection.
+#[test]
+fn all_usages_of_a_dialog_take_the_same_way() {
+    let mut world = established(Transport::Tcp);
+    let call = world.nodes[0].calls[0];
+    let refer = Refer::in_call(call, address("sip:carol@chicago.com"));
+    let now = world.now;
+    let referral = world.nodes[0].endpoint.refer(now, refer).unwrap();
+    // Nobody decides: accepted, and reported as pending.
+    world.run(Duration::from_secs(5));
+    let now = world.now;
+    let endpoint = &mut world.nodes[0].endpoint;
+    let mut ending = endpoint.invitation(call).unwrap();
+    ending.end(now, &Headers::new()).unwrap();
+    endpoint.forget_referral(now, referral);
+    world.run(ms(200));
+    let bye = world.nodes[0].events.iter().find_map(|event| match event {
+        InvitationEvent::Transaction { method, code, .. } if *method == Method::Bye => Some(*code),
+        _ => None,
+    });
+    assert_eq!(bye, Some(Status::OK), "{:#?}", world.trace);
 }
 
 #[test]

@@ -363,6 +363,14 @@ impl Invitation {
         }
     }
 
+    /// The peer was heard in one of its dialogs: on which way (RFC 5626, 5.3: the connection that it used
+    /// last; the one before may be that of an address that it has lost). All usages of a dialog take the
+    /// same, so that no request passes another one with a later number.
+    pub(crate) fn heard_on(&mut self, path: Path, direct: Option<(FlowId, SocketAddr)>) {
+        self.path = Some(path);
+        self.direct = direct.or(self.direct);
+    }
+
     pub(crate) const fn path(&self) -> Option<Path> {
         self.path
     }

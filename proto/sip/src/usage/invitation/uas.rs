@@ -379,12 +379,11 @@ impl Invitation {
             return;
         };
         self.note_user_agent(&request.headers);
-        self.path = Some(arrival.path);
-        if arrival.is_direct && arrival.path.transport.is_reliable() {
-            // RFC 5626, 5.3: the connection that it used last; the one before may be that of an
-            // address that it has lost.
-            self.direct = Some((arrival.path.flow, arrival.peer));
-        }
+        let straight = arrival.is_direct && arrival.path.transport.is_reliable();
+        self.heard_on(
+            arrival.path,
+            straight.then_some((arrival.path.flow, arrival.peer)),
+        );
         let server = arrival.server;
         let Some(leg) = self.leg_mut(id) else { return };
         leg.note_abilities(&request.headers);
