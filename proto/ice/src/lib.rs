@@ -1,8 +1,9 @@
-//! ICE (RFC 8445) and STUN (RFC 8489) as pure state machines.
+//! ICE (RFC 8445), TURN (RFC 8656) and STUN (RFC 8489) as pure state machines.
 //!
 //! | part | what it does |
 //! |---|---|
 //! | [`Agent`] | finds out which pair of addresses works for one media stream, and watches it |
+//! | [`turn`] | holds an address at a relay |
 //! | [`stun`] | messages, their attributes and their protection |
 //!
 //! Nothing here knows a socket or a clock: datagrams and the time come in, datagrams and events go out.
@@ -10,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod stun;
+pub mod turn;
 
 mod agent;
 mod candidate;

@@ -21,10 +21,24 @@ impl AttributeType {
     pub const ERROR_CODE: Self = Self(0x0009);
     /// RFC 8489, 14.13.
     pub const UNKNOWN_ATTRIBUTES: Self = Self(0x000a);
+    /// RFC 8656, 18.1.
+    pub const CHANNEL_NUMBER: Self = Self(0x000c);
+    /// RFC 8656, 18.2.
+    pub const LIFETIME: Self = Self(0x000d);
+    /// RFC 8656, 18.3.
+    pub const XOR_PEER_ADDRESS: Self = Self(0x0012);
+    /// RFC 8656, 18.4.
+    pub const DATA: Self = Self(0x0013);
     /// RFC 8489, 14.9.
     pub const REALM: Self = Self(0x0014);
     /// RFC 8489, 14.10.
     pub const NONCE: Self = Self(0x0015);
+    /// RFC 8656, 18.5.
+    pub const XOR_RELAYED_ADDRESS: Self = Self(0x0016);
+    /// RFC 8656, 18.6.
+    pub const REQUESTED_ADDRESS_FAMILY: Self = Self(0x0017);
+    /// RFC 8656, 18.8.
+    pub const REQUESTED_TRANSPORT: Self = Self(0x0019);
     /// RFC 8489, 14.6.
     pub const MESSAGE_INTEGRITY_SHA256: Self = Self(0x001c);
     /// RFC 8489, 14.2.
@@ -77,6 +91,20 @@ pub enum Attribute<'a> {
     ErrorCode(ErrorCode<'a>),
     /// Which attributes were not understood: two bytes each.
     UnknownAttributes(&'a [u8]),
+    /// A number from 0x4000 to 0x4fff that stands for a peer.
+    ChannelNumber(u16),
+    /// How long an allocation lives, in seconds.
+    Lifetime(u32),
+    /// Whom a relay sends to, or hears.
+    XorPeerAddress(SocketAddr),
+    /// What it sends, or has heard.
+    Data(&'a [u8]),
+    /// Our address at a relay.
+    XorRelayedAddress(SocketAddr),
+    /// Of which family it shall be: true for IPv6.
+    RequestedAddressFamily(bool),
+    /// What it shall carry: 17 is UDP, the only one.
+    RequestedTransport(u8),
     /// What the sender's end would be worth if it turned out to be a candidate.
     Priority(u32),
     /// The sender wants to use this pair.
@@ -150,6 +178,29 @@ impl<'a> Raw<'a> {
                 .len()
                 .is_multiple_of(2)
                 .then_some(Attribute::UnknownAttributes(value)),
+            AttributeType::CHANNEL_NUMBER => match value {
+                [high, low, _, _] => {
+                    let number = u16::from_be_bytes([*high, *low]);
+                    Some(Attribute::ChannelNumber(number))
+                }
+                _ => None,
+            },
+            AttributeType::LIFETIME => number(value)
+                .map(u32::from_be_bytes)
+                .map(Attribute::Lifetime),
+            AttributeType::XOR_PEER_ADDRESS => address(value)
+                .map(|address| Attribute::XorPeerAddress(masked(address, transaction))),
+            AttributeType::DATA => Some(Attribute::Data(value)),
+            AttributeType::XOR_RELAYED_ADDRESS => address(value)
+                .map(|address| Attribute::XorRelayedAddress(masked(address, transaction))),
+            AttributeType::REQUESTED_ADDRESS_FAMILY => match value {
+                [family @ 1..=2, _, _, _] => Some(Attribute::RequestedAddressFamily(*family == 2)),
+                _ => None,
+            },
+            AttributeType::REQUESTED_TRANSPORT => match value {
+                [protocol, _, _, _] => Some(Attribute::RequestedTransport(*protocol)),
+                _ => None,
+            },
             AttributeType::PRIORITY => number(value)
                 .map(u32::from_be_bytes)
                 .map(Attribute::Priority),
@@ -179,6 +230,13 @@ impl Attribute<'_> {
             Self::Software(_) => AttributeType::SOFTWARE,
             Self::ErrorCode(_) => AttributeType::ERROR_CODE,
             Self::UnknownAttributes(_) => AttributeType::UNKNOWN_ATTRIBUTES,
+            Self::ChannelNumber(_) => AttributeType::CHANNEL_NUMBER,
+            Self::Lifetime(_) => AttributeType::LIFETIME,
+            Self::XorPeerAddress(_) => AttributeType::XOR_PEER_ADDRESS,
+            Self::Data(_) => AttributeType::DATA,
+            Self::XorRelayedAddress(_) => AttributeType::XOR_RELAYED_ADDRESS,
+            Self::RequestedAddressFamily(_) => AttributeType::REQUESTED_ADDRESS_FAMILY,
+            Self::RequestedTransport(_) => AttributeType::REQUESTED_TRANSPORT,
             Self::Priority(_) => AttributeType::PRIORITY,
             Self::UseCandidate => AttributeType::USE_CANDIDATE,
             Self::IceControlled(_) => AttributeType::ICE_CONTROLLED,
@@ -193,7 +251,19 @@ impl Attribute<'_> {
             Self::MappedAddress(address) | Self::AlternateServer(address) => {
                 write_address(address, out);
             }
-            Self::XorMappedAddress(address) => write_address(masked(address, transaction), out),
+            Self::XorMappedAddress(address)
+            | Self::XorPeerAddress(address)
+            | Self::XorRelayedAddress(address) => {
+                write_address(masked(address, transaction), out);
+            }
+            Self::ChannelNumber(number) => {
+                out.extend_from_slice(&number.to_be_bytes());
+                out.extend_from_slice(&[0, 0]);
+            }
+            Self::RequestedAddressFamily(is_v6) => {
+                out.extend_from_slice(&[1 + u8::from(is_v6), 0, 0, 0]);
+            }
+            Self::RequestedTransport(protocol) => out.extend_from_slice(&[protocol, 0, 0, 0]),
             Self::Username(text) | Self::Realm(text) | Self::Nonce(text) | Self::Software(text) => {
                 out.extend_from_slice(text.as_bytes());
             }
@@ -203,8 +273,12 @@ impl Attribute<'_> {
                 out.extend_from_slice(&[0, 0, class, number]);
                 out.extend_from_slice(reason.as_bytes());
             }
-            Self::UnknownAttributes(value) | Self::Other(_, value) => out.extend_from_slice(value),
-            Self::Priority(priority) => out.extend_from_slice(&priority.to_be_bytes()),
+            Self::UnknownAttributes(value) | Self::Data(value) | Self::Other(_, value) => {
+                out.extend_from_slice(value);
+            }
+            Self::Priority(number) | Self::Lifetime(number) => {
+                out.extend_from_slice(&number.to_be_bytes());
+            }
             Self::UseCandidate => {}
             Self::IceControlled(tie_breaker) | Self::IceControlling(tie_breaker) => {
                 out.extend_from_slice(&tie_breaker.to_be_bytes());
@@ -356,7 +430,7 @@ const MAX_USERNAME: usize = 508;
 /// RFC 8489, 14.8 to 14.10, 14.14: fewer than 128 characters, which can be 763 bytes.
 const MAX_TEXT: usize = 763;
 
-const KNOWN: [AttributeType; 16] = [
+const KNOWN: [AttributeType; 23] = [
     AttributeType::MAPPED_ADDRESS,
     AttributeType::USERNAME,
     AttributeType::MESSAGE_INTEGRITY,
@@ -369,6 +443,13 @@ const KNOWN: [AttributeType; 16] = [
     AttributeType::SOFTWARE,
     AttributeType::ALTERNATE_SERVER,
     AttributeType::FINGERPRINT,
+    AttributeType::CHANNEL_NUMBER,
+    AttributeType::LIFETIME,
+    AttributeType::XOR_PEER_ADDRESS,
+    AttributeType::DATA,
+    AttributeType::XOR_RELAYED_ADDRESS,
+    AttributeType::REQUESTED_ADDRESS_FAMILY,
+    AttributeType::REQUESTED_TRANSPORT,
     AttributeType::PRIORITY,
     AttributeType::USE_CANDIDATE,
     AttributeType::ICE_CONTROLLED,

@@ -21,6 +21,19 @@ impl Method {
     /// Asks from where the request seemed to come (RFC 8489, 3).
     pub const BINDING: Self = Self(1);
 
+    /// Asks a relay for an address (RFC 8656, 17).
+    pub const ALLOCATE: Self = Self(3);
+    /// Keeps or gives back that address.
+    pub const REFRESH: Self = Self(4);
+    /// Something for a peer.
+    pub const SEND: Self = Self(6);
+    /// Something of a peer.
+    pub const DATA: Self = Self(7);
+    /// Lets a peer send to that address.
+    pub const CREATE_PERMISSION: Self = Self(8);
+    /// Gives a peer a number.
+    pub const CHANNEL_BIND: Self = Self(9);
+
     /// A method by its number; `None` above 12 bits.
     pub const fn new(number: u16) -> Option<Self> {
         match number < 1 << 12 {
