@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Methods that we understand (RFC 3261, 20.5).
-pub(crate) const ALLOWED: [&str; 11] = [
+pub(crate) const ALLOWED: [&str; 12] = [
     "INVITE",
     "ACK",
     "CANCEL",
@@ -16,6 +16,7 @@ pub(crate) const ALLOWED: [&str; 11] = [
     "MESSAGE",
     "PRACK",
     "UPDATE",
+    "INFO",
     "SUBSCRIBE",
     "NOTIFY",
     "REFER",

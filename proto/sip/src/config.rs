@@ -41,10 +41,37 @@ pub struct Config {
     pub reliable: Reliability,
     /// Session timers (RFC 4028), both roles.
     pub session_timer: SessionTimer,
+    /// What is taken in INFO requests.
+    pub info: Info,
     /// How the ways to registrars are kept open.
     pub keep_alive: KeepAlive,
     /// What can pile up.
     pub limits: Limits,
+}
+
+/// What an endpoint takes in INFO requests: the rest is refused, with what it would take.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Info {
+    /// The Info Packages that peers may send (RFC 6086, 5.2.2: Recv-Info), told in every call; others are
+    /// answered 469. `None` does not speak of packages at all.
+    pub packages: Option<Vec<String>>,
+    /// The media types that peers may send without a package (RFC 2976); others are answered 415. An
+    /// INFO without a body is always taken.
+    pub legacy: Vec<String>,
+}
+
+impl Default for Info {
+    fn default() -> Self {
+        Self {
+            packages: None,
+            legacy: vec![
+                "application/dtmf-relay".to_owned(),
+                "application/dtmf".to_owned(),
+            ],
+        }
+    }
 }
 
 /// How the ways by which registrars reach us are kept open, and found to be dead (RFC 5626, 4.4).
@@ -169,6 +196,7 @@ impl Default for Config {
             transactions: transaction::Config::default(),
             reliable: Reliability::default(),
             session_timer: SessionTimer::default(),
+            info: Info::default(),
             keep_alive: KeepAlive::default(),
             limits: Limits::default(),
         }

@@ -102,6 +102,20 @@ impl<'de> Deserialize<'de> for Description {
     }
 }
 
+/// Bodies that stand by themselves, for `#[serde(with)]`.
+pub(crate) mod octets {
+    use super::{Bytes, Cow, Deserialize, Deserializer, Octets, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(body: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+        Octets(Cow::Borrowed(body)).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        let body = Octets::deserialize(from)?;
+        Ok(Bytes::from(body.0.into_owned()))
+    }
+}
+
 /// A text if it is one, else its bytes.
 struct Octets<'a>(Cow<'a, [u8]>);
 

@@ -14,8 +14,8 @@ use crate::{
     usage::{
         AnyUsage,
         invitation::{
-            AnswerError, Info, Invitation, Invite, InviteError, OfferError, RespondError, State,
-            reserved,
+            AnswerError, Info, InfoError, InfoRequest, Invitation, Invite, InviteError, OfferError,
+            RespondError, State, reserved,
         },
         options::{Options, Query},
     },
@@ -359,6 +359,16 @@ impl InvitationMut<'_> {
         })
     }
 
+    /// Sends INFO (RFC 6086) in the confirmed dialog, after those before it are answered; `Transaction`
+    /// says what became of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`InfoError`].
+    pub fn inform(&mut self, now: Instant, info: InfoRequest) -> Result<(), InfoError> {
+        self.perform(now, |invitation, _| invitation.inform(info))
+    }
+
     /// Takes a running re-INVITE back by CANCEL. `OfferFailed` with 487 follows, or `Answered` if the
     /// answer was faster (SES-28).
     ///
@@ -434,6 +444,12 @@ impl Ended for Result<(), RespondError> {
 impl Ended for Result<(), OfferError> {
     fn ended() -> Self {
         Err(OfferError::WrongState(State::Disconnected))
+    }
+}
+
+impl Ended for Result<(), InfoError> {
+    fn ended() -> Self {
+        Err(InfoError::WrongState(State::Disconnected))
     }
 }
 

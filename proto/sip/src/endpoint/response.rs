@@ -112,6 +112,15 @@ impl Endpoint {
                 response.headers.push(HeaderName::AllowEvents, events);
             }
         }
+        // RFC 6086, 4.2.2 and 5.2.3: never unasked, but in 469.
+        let is_reliable = answer.headers.contains(HeaderName::RSeq);
+        let tells_packages = request.headers.contains(HeaderName::RecvInfo)
+            && (answer.status.is_success() || is_reliable);
+        let packages = self.config.info.packages.as_deref();
+        if answer.status == Status::BAD_INFO_PACKAGE || (tells_packages && packages.is_some()) {
+            let packages = packages.unwrap_or_default().iter().map(String::as_str);
+            response.headers.push(HeaderName::RecvInfo, List(packages));
+        }
         let is_unreadable = answer.status == Status::UNSUPPORTED_MEDIA_TYPE
             && !answer.headers.contains(HeaderName::Accept);
         if (capabilities && request.method == Method::Options) || is_unreadable {

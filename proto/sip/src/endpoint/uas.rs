@@ -255,6 +255,7 @@ impl Endpoint {
                 | Method::Message
                 | Method::Prack
                 | Method::Update
+                | Method::Info
                 | Method::Subscribe
                 | Method::Notify
                 | Method::Refer

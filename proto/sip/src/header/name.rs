@@ -63,6 +63,7 @@ names! {
     Expires "Expires" ("RFC 3261, 20.19");
     From "From" | b'f' ("RFC 3261, 20.20");
     Identity "Identity" | b'y' ("RFC 8224, 4");
+    InfoPackage "Info-Package" ("RFC 6086, 7.2");
     InReplyTo "In-Reply-To" ("RFC 3261, 20.21");
     Join "Join" ("RFC 3911, 7.1");
     MaxForwards "Max-Forwards" ("RFC 3261, 20.22");
@@ -82,6 +83,7 @@ names! {
     ProxyRequire "Proxy-Require" ("RFC 3261, 20.29");
     RAck "RAck" ("RFC 3262, 7.2");
     Reason "Reason" ("RFC 3326, 2");
+    RecvInfo "Recv-Info" ("RFC 6086, 7.3");
     RecordRoute "Record-Route" ("RFC 3261, 20.30");
     ReferSub "Refer-Sub" ("RFC 4488, 4");
     ReferTo "Refer-To" | b'r' ("RFC 3515, 2.1");
@@ -157,6 +159,7 @@ impl HeaderName {
                 | Self::ProxyRequire
                 | Self::Reason
                 | Self::RecordRoute
+                | Self::RecvInfo
                 | Self::RemotePartyId
                 | Self::Require
                 | Self::Route
@@ -247,7 +250,7 @@ const fn slot(text: &[u8]) -> Option<usize> {
     };
     let (first, last) = ((*first | 0x20) as usize, (*last | 0x20) as usize);
     let middle = (text[text.len() / 2] | 0x20) as usize;
-    Some((text.len().wrapping_mul(127) + first * 41 + last * 380 + middle * 37) % SLOT_COUNT)
+    Some((text.len().wrapping_mul(379) + first * 361 + last * 164 + middle * 239) % SLOT_COUNT)
 }
 
 /// Which name hashes to which slot; it does not compile if two do to one.

@@ -15,7 +15,7 @@ fn requests_inside_the_dialog() {
     // RFC 3261, 12.2.2
     wire.receive(&inside("OPTIONS", 314_100, &tag, ""));
     assert_eq!(wire.status(), 500);
-    wire.receive(&inside("INFO", 314_161, &tag, ""));
+    wire.receive(&inside("PUBLISH", 314_161, &tag, ""));
     assert_eq!(wire.status(), 405);
     // RFC 4916: addresses may change.
     let renamed =

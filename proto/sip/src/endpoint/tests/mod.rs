@@ -13,6 +13,7 @@ mod edge;
 mod failover;
 mod guard;
 mod impact;
+mod info;
 mod keep;
 mod message;
 mod notifier;

@@ -322,7 +322,7 @@ fn what_a_uas_refuses_by_itself() {
     assert_eq!(method.status.code(), 405);
     assert_eq!(
         value(&method, HeaderName::Allow),
-        "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, PRACK, UPDATE, SUBSCRIBE, NOTIFY, REFER"
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, PRACK, UPDATE, INFO, SUBSCRIBE, NOTIFY, REFER"
     );
 
     let body = refused(&invite("1", "").replace("application/sdp", "text/unknown"));

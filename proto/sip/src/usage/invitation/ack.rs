@@ -25,7 +25,9 @@ impl Invitation {
         let acknowledged = |sent: &&super::Sent| match sent.kind {
             Kind::Invite => sent.number == number,
             Kind::Reinvite(dialog) => (dialog, sent.number) == (id, number),
-            Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) => false,
+            Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) | Kind::Info(_) => {
+                false
+            }
         };
         // RFC 3261, 22.1. What `*` has answered on our own way is not for the peer: a departure for
         // an ACK that goes there directly, where nobody of ours could ask for it.

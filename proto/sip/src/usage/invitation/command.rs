@@ -143,6 +143,24 @@ pub enum AnswerError {
     WrongStatus,
 }
 
+/// Why an INFO cannot be sent. Nothing has happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InfoError {
+    /// The call is not established, or over.
+    #[error("not in state {0:?}")]
+    WrongState(State),
+    /// The peer has not said that it wants this package (RFC 6086, 4.2.1).
+    #[error("the peer does not want this package")]
+    NotWanted,
+    /// No name of a package, or no media type for the body.
+    #[error("malformed package or media type")]
+    Malformed,
+    /// Too many wait already.
+    #[error("too many wait already")]
+    Busy,
+}
+
 /// Returns the first header that only the stack may write (SES-13).
 pub fn reserved(headers: &Headers) -> Option<HeaderName> {
     let known = headers.iter().filter_map(|field| field.name.known());
@@ -166,4 +184,6 @@ const RESERVED: &[HeaderName] = &[
     HeaderName::RSeq,
     HeaderName::RAck,
     HeaderName::Replaces,
+    HeaderName::RecvInfo,
+    HeaderName::InfoPackage,
 ];

@@ -3,7 +3,7 @@
 use super::State;
 use crate::{
     DialogId, Headers, InvitationId, LookupError, Method, Status, Uri, attempt::Failure,
-    header::Address, message::Description,
+    header::Address, message::Description, usage::invitation::InfoRequest,
 };
 use base::{LinkError, Transport};
 use serde::{Deserialize, Serialize};
@@ -134,6 +134,13 @@ pub enum InvitationEvent {
     DialogEnded {
         /// The dialog.
         dialog: DialogId,
+    },
+    /// INFO came, and was answered 200 (RFC 6086, 4.2.2). Whoever speaks it knows what it means.
+    Informed {
+        /// The dialog.
+        dialog: DialogId,
+        /// What it says.
+        info: InfoRequest,
     },
     /// A transaction of this call came to its end (SES-69).
     Transaction {

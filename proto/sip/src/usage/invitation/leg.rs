@@ -1,6 +1,9 @@
 //! One dialog of a call.
 
-use super::interval::{Clock, Grant};
+use super::{
+    info::Channel,
+    interval::{Clock, Grant},
+};
 use crate::{
     DialogId, HeaderName, Headers, Method, TransactionId, dialog::Dialog, message::Description,
     offer_answer::OfferAnswer, reliable::Received,
@@ -24,6 +27,8 @@ pub(super) struct Leg {
     pub(super) received: Option<Received>,
     /// The peer takes UPDATE, as far as it has said.
     pub(super) allows_update: bool,
+    /// INFO, both ways.
+    pub(super) info: Option<Box<Channel>>,
     /// What keeps the session alive.
     pub(super) clock: Option<Box<Clock>>,
     /// The longest Min-SE that the path has asked for, in seconds.
@@ -97,6 +102,7 @@ impl Leg {
             owes_prack: None,
             received: None,
             allows_update: false,
+            info: None,
             clock: None,
             min_se: 0,
             asked: None,
@@ -110,6 +116,7 @@ impl Leg {
         if headers.contains(HeaderName::Allow) {
             self.allows_update = headers.has_token(HeaderName::Allow, Method::Update.as_str());
         }
+        Channel::note(&mut self.info, headers);
     }
 
     /// Our offer was answered: it is what stands.

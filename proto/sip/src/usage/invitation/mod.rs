@@ -6,6 +6,7 @@ mod cancel;
 pub mod command;
 mod end;
 pub mod event;
+mod info;
 mod interval;
 mod leg;
 mod prack;
@@ -18,8 +19,11 @@ mod uac;
 mod uas;
 mod update;
 
-pub use command::{AnswerError, Invite, InviteError, OfferError, RespondError, reserved};
+pub use command::{
+    AnswerError, InfoError, Invite, InviteError, OfferError, RespondError, reserved,
+};
 pub use event::{EndCause, Incoming, Info, InvitationEvent, Originator};
+pub use info::InfoRequest;
 pub(crate) use interval::refusal as interval_refusal;
 #[cfg(test)]
 pub(crate) use reinvite::is_fatal;
@@ -142,6 +146,7 @@ enum Kind {
     Reinvite(DialogId),
     Prack(DialogId),
     Update(DialogId),
+    Info(DialogId),
     /// Of the 2xx to our INVITE with this number.
     Ack(DialogId, u32),
     Bye(DialogId),

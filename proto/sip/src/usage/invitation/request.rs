@@ -27,6 +27,11 @@ impl Invitation {
         let has_contact = matches!(request.method, Method::Invite | Method::Update);
         if has_contact {
             request.headers.push(HeaderName::Allow, List(ALLOWED));
+            // RFC 6086, 4.2.1
+            if let Some(packages) = &self.config.info.packages {
+                let packages = packages.iter().map(String::as_str);
+                request.headers.push(HeaderName::RecvInfo, List(packages));
+            }
             if self.config.reliable == Reliability::Required && request.method == Method::Invite {
                 request.headers.push(HeaderName::Require, reliable::OPTION);
             }
@@ -106,7 +111,8 @@ impl Invitation {
         | Kind::Ack(id, _)
         | Kind::Bye(id)
         | Kind::Prack(id)
-        | Kind::Update(id)) = kind
+        | Kind::Update(id)
+        | Kind::Info(id)) = kind
         else {
             return None;
         };
@@ -144,9 +150,11 @@ impl Invitation {
                 self.note_user_agent(&response.headers);
                 let in_dialog = match kind {
                     Kind::Invite | Kind::Ack(..) => None,
-                    Kind::Reinvite(id) | Kind::Prack(id) | Kind::Update(id) | Kind::Bye(id) => {
-                        Some(id)
-                    }
+                    Kind::Reinvite(id)
+                    | Kind::Prack(id)
+                    | Kind::Update(id)
+                    | Kind::Info(id)
+                    | Kind::Bye(id) => Some(id),
                 };
                 if let Some(leg) = in_dialog.and_then(|id| self.leg_mut(id)) {
                     leg.note_abilities(&response.headers);
@@ -169,7 +177,8 @@ impl Invitation {
                     self.requests[at].is_answered = true;
                     self.handle_reinvite_success(now, id, number, response);
                 }
-                Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) => {}
+                Kind::Ack(..) | Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) | Kind::Info(_) => {
+                }
             },
             Progress::Failed(failure) => {
                 self.requests[at].is_answered = true;
@@ -218,7 +227,10 @@ impl Invitation {
             Kind::Update(id) if status.is_final() => {
                 self.handle_update_failure(now, id, status, &response.reason, &response.headers)
             }
-            Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) | Kind::Ack(..) => {}
+            Kind::Info(id) if status.is_final() => {
+                self.handle_info_done(now, id, status, &response.reason)
+            }
+            Kind::Bye(_) | Kind::Prack(_) | Kind::Update(_) | Kind::Info(_) | Kind::Ack(..) => {}
         }
     }
 
@@ -239,6 +251,7 @@ impl Invitation {
             Kind::Update(id) => {
                 self.handle_update_failure(now, id, status, status.phrase(), &Headers::new())
             }
+            Kind::Info(id) => self.handle_info_done(now, id, status, status.phrase()),
             Kind::Ack(id, _) => self.handle_ack_lost(now, id, failure),
         }
         if matches!(kind, Kind::Ack(..)) {
@@ -396,7 +409,11 @@ impl Invitation {
         let Sent { kind, number, .. } = self.requests[at];
         match kind {
             Kind::Invite => number.checked_add(1),
-            Kind::Reinvite(id) | Kind::Bye(id) | Kind::Prack(id) | Kind::Update(id) => {
+            Kind::Reinvite(id)
+            | Kind::Bye(id)
+            | Kind::Prack(id)
+            | Kind::Update(id)
+            | Kind::Info(id) => {
                 let leg = self.leg_mut(id)?;
                 // Only its number is wanted.
                 leg.dialog.request(Method::Options).ok()?;

@@ -25,7 +25,7 @@ impl Invitation {
         let leg = match kind {
             Kind::Invite => None,
             Kind::Reinvite(id) | Kind::Update(id) => self.leg(id),
-            Kind::Prack(_) | Kind::Ack(..) | Kind::Bye(_) => return None,
+            Kind::Prack(_) | Kind::Info(_) | Kind::Ack(..) | Kind::Bye(_) => return None,
         };
         // A session begins with the 2xx to its INVITE.
         let is_early = leg.is_some_and(|leg| leg.stage == leg::Stage::Early);

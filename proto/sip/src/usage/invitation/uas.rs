@@ -363,7 +363,6 @@ impl Invitation {
         }
     }
 
-    /// A request of the peer inside a dialog.
     /// Takes the number of a request that is not the call's own business (RFC 3261, 12.2.2).
     pub(crate) fn admit(&mut self, request: &Request) -> Result<(), Status> {
         let gone = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
@@ -374,6 +373,7 @@ impl Invitation {
             .map_err(|error| error.status())
     }
 
+    /// A request of the peer inside a dialog.
     pub(crate) fn handle_request(&mut self, now: Instant, request: &Request, arrival: Arrival) {
         let Some(id) = self.leg_of(request) else {
             return;
@@ -402,6 +402,8 @@ impl Invitation {
             self.handle_update(now, id, request, arrival);
         } else if request.method == Method::Prack {
             self.handle_prack(now, id, request, arrival);
+        } else if request.method == Method::Info {
+            self.handle_info(id, request, server);
         } else {
             // OPTIONS in a call (RFC 3261, 11.2); the endpoint lets nothing else in.
             let status = match self.leg(id).is_some_and(Leg::is_alive) {
