@@ -41,7 +41,7 @@ pub use status::Status;
 pub use uri::{SipUri, Uri, UriRef};
 pub use usage::{
     Failed,
-    invitation::{InvitationEvent, Invite},
+    invitation::{InfoRequest, InvitationEvent, Invite, RedirectTarget},
     message::{MessageEvent, SendMessage},
     notifier::{NotifierEvent, Package},
     options::{Options, OptionsEvent},

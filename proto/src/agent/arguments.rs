@@ -20,6 +20,9 @@ pub struct Connect {
     pub streams: Vec<StreamSpec>,
     /// The Subject header (SES-08).
     pub subject: Option<String>,
+    /// How many redirections (3xx) wait for [`follow_redirect`](super::UserAgent::follow_redirect); without any
+    /// left, one ends the call.
+    pub redirects: u8,
     /// Headers to add, except those that the dialog needs for itself (SES-13).
     pub headers: Vec<(String, String)>,
     /// The dialog that the call takes the place of at the callee, as the value of a Replaces header says it
@@ -35,6 +38,7 @@ impl Connect {
             display_name: None,
             streams,
             subject: None,
+            redirects: 0,
             headers: Vec::new(),
             replaces: None,
         }
@@ -143,6 +147,18 @@ pub enum ConnectError {
     /// What is to be replaced is no value of Replaces.
     #[error("not a value of Replaces")]
     Replaces,
+}
+
+/// INFO could not be sent; nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InformError {
+    /// There is no such session, or no more, or nobody is called yet.
+    #[error("no call of such a session")]
+    UnknownSession,
+    /// The call does not allow it.
+    #[error(transparent)]
+    Call(#[from] sip::usage::invitation::InfoError),
 }
 
 /// A request could not be sent.

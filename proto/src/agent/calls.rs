@@ -62,7 +62,8 @@ impl UserAgent {
         }
         let origin = sdp::Origin::new(self.origin_id(), local);
         let limits = self.config.limits.session.clone();
-        let session = Session::outgoing(self.now, id, origin, limits, &mut self.streams, &made);
+        let mut session = Session::outgoing(self.now, id, origin, limits, &mut self.streams, &made);
+        session.allow_redirects(call.redirects, invite.request_uri.clone());
         self.insert_session(session, None, Some(Box::new(invite)));
         Ok(id)
     }

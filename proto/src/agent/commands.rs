@@ -80,6 +80,20 @@ pub enum Command {
         /// The phrase, if not the usual one.
         reason: Option<String>,
     },
+    /// [`UserAgent::inform`].
+    Inform {
+        /// In which.
+        session: SessionId,
+        /// What.
+        info: sip::InfoRequest,
+    },
+    /// [`UserAgent::follow_redirect`].
+    FollowRedirect {
+        /// Which.
+        session: SessionId,
+        /// Where to.
+        target: Option<sip::Uri>,
+    },
     /// [`UserAgent::options`].
     Options {
         /// Whom.
@@ -376,6 +390,10 @@ impl UserAgent {
                 code,
                 reason,
             } => drop(self.reject_transfer(now, session, code, reason.as_deref())),
+            Command::Inform { session, info } => drop(self.inform(now, session, info)),
+            Command::FollowRedirect { session, target } => {
+                let _ = self.follow_redirect(now, session, target.as_ref());
+            }
             Command::Options { to } => drop(self.options(now, to)),
             Command::Lookup { what } => drop(self.lookup(now, what)),
             Command::Register => drop(self.register(now)),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod arguments;
+mod calling;
 mod calls;
 mod commands;
 mod config;
@@ -25,7 +26,8 @@ pub use crate::edge::{
 };
 pub use crate::id::{FileId, LinkId, SessionId, StoreId, StreamId};
 pub use arguments::{
-    AccountError, Connect, ConnectError, MediaFrame, Message, OptionsError, Publish, UnknownStream,
+    AccountError, Connect, ConnectError, InformError, MediaFrame, Message, OptionsError, Publish,
+    UnknownStream,
 };
 pub use commands::Command;
 pub use config::{Config, Limits};

@@ -170,6 +170,19 @@ pub enum SessionEvent {
         /// Its phrase.
         reason: String,
     },
+    /// `SIPSessionGotRedirect`: the callee is said to be elsewhere (3xx). `DidFail` follows, at once or, if the
+    /// session may still be redirected ([`Connect::redirects`](crate::agent::Connect::redirects)), when it
+    /// was not told in time to [follow](crate::agent::UserAgent::follow_redirect).
+    GotRedirect {
+        /// 300 to 399.
+        code: u16,
+        /// Its phrase.
+        reason: String,
+        /// Where, by preference. None of them proves anything: who answered chose them.
+        targets: Vec<sip::RedirectTarget>,
+    },
+    /// `SIPSessionGotInfo`: the peer says something beside the call (RFC 6086).
+    GotInfo(sip::InfoRequest),
     /// `SIPSessionWillStart`: a 2xx came or was sent (SES-58).
     WillStart,
     /// `SIPSessionDidStart`: acknowledged, all streams run (SES-59).

@@ -10,7 +10,7 @@ impl Event {
     /// The exact name of the documents (`SIPSessionDidStart`).
     ///
     /// Events that the documents do not have are named alike: `SIPOptionsGotAnswer`,
-    /// `SIPOptionsDidFail`, `SIPApplicationDidLag`, `SIPEngineTLSDidStart`, `SIPEngineTLSDidFail`.
+    /// `SIPOptionsDidFail`, `SIPSessionGotRedirect`, `SIPSessionGotInfo`, `SIPApplicationDidLag`, `SIPEngineTLSDidStart`, `SIPEngineTLSDidFail`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Agent(event) => match event {
@@ -87,6 +87,8 @@ impl SessionEvent {
             Self::NewOutgoing { .. } => "SIPSessionNewOutgoing",
             Self::GotRingIndication => "SIPSessionGotRingIndication",
             Self::GotProvisionalResponse { .. } => "SIPSessionGotProvisionalResponse",
+            Self::GotRedirect { .. } => "SIPSessionGotRedirect",
+            Self::GotInfo(_) => "SIPSessionGotInfo",
             Self::WillStart => "SIPSessionWillStart",
             Self::DidStart { .. } => "SIPSessionDidStart",
             Self::DidFail { .. } => "SIPSessionDidFail",

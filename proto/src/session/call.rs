@@ -1,9 +1,9 @@
 //! The session's side of its invitation: what it hears from it and asks of it.
 
-use super::{InputKind, Session, SessionError, State, TransferInfo};
+use super::{InputKind, Session, SessionError, State, TransferInfo, end};
 use crate::{
     event::{Originator, SessionEvent},
-    stream::{Direction, Streams},
+    stream::{Direction, StreamInput, Streams},
 };
 use bytes::Bytes;
 use serde::Serialize;
@@ -13,8 +13,11 @@ use std::time::Instant;
 /// What a session asks of its invitation.
 #[derive(Debug)]
 pub(crate) enum CallCommand {
-    /// Send the INVITE.
-    Invite { offer: Description },
+    /// Send the INVITE; `to` is where the one before was redirected to.
+    Invite {
+        offer: Description,
+        to: Option<sip::Uri>,
+    },
     /// Send a provisional response.
     Ring,
     /// Send the 2xx, with our answer or, to an INVITE without an offer, with our offer.
@@ -166,7 +169,8 @@ impl Session {
                 code,
                 reason,
                 cause,
-                ..
+                reason_header,
+                headers,
             } => {
                 let response = code.map(|code| {
                     (
@@ -174,7 +178,24 @@ impl Session {
                         reason.unwrap_or_else(|| code.phrase().to_owned()),
                     )
                 });
-                self.call_ended(now, streams, originator, response, cause);
+                let words = end::words(originator, cause, reason_header.as_deref());
+                match response {
+                    // One of ours is an answer, and no redirection of this session.
+                    Some((code, reason))
+                        if originator == Originator::Remote && (300..400).contains(&code) =>
+                    {
+                        self.redirected(now, streams, (code, reason), words, &headers);
+                    }
+                    response => self.call_ended(now, streams, originator, response, cause, words),
+                }
+            }
+            InvitationEvent::Informed { info, .. } if self.state.is_live() => {
+                for id in self.streams() {
+                    if let Some(stream) = streams.touch(id) {
+                        stream.handle_input(now, StreamInput::Info(info.clone()));
+                    }
+                }
+                self.push(SessionEvent::GotInfo(info));
             }
             // `Incoming` made this session; the states of the invitation are its own.
             _ => {}

@@ -67,7 +67,7 @@ impl Session {
         let offer = self.descriptions.offer(lines);
         self.has_call = true;
         self.timers.answer = Some(now + self.limits.answer);
-        self.push_call(CallCommand::Invite { offer });
+        self.push_call(CallCommand::Invite { offer, to: None });
     }
 
     /// Asks every stream for its offer.

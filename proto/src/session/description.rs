@@ -86,6 +86,11 @@ impl Descriptions {
         sdp::Session::parse(self.sent.as_ref()?).ok()
     }
 
+    /// The same, as it was sent.
+    pub(super) fn offered(&self) -> Option<Description> {
+        self.sent.clone().map(of)
+    }
+
     /// The peer's description as it was last agreed.
     pub(super) fn remote(&self) -> Option<sdp::Session> {
         sdp::Session::parse(&self.agreed.as_ref()?.1).ok()

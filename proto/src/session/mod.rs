@@ -14,6 +14,7 @@ mod end;
 mod hold;
 mod line;
 mod proposal;
+mod redirect;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use transfer::{TransferInfo, TransferState};
 pub(crate) use accept::IncomingCall;
 pub(crate) use call::CallCommand;
 pub(crate) use description::{DescriptionError, parse as parse_description};
+pub use redirect::RedirectError;
 pub(crate) use state::{Coverage, InputKind};
 pub(crate) use transfer::TransferMisuse;
 
@@ -40,6 +42,7 @@ use description::Descriptions;
 use hold::HoldState;
 use line::Line;
 use proposal::Proposal;
+use redirect::Redirects;
 use serde::{Deserialize, Serialize};
 use sip::{Description, DialogId, InvitationEvent, ReferralEvent};
 use std::{
@@ -71,6 +74,7 @@ pub(crate) struct Session {
     has_call: bool,
     proposal: Proposal,
     hold: HoldState,
+    redirects: Redirects,
     /// Streams that were told to end and have not said that they did.
     closing: Vec<StreamId>,
     /// The session that ends when this one is accepted.
@@ -100,6 +104,8 @@ pub struct Limits {
     pub proposal: Duration,
     /// For streams to close.
     pub close: Duration,
+    /// For the application to say whether a redirection is followed.
+    pub redirect: Duration,
 }
 
 impl Default for Limits {
@@ -111,6 +117,7 @@ impl Default for Limits {
             end: Duration::from_secs(1),
             proposal: Duration::from_secs(5),
             close: Duration::from_secs(5),
+            redirect: Duration::from_secs(60),
         }
     }
 }
@@ -125,6 +132,7 @@ struct Timers {
     retry: Option<Instant>,
     transfer: Option<Instant>,
     close: Option<Instant>,
+    redirect: Option<Instant>,
 }
 
 /// What a session is told.
@@ -214,6 +222,7 @@ impl Session {
             has_call: false,
             proposal: Proposal::default(),
             hold: HoldState::default(),
+            redirects: Redirects::default(),
             closing: Vec::new(),
             replaces: None,
             transfer: None,
@@ -300,6 +309,9 @@ impl Session {
         if due(&mut self.timers.transfer) {
             self.transfer_timed_out();
         }
+        if due(&mut self.timers.redirect) {
+            self.redirect_timed_out(now, streams);
+        }
         if due(&mut self.timers.end) {
             // SES-34: the application waits no longer; the invitation goes on in the endpoint.
             self.tell_end();
@@ -319,6 +331,7 @@ impl Session {
             (timers.proposal, "session proposal"),
             (timers.retry, "session proposal retry"),
             (timers.transfer, "session transfer"),
+            (timers.redirect, "session redirect"),
             (timers.end, "session end"),
             (timers.close, "session streams close"),
         ])

@@ -169,6 +169,8 @@ pub struct MediaSettings {
     pub rtp_timeout: std::time::Duration,
     /// How often an otherwise silent stream sends a keep-alive packet (AUS-34).
     pub rtp_keepalive: std::time::Duration,
+    /// How digits are sent (AUS-09).
+    pub digits: DigitMode,
     /// For how long media may be sent to an address that has not acknowledged the call: bounds what
     /// one spoofed INVITE can draw.
     pub unacknowledged_media: std::time::Duration,
@@ -203,9 +205,23 @@ impl Default for MediaSettings {
             codecs: vec![static_codec("PCMU", 0), static_codec("PCMA", 8)],
             rtp_timeout: std::time::Duration::from_secs(30),
             rtp_keepalive: std::time::Duration::from_secs(15),
+            digits: DigitMode::default(),
             unacknowledged_media: std::time::Duration::from_secs(2),
         }
     }
+}
+
+/// How digits are sent; they are heard in both ways.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DigitMode {
+    /// As telephone events among the media (RFC 4733).
+    #[default]
+    Rfc4733,
+    /// In INFO, as `application/dtmf-relay`: for peers that know nothing better. They take the way of the
+    /// signalling, through all that can read it.
+    Info,
 }
 
 /// A socket of a stream, in the stream's own numbering.
@@ -316,6 +332,9 @@ pub enum StreamInput {
         /// Why; `None` for an orderly end by the peer.
         error: Option<LinkError>,
     },
+    /// The peer says something beside the call (RFC 6086). Every stream of the session is told, and the
+    /// application.
+    Info(sip::InfoRequest),
     /// The ACK of our 2xx came, or we sent it: the peer is no forged address.
     Acknowledged,
     /// A file operation is done.
@@ -387,6 +406,8 @@ pub enum StreamOutput {
         /// What.
         payload: Bytes,
     },
+    /// Say something to the peer beside the call, by INFO (RFC 6086): after those before it are answered.
+    Inform(sip::InfoRequest),
     /// Do something with a file.
     File {
         /// The stream's own number of it; `Create` and `Open` bring it up.

@@ -201,6 +201,19 @@ impl<'a> Parse<'a> for ContactValue<'a> {
     }
 }
 
+/// RFC 3261, 25.1: 0 to 1 with up to three digits behind the point.
+pub(crate) fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
+        return None;
+    }
+    let whole: u16 = whole.parse().ok()?;
+    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
+    let all = whole.checked_mul(1_000)?.checked_add(fraction)?;
+    (all <= 1_000).then_some(all)
+}
+
 /// An address of our own making, or one that is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Address {

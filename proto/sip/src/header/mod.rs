@@ -20,6 +20,7 @@ mod shape;
 pub mod target_dialog;
 pub mod via;
 
+pub(crate) use address::thousandths;
 pub use address::{Address, ContactValue, NameAddr};
 pub use auth::{Auth, AuthParams};
 pub use content::{Item, MediaType};

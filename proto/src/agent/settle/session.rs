@@ -5,13 +5,13 @@ use crate::{
     event::Event,
     session::{CallCommand, SessionInput, SessionOutput},
 };
-use sip::{Description, HeaderName, Headers, InvitationEvent, InvitationId, Status};
+use sip::{Description, HeaderName, Headers, InvitationEvent, InvitationId, Status, Uri};
 use std::{fmt::Display, time::Duration};
 
 impl UserAgent {
     pub(super) fn route_session(&mut self, id: SessionId, output: SessionOutput) {
         match output {
-            SessionOutput::Call(CallCommand::Invite { offer }) => self.invite(id, offer),
+            SessionOutput::Call(CallCommand::Invite { offer, to }) => self.invite(id, offer, to),
             SessionOutput::Call(command) => self.command_invitation(id, command),
             SessionOutput::ForgetTransfer => self.forget_transfer(id),
             SessionOutput::Event(event) => {
@@ -27,7 +27,7 @@ impl UserAgent {
         }
     }
 
-    fn invite(&mut self, id: SessionId, offer: Description) {
+    fn invite(&mut self, id: SessionId, offer: Description, to: Option<Uri>) {
         let Some(entry) = self.sessions.get_mut(id) else {
             return;
         };
@@ -35,6 +35,12 @@ impl UserAgent {
             return;
         };
         invite.offer = Some(offer);
+        if let Some(to) = to {
+            invite.request_uri = to;
+        }
+        if entry.session.may_be_redirected() {
+            entry.invite = Some(invite.clone());
+        }
         match self.endpoint.invite(self.now, *invite) {
             Ok(invitation) => {
                 entry.invitation = Some(invitation);

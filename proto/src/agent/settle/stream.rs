@@ -41,6 +41,15 @@ impl UserAgent {
                 self.resolver.ask(self.now, id, lookup, &what);
                 self.touch(Child::Resolver);
             }
+            StreamOutput::Inform(info) => {
+                let informed = self
+                    .streams
+                    .session(id)
+                    .map(|session| self.apply_inform(session, info));
+                if let Some(Err(error)) = informed {
+                    tracing::debug!(stream = %id, %error, "INFO is not sent");
+                }
+            }
             StreamOutput::File { file, what } => {
                 if let Some(output) = self.files.perform(id, file, what) {
                     self.emit(output);

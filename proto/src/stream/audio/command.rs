@@ -1,12 +1,13 @@
 //! What an application can ask of audio.
 
-use super::{AudioStream, State};
-use crate::stream::StreamCommand;
+use super::{AudioStream, State, relay};
+use crate::stream::{DigitMode, StreamCommand, StreamOutput};
 use rtp::Digit;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// Sends a digit as a telephone event (AUS-09, AUT-07; RFC 4733).
+/// Sends a digit as a telephone event (AUS-09, AUT-07; RFC 4733), or in INFO if
+/// [`MediaSettings::digits`](crate::stream::MediaSettings::digits) says so.
 ///
 /// Digits are sent one after the other, each at least 40 ms long with a pause behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,6 +51,11 @@ impl StreamCommand for SendDtmf {
     fn apply(self, stream: &mut AudioStream, now: Instant) -> Self::Reply {
         if stream.state != State::Established {
             return Err(SendDtmfError::NotStarted);
+        }
+        if stream.settings.digits == DigitMode::Info {
+            let digit = relay::write(self.digit, self.duration);
+            stream.out.push_back(StreamOutput::Inform(digit));
+            return Ok(());
         }
         if !stream.takes_digits() {
             return Err(SendDtmfError::NotNegotiated);

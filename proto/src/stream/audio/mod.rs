@@ -8,6 +8,7 @@ mod command;
 mod describe;
 mod factory;
 mod flow;
+mod relay;
 #[cfg(test)]
 mod tests;
 
@@ -334,6 +335,11 @@ impl MediaStream for AudioStream {
             StreamInput::Timeout => self.handle_timeout(now),
             StreamInput::Media(frame) => self.send_frame(now, &frame),
             StreamInput::Acknowledged => self.acknowledged(),
+            StreamInput::Info(info) => {
+                if let Some(digit) = relay::read(&info) {
+                    self.push(StreamEvent::GotDtmf { digit });
+                }
+            }
             StreamInput::LocalAddress(local) => self.transport.set_local(local),
             input => match self.transport.handle_input(now, input) {
                 Heard::Opened => {

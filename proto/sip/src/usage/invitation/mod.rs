@@ -10,6 +10,7 @@ mod info;
 mod interval;
 mod leg;
 mod prack;
+pub mod redirect;
 mod reinvite;
 mod replaces;
 mod request;
@@ -25,6 +26,7 @@ pub use command::{
 pub use event::{EndCause, Incoming, Info, InvitationEvent, Originator};
 pub use info::InfoRequest;
 pub(crate) use interval::refusal as interval_refusal;
+pub use redirect::RedirectTarget;
 #[cfg(test)]
 pub(crate) use reinvite::is_fatal;
 pub use state::{Coverage, Signal, State};

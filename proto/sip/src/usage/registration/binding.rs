@@ -2,7 +2,7 @@
 
 use crate::{
     HeaderName, Response, Uri,
-    header::{Address, ContactValue, NameAddr},
+    header::{Address, ContactValue, NameAddr, thousandths},
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -130,19 +130,6 @@ fn bare(text: &str) -> &str {
         .strip_prefix('<')
         .and_then(|text| text.strip_suffix('>'));
     inner.unwrap_or(text)
-}
-
-/// RFC 3261, 25.1: 0 to 1 with up to three digits behind the point.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
-        return None;
-    }
-    let whole: u16 = whole.parse().ok()?;
-    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
-    let all = whole.checked_mul(1_000)?.checked_add(fraction)?;
-    (all <= 1_000).then_some(all)
 }
 
 /// RFC 3261, 10.2.
