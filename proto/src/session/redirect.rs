@@ -97,6 +97,7 @@ impl Session {
         now: Instant,
         target: Option<&Uri>,
     ) -> Result<(), RedirectError> {
+        self.in_state(&[State::Outgoing])?;
         let wrong_state = RedirectError::Session(self.wrong_state());
         let waiting = self.redirects.waiting.as_ref().ok_or(wrong_state)?;
         let mut usable = waiting

@@ -6,10 +6,11 @@
 )]
 
 mod offer;
+mod redirect;
 mod table;
 
 use super::{
-    Limits, Session, SessionError, SessionInput, SessionOutput, State, StreamNews,
+    CallCommand, Limits, Session, SessionError, SessionInput, SessionOutput, State, StreamNews,
     accept::IncomingCall,
 };
 use crate::{

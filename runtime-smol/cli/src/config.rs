@@ -1,15 +1,15 @@
 //! The options of the command line as the configuration of an agent.
 
 use crate::{
-    options::{Common, MediaOptions, Tls},
+    options::{self, Common, MediaOptions, Tls},
     outcome::{Exit, Failure},
 };
 use runtime_smol::tls;
 use sipsimple::{
     agent::Config,
     base::digest::Secret,
-    sip::auth::Credentials,
-    stream::{Codec, audio::AudioFactory},
+    sip::{auth::Credentials, config::Reliability},
+    stream::{Codec, DigitMode, audio::AudioFactory},
     tls::TlsConfig,
 };
 use std::{
@@ -52,6 +52,13 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
     if let Some(least) = common.min_se {
         session_timer.min_se = Duration::from_secs(least.into());
     }
+    if let Some(reliable) = common.reliable {
+        config.sip.reliable = match reliable {
+            options::Reliability::Off => Reliability::Off,
+            options::Reliability::Supported => Reliability::Supported,
+            options::Reliability::Required => Reliability::Required,
+        };
+    }
     if let Some(timers) = common.timers {
         let known = &mut config.sip.transactions.timers;
         if let Some(t1) = timers.t1 {
@@ -61,10 +68,14 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
         known.t2 = timers.t2.unwrap_or(known.t2);
         known.t4 = timers.t4.unwrap_or(known.t4);
     }
-    if let Some(media) = media
-        && !media.codecs.is_empty()
-    {
-        config.media.codecs = codecs(&media.codecs)?;
+    if let Some(media) = media {
+        if !media.codecs.is_empty() {
+            config.media.codecs = codecs(&media.codecs)?;
+        }
+        config.media.digits = match media.dtmf_mode {
+            options::DtmfMode::Rfc4733 => DigitMode::Rfc4733,
+            options::DtmfMode::Info => DigitMode::Info,
+        };
     }
     config.factories.push(Box::new(AudioFactory::new()));
     Ok(config)

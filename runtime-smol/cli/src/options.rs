@@ -133,6 +133,9 @@ pub(crate) struct Common {
     /// Accept session timers of so many seconds and more.
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) min_se: Option<u32>,
+    /// Reliable provisional responses (RFC 3262).
+    #[arg(long = "100rel", global = true, value_enum, value_name = "HOW")]
+    pub(crate) reliable: Option<Reliability>,
     /// Protocol timers in milliseconds, for tests: T1=MS,T2=MS,T4=MS.
     #[arg(long, global = true, value_name = "T1=MS,...", value_parser = timers)]
     pub(crate) timers: Option<Timers>,
@@ -174,6 +177,26 @@ pub(crate) struct Tls {
 pub(crate) enum RuntimeKind {
     Smol,
     Std,
+}
+
+/// What we want of reliable provisional responses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Reliability {
+    /// We do not speak of them.
+    Off,
+    /// We can; who calls us and can, too, gets them.
+    Supported,
+    /// Nobody without them.
+    Required,
+}
+
+/// How digits are sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum DtmfMode {
+    /// As telephone events among the sound.
+    Rfc4733,
+    /// In INFO, as application/dtmf-relay.
+    Info,
 }
 
 /// Timers of RFC 3261, table 4.
@@ -219,6 +242,9 @@ pub(crate) struct MediaOptions {
     /// Digits to send once the call stands.
     #[arg(long, value_name = "DIGITS")]
     pub(crate) dtmf: Option<String>,
+    /// How to send them; both ways are heard.
+    #[arg(long, value_enum, default_value_t = DtmfMode::Rfc4733, value_name = "HOW")]
+    pub(crate) dtmf_mode: DtmfMode,
     /// Codecs in the order of preference.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) codecs: Vec<String>,
@@ -246,6 +272,9 @@ pub(crate) struct Call {
     /// What the call is about.
     #[arg(long, value_name = "TEXT")]
     pub(crate) subject: Option<String>,
+    /// Call where a redirection says, in whatever domain, five times at most; without it one is an end.
+    #[arg(long, conflicts_with = "calls")]
+    pub(crate) follow_redirects: bool,
     /// Give up ringing after so many seconds.
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) cancel_after: Option<Duration>,

@@ -1,4 +1,5 @@
 mod accounts;
+mod calling;
 mod hostile;
 mod life;
 mod options;

@@ -126,6 +126,10 @@ impl MediaStream for Probe {
                 self.local = Some(local);
                 self.out.push_back(StreamOutput::Prepared);
             }
+            StreamInput::Info(info) if info.body == "ask" => {
+                let answer = sip::InfoRequest::of_package("x-toy", "text/plain", "answer");
+                self.out.push_back(StreamOutput::Inform(answer));
+            }
             StreamInput::Media(frame) => {
                 if let (Some(to), false) = (self.remote, self.hold.local_intent) {
                     let payload = frame.payload;

@@ -6,8 +6,8 @@ use crate::{
     event::{Originator, StreamEvent},
     id::{SessionId, StreamId},
     stream::{
-        Agreement, Direction, MediaSettings, MediaStream, Offered, Purpose, Slot, SlotOpen,
-        StreamCommand as _, StreamEnv, StreamFactory as _, StreamInput, StreamOutput,
+        Agreement, DigitMode, Direction, MediaSettings, MediaStream, Offered, Purpose, Slot,
+        SlotOpen, StreamCommand as _, StreamEnv, StreamFactory as _, StreamInput, StreamOutput,
     },
 };
 use base::{Clock, Key as _, Rng};
@@ -347,6 +347,29 @@ fn digits_arrive_once_and_in_order() {
         .collect();
     assert_eq!(digits, "1159#*0D");
     assert!(pair.played(1) < 100, "no audio during an event");
+}
+
+#[test]
+fn aus_09_digits_leave_in_info_by_choice() {
+    let mut pair = Pair::new(BOTH);
+    let stream = (pair.streams[0].as_mut() as &mut dyn std::any::Any)
+        .downcast_mut::<AudioStream>()
+        .unwrap();
+    let mut settings = MediaSettings::clone(&stream.settings);
+    settings.digits = DigitMode::Info;
+    stream.settings = Arc::new(settings);
+    let command = SendDtmf::new(Digit::try_from('#').unwrap());
+    command.apply(stream, pair.now).unwrap();
+    let Some(StreamOutput::Inform(info)) = stream.poll_output() else {
+        panic!("no INFO");
+    };
+    let now = pair.now;
+    pair.streams[1].handle_input(now, StreamInput::Info(info));
+    pair.deliver();
+    assert!(matches!(
+        pair.events[1].last(),
+        Some(StreamEvent::GotDtmf { digit: '#' })
+    ));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sipsimple::{
     agent::{Connect, SessionId, StreamId},
     event::{Event, SessionEvent, StreamEvent},
-    sip::Uri,
+    sip::{RedirectTarget, Uri},
     stream::{StreamSpec, audio},
 };
 use std::time::{Duration, Instant};
@@ -39,6 +39,9 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome
     agent.print_listening(printer);
     let mut connect = Connect::new(uri, vec![StreamSpec::new(audio::KIND)]);
     connect.subject.clone_from(&options.subject);
+    if options.follow_redirects {
+        connect.redirects = MAX_REDIRECTS;
+    }
     let session = match agent
         .runtime
         .call(move |agent, now| agent.connect(now, connect))
@@ -124,6 +127,9 @@ impl Running {
                                 perform(agent, self.session, Step::HangUp);
                                 let text = format!("transfer: {code} {reason}");
                                 return Err(Failure::new(outcome::of_call(code, &reason), text));
+                            }
+                            SessionEvent::GotRedirect { targets, .. } => {
+                                redirect(agent, self.session, targets);
                             }
                             SessionEvent::WillEnd { .. } => self.look(agent),
                             SessionEvent::DidEnd { .. } => return Ok(()),
@@ -222,5 +228,19 @@ impl Running {
     }
 }
 
+/// Calls the preferred target that may be called; if there is none, the call ends.
+fn redirect(agent: &Agent, session: SessionId, targets: Vec<RedirectTarget>) {
+    // One that may not be redirected is over already.
+    let _ = agent.runtime.call(move |agent, now| {
+        targets.iter().any(|target| {
+            agent
+                .follow_redirect(now, session, Some(&target.uri))
+                .is_ok()
+        })
+    });
+}
+
+/// Redirections that are followed: more are a circle, or a joke.
+const MAX_REDIRECTS: u8 = 5;
 /// Until something happens.
 const FOREVER: Duration = Duration::from_secs(3_600);
