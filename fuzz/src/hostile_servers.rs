@@ -5,7 +5,7 @@ use crate::answers;
 use arbitrary::Unstructured;
 use simulator::{Parcel, Phone};
 use sipsimple::{
-    agent::{Config, Message, Publish, Stats, UserAgent},
+    agent::{Account, Config, Message, Publish, Stats, UserAgent},
     base::digest::Secret,
     sip::auth::Credentials,
     stream::Lookup,
@@ -46,11 +46,12 @@ impl Play {
         config.udp_port = Some(5060);
         config.tcp_port = Some(5060);
         config.name_servers = vec!["192.0.2.53:53".parse().expect("an address")];
-        config.account.uri = "sip:agent@example.com".parse().ok();
+        let mut account = Account::default();
+        account.uri = "sip:agent@example.com".parse().ok();
         let secret = Secret::Password("zanzibar".to_owned());
-        config.account.credentials = vec![Credentials::new("*", "agent", secret)];
-        config.account.instance_id =
-            Some("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned());
+        account.credentials = vec![Credentials::new("*", "agent", secret)];
+        account.instance_id = Some("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned());
+        config.accounts.push(account);
         Self {
             phone: Phone::new(start(), config),
             parcels: Vec::new(),
@@ -61,16 +62,18 @@ impl Play {
         match input.int_in_range(0..=12u8)? {
             // What is refused has changed nothing.
             0 => {
-                let _ = self.phone.command(|agent, now| agent.register(now));
+                let _ = self.phone.command(|agent, now| agent.register(now, None));
             }
-            1 => self.phone.command(UserAgent::unregister),
+            1 => self
+                .phone
+                .command(|agent, now| drop(agent.unregister(now, None))),
             2 => {
                 let publish = Publish::new("presence", "application/pidf+xml", "<presence/>");
                 let _ = self.phone.command(|agent, now| agent.publish(now, publish));
             }
             3 => self
                 .phone
-                .command(|agent, now| agent.unpublish(now, "presence")),
+                .command(|agent, now| drop(agent.unpublish(now, None, "presence"))),
             4 => {
                 let to = *input.choose(&["sip:a@example.com", "sip:b@192.0.2.9;transport=tcp"])?;
                 let message = Message::new(to.parse().expect("a URI"), "hello");

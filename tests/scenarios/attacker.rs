@@ -20,7 +20,7 @@ use sip::{
     auth::{Asker, Credentials, Policy},
 };
 use sipsimple::{
-    agent::{Connect, SessionId, UserAgent},
+    agent::{Connect, SessionId},
     event::{AccountEvent, AgentEvent, Event},
 };
 use std::{net::SocketAddr, rc::Rc, time::Duration};
@@ -34,8 +34,8 @@ fn setup() -> Setup {
     setup.configure = Rc::new(|name, config| {
         if name == "alice" {
             let secret = Secret::Password("wonderland".to_owned());
-            config.account.credentials = vec![Credentials::new("*", "alice", secret)];
-            config.account.outbound_proxy = "sip:10.0.0.9;lr".parse().ok();
+            config.accounts[0].credentials = vec![Credentials::new("*", "alice", secret)];
+            config.accounts[0].outbound_proxy = "sip:10.0.0.9;lr".parse().ok();
         }
     });
     setup
@@ -75,13 +75,17 @@ fn proxy<R>(stage: &mut Stage, host: HostId, act: impl FnOnce(&mut Proxy) -> R) 
 
 fn register(stage: &mut Stage) {
     let alice = stage.alice;
-    stage.agent(alice, "register", |agent, now| agent.register(now).unwrap());
+    stage.agent(alice, "register", |agent, now| {
+        agent.register(now, None).unwrap()
+    });
     stage.world.run_for(Duration::from_secs(1));
 }
 
 fn unregister(stage: &mut Stage) {
     let alice = stage.alice;
-    stage.agent(alice, "unregister", UserAgent::unregister);
+    stage.agent(alice, "unregister", |agent, now| {
+        agent.unregister(now, None).unwrap();
+    });
     stage.world.run_for(Duration::from_secs(40));
 }
 
@@ -266,7 +270,7 @@ fn crd_03_a_stranger_called_directly_gets_no_credentials() {
     let configure = Rc::clone(&setup.configure);
     setup.configure = Rc::new(move |name, config| {
         configure(name, config);
-        config.account.outbound_proxy = None;
+        config.accounts[0].outbound_proxy = None;
     });
     play(&setup, |stage| {
         mallory(stage, |request| challenge(request, "example.com"));

@@ -73,7 +73,7 @@ fn setup(seed: u64) -> Setup {
     setup.record = true;
     setup.configure = Rc::new(move |_, config| {
         let proxy = format!("sip:10.0.0.9;lr;transport={transport}");
-        config.account.outbound_proxy = proxy.parse().ok();
+        config.accounts[0].outbound_proxy = proxy.parse().ok();
     });
     setup
 }
@@ -163,7 +163,9 @@ impl Chaos {
             }
             Happening::Register => {
                 self.wanted[who].registered = true;
-                stage.agent(host, "register", |agent, now| drop(agent.register(now)));
+                stage.agent(host, "register", |agent, now| {
+                    drop(agent.register(now, None))
+                });
             }
             Happening::Publish => {
                 let publish = Publish::new("presence", "application/pidf+xml", "<presence/>");
@@ -173,7 +175,7 @@ impl Chaos {
             }
             Happening::Unpublish => {
                 stage.agent(host, "unpublish", |agent, now| {
-                    agent.unpublish(now, "presence")
+                    drop(agent.unpublish(now, None, "presence"));
                 });
             }
             Happening::Write => {
@@ -227,9 +229,9 @@ impl Chaos {
         let mut complaints = Vec::new();
         for (who, host) in self.stage.agents().into_iter().enumerate() {
             let agent = self.stage.world.node::<UserAgent>(host);
-            if agent.is_registered() != self.wanted[who].registered {
+            if agent.is_registered(None) != self.wanted[who].registered {
                 let name = self.stage.world.host(host).name();
-                complaints.push(format!("{name}: registered {}", agent.is_registered()));
+                complaints.push(format!("{name}: registered {}", agent.is_registered(None)));
             }
         }
         complaints
@@ -244,8 +246,8 @@ impl Chaos {
                 });
             }
             self.stage.agent(host, "rest", |agent, now| {
-                agent.unregister(now);
-                agent.unpublish(now, "presence");
+                drop(agent.unregister(now, None));
+                drop(agent.unpublish(now, None, "presence"));
             });
         }
         self.wanted = [Wanted::default(); 2];

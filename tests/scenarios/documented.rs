@@ -96,10 +96,10 @@ fn eng_38_an_agent_starts_and_eng_40_ends_once_and_for_all() {
             let call = Connect::new(to.clone(), probe());
             assert_eq!(agent.connect(now, call), Err(ConnectError::NotRunning));
             assert_eq!(
-                agent.options(now, to.clone()),
+                agent.options(now, None, to.clone()),
                 Err(OptionsError::NotRunning)
             );
-            assert_eq!(agent.register(now), Err(AccountError::NotRunning));
+            assert_eq!(agent.register(now, None), Err(AccountError::NotRunning));
             let message = Message::new(to, "too late");
             assert!(agent.send_message(now, message).is_err());
         });
@@ -190,7 +190,7 @@ fn eng_20_messages_are_traced_while_that_is_wanted() {
         let ask = |stage: &mut Stage| {
             let to = stage.bob_uri();
             stage.agent(alice, "options", |agent, now| {
-                agent.options(now, to).unwrap()
+                agent.options(now, None, to).unwrap()
             });
             stage.world.run_for(Duration::from_secs(1));
             stage.world.take_inbox(alice).traces
@@ -306,11 +306,14 @@ fn rte_05_requests_go_through_the_route_and_rgn_10_so_does_the_register() {
         ("sip:10.0.0.9", "udp 10.0.0.9:5060"),
         ("sip:10.0.0.9;lr;transport=TCP", "tcp 10.0.0.9:5060"),
     ] {
-        let setup = configured(move |config| config.account.outbound_proxy = proxy.parse().ok());
+        let setup =
+            configured(move |config| config.accounts[0].outbound_proxy = proxy.parse().ok());
         play(&setup, |stage| {
             server(stage);
             let alice = stage.alice;
-            stage.agent(alice, "register", |agent, now| agent.register(now).unwrap());
+            stage.agent(alice, "register", |agent, now| {
+                agent.register(now, None).unwrap()
+            });
             stage.world.run_for(Duration::from_secs(1));
             assert!(is_registered(stage, alice), "{proxy}");
             let ways = requests(stage, alice, "REGISTER");
@@ -328,7 +331,9 @@ fn rte_05_requests_go_through_the_route_and_rgn_10_so_does_the_register() {
                 register.contains("\r\nRoute: <sip:10.0.0.9") && register.contains(";lr"),
                 "{register}"
             );
-            stage.agent(alice, "unregister", UserAgent::unregister);
+            stage.agent(alice, "unregister", |agent, now| {
+                agent.unregister(now, None).unwrap()
+            });
             stage.world.run_for(Duration::from_secs(1));
             assert!(!is_registered(stage, alice));
         });
@@ -338,11 +343,14 @@ fn rte_05_requests_go_through_the_route_and_rgn_10_so_does_the_register() {
 /// RGN-03: registered by one command and refreshed without another; unregistered after a failure.
 #[test]
 fn rgn_03_a_registration_refreshes_itself_until_it_fails() {
-    let setup = configured(|config| config.account.outbound_proxy = "sip:10.0.0.9;lr".parse().ok());
+    let setup =
+        configured(|config| config.accounts[0].outbound_proxy = "sip:10.0.0.9;lr".parse().ok());
     play(&setup, |stage| {
         let server = server(stage);
         let alice = stage.alice;
-        stage.agent(alice, "register", |agent, now| agent.register(now).unwrap());
+        stage.agent(alice, "register", |agent, now| {
+            agent.register(now, None).unwrap()
+        });
         stage.world.run_for(Duration::from_secs(1_000));
         assert!(is_registered(stage, alice));
         assert!(requests(stage, alice, "REGISTER").len() >= 4);
@@ -350,7 +358,9 @@ fn rgn_03_a_registration_refreshes_itself_until_it_fails() {
         stage.world.run_for(Duration::from_secs(400));
         assert!(!is_registered(stage, alice));
         stage.world.mend_path(alice, server);
-        stage.agent(alice, "unregister", UserAgent::unregister);
+        stage.agent(alice, "unregister", |agent, now| {
+            agent.unregister(now, None).unwrap()
+        });
         stage.world.run_for(Duration::from_secs(40));
     });
 }
@@ -358,7 +368,8 @@ fn rgn_03_a_registration_refreshes_itself_until_it_fails() {
 /// PUB-03, PUB-04, PUB-07: published, changed, refreshed by itself, removed; any event package will do.
 #[test]
 fn pub_03_a_publication_changes_refreshes_itself_and_pub_04_ends() {
-    let setup = configured(|config| config.account.outbound_proxy = "sip:10.0.0.9;lr".parse().ok());
+    let setup =
+        configured(|config| config.accounts[0].outbound_proxy = "sip:10.0.0.9;lr".parse().ok());
     play(&setup, |stage| {
         let server = server(stage);
         let alice = stage.alice;
@@ -395,8 +406,8 @@ fn pub_03_a_publication_changes_refreshes_itself_and_pub_04_ends() {
         assert_eq!(first, 2);
         assert!(all.iter().filter(|text| text.ends_with("\r\n\r\n")).count() >= 6);
         stage.agent(alice, "unpublish", |agent, now| {
-            agent.unpublish(now, "presence");
-            agent.unpublish(now, "toast");
+            agent.unpublish(now, None, "presence").unwrap();
+            agent.unpublish(now, None, "toast").unwrap();
         });
         stage.world.run_for(Duration::from_secs(1));
         assert_eq!(published(stage), 0);

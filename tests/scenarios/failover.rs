@@ -12,7 +12,7 @@ use simulator::{
     server::{Peer, Proxy, Registrar, Rules},
 };
 use sip::{HeaderName, Message, Method, Response, Status};
-use sipsimple::agent::{Connect, SessionId, UserAgent};
+use sipsimple::agent::{Connect, SessionId};
 use std::{net::SocketAddr, time::Duration};
 
 /// How the first server is dead.
@@ -225,7 +225,9 @@ fn registration_past(transport: Transport, dead: Dead, expected: Duration) {
         stage.world.add_host("registrar", &[ip(9)], proxy);
         let alice = stage.alice;
         let began = stage.world.elapsed();
-        stage.agent(alice, "register", |agent, now| agent.register(now).unwrap());
+        stage.agent(alice, "register", |agent, now| {
+            agent.register(now, None).unwrap()
+        });
         stage.world.run_for(expected + Duration::from_secs(1));
         assert!(is_registered(stage, alice), "{dead:?}");
         let tries = tries(stage, "REGISTER", began);
@@ -235,7 +237,9 @@ fn registration_past(transport: Transport, dead: Dead, expected: Duration) {
             *at >= expected && *at < expected + Duration::from_millis(50),
             "{dead:?}: {tries:?}"
         );
-        stage.agent(alice, "unregister", UserAgent::unregister);
+        stage.agent(alice, "unregister", |agent, now| {
+            agent.unregister(now, None).unwrap();
+        });
         stage.world.run_for(Duration::from_secs(5));
     });
 }

@@ -7,7 +7,7 @@ use simulator::{
     server::{Proxy, Registrar, Rules},
 };
 use sipsimple::{
-    agent::{Config, Publish, UserAgent},
+    agent::{Account, Config, Publish, UserAgent},
     event::{AccountEvent, AgentEvent, Event, Notification},
 };
 use std::{net::IpAddr, time::Duration};
@@ -39,12 +39,14 @@ impl Stage {
         let mut config = Config::new([6; 32], Duration::from_secs(1_735_689_600));
         config.udp_port = Some(5060);
         config.tcp_port = Some(5060);
-        config.account.uri = Some("sip:bob@example.com".parse().unwrap());
+        let mut account = Account::default();
+        account.uri = Some("sip:bob@example.com".parse().unwrap());
         let proxy = format!("sip:{REGISTRAR};lr;transport={transport}");
-        config.account.outbound_proxy = Some(proxy.parse().unwrap());
-        config.account.register_expires = 3_600 * SECOND;
-        config.account.instance_id =
+        account.outbound_proxy = Some(proxy.parse().unwrap());
+        account.register_expires = 3_600 * SECOND;
+        account.instance_id =
             instance.then(|| "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned());
+        config.accounts.push(account);
         configure(&mut config);
         let agent = UserAgent::new(world.now(), config);
         let bob = world.add_host("bob", &[ip(2)], agent);
@@ -55,9 +57,9 @@ impl Stage {
             bob,
             registrar,
         };
-        stage.agent(|agent, now| agent.register(now).unwrap());
+        stage.agent(|agent, now| agent.register(now, None).unwrap());
         stage.world.run_for(SECOND);
-        assert!(stage.agent(|agent, _| agent.is_registered()));
+        assert!(stage.agent(|agent, _| agent.is_registered(None)));
         stage
     }
 

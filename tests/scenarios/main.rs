@@ -7,6 +7,7 @@
     reason = "a test may panic, and says what it skipped"
 )]
 
+mod accounts;
 mod archive;
 mod attacker;
 mod beside;

@@ -229,7 +229,7 @@ fn registrar(stage: &mut Stage) -> HostId {
 
 /// True if the agent says that it is registered.
 pub(crate) fn is_registered(stage: &Stage, host: HostId) -> bool {
-    stage.world.node::<UserAgent>(host).is_registered()
+    stage.world.node::<UserAgent>(host).is_registered(None)
 }
 
 /// RGN by name: the registrar is found like everybody else, over TCP and over UDP, and refreshed without
@@ -251,7 +251,9 @@ fn dnl_04_a_registration_finds_its_registrar_by_name() {
             let server = serve(stage, 53, zone);
             registrar(stage);
             let alice = stage.alice;
-            stage.agent(alice, "register", |agent, now| agent.register(now).unwrap());
+            stage.agent(alice, "register", |agent, now| {
+                agent.register(now, None).unwrap()
+            });
             stage.world.run_for(Duration::from_secs(1));
             assert!(is_registered(stage, alice), "{zone}");
             assert!(!asked(stage, server).is_empty());
@@ -261,7 +263,9 @@ fn dnl_04_a_registration_finds_its_registrar_by_name() {
             let ways = requests(stage, alice, "REGISTER");
             assert!(ways.len() >= 4, "{ways:?}");
             assert!(ways.iter().all(|(_, other)| other == way), "{ways:?}");
-            stage.agent(alice, "unregister", UserAgent::unregister);
+            stage.agent(alice, "unregister", |agent, now| {
+                agent.unregister(now, None).unwrap();
+            });
             stage.world.run_for(Duration::from_secs(1));
             assert!(!is_registered(stage, alice));
         });

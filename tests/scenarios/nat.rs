@@ -10,7 +10,7 @@ use simulator::{
     Depends, HostId, Nat, Setup, Stage,
     server::{Proxy, Registrar, Rules},
 };
-use sipsimple::agent::{Connect, UserAgent};
+use sipsimple::agent::Connect;
 use std::{
     net::{IpAddr, SocketAddr},
     rc::Rc,
@@ -24,7 +24,7 @@ const BOBS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 2));
 fn setup(seed: u64) -> Setup {
     let mut setup = Setup::new(seed);
     setup.configure = Rc::new(|_, config| {
-        config.account.outbound_proxy = "sip:10.0.0.9;lr".parse().ok();
+        config.accounts[0].outbound_proxy = "sip:10.0.0.9;lr".parse().ok();
     });
     setup
 }
@@ -42,7 +42,9 @@ fn outside(stage: &mut Stage) -> HostId {
 
 fn register(stage: &mut Stage) {
     for host in [stage.alice, stage.bob()] {
-        stage.agent(host, "register", |agent, now| agent.register(now).unwrap());
+        stage.agent(host, "register", |agent, now| {
+            agent.register(now, None).unwrap()
+        });
     }
     stage.world.run_for(Duration::from_secs(2));
     for host in [stage.alice, stage.bob()] {
@@ -52,7 +54,9 @@ fn register(stage: &mut Stage) {
 
 fn unregister(stage: &mut Stage) {
     for host in [stage.alice, stage.bob()] {
-        stage.agent(host, "unregister", UserAgent::unregister);
+        stage.agent(host, "unregister", |agent, now| {
+            agent.unregister(now, None).unwrap()
+        });
     }
     stage.world.run_for(Duration::from_secs(40));
 }

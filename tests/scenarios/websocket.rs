@@ -4,7 +4,7 @@ use bytes::Bytes;
 use simulator::{HostId, World, server::WebServer};
 use sip::{HeaderName, Message, Request, Response, Status};
 use sipsimple::{
-    agent::{Config, UserAgent},
+    agent::{Account, Config, UserAgent},
     event::{AccountEvent, Event},
 };
 use std::{net::IpAddr, time::Duration};
@@ -45,11 +45,12 @@ impl Stage {
         config.tcp_port = Some(5060);
         config.record = true;
         config.web_socket_path = "/sip".to_owned();
-        config.account.uri = Some("sip:bob@example.com".parse().unwrap());
+        let mut account = Account::default();
+        account.uri = Some("sip:bob@example.com".parse().unwrap());
         let proxy = format!("sip:{SERVER};lr;transport=ws");
-        config.account.outbound_proxy = Some(proxy.parse().unwrap());
-        config.account.instance_id =
-            Some("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned());
+        account.outbound_proxy = Some(proxy.parse().unwrap());
+        account.instance_id = Some("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned());
+        config.accounts.push(account);
         let agent = UserAgent::new(world.now(), config);
         let bob = world.add_host("bob", &[ip(2)], agent);
         let mut server = WebServer::new(SERVER.parse().unwrap(), registrar);
@@ -57,7 +58,7 @@ impl Stage {
         let server = world.add_host("server", &[ip(9)], server);
         world.run_for(SECOND);
         world.command(bob, "register", |agent: &mut UserAgent, now| {
-            agent.register(now).unwrap();
+            agent.register(now, None).unwrap();
         });
         world.run_for(SECOND);
         Self { world, bob, server }
@@ -99,7 +100,7 @@ impl Stage {
     fn is_registered(&mut self) -> bool {
         self.world
             .command(self.bob, "look", |agent: &mut UserAgent, _| {
-                agent.is_registered()
+                agent.is_registered(None)
             })
     }
 

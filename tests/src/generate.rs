@@ -254,7 +254,7 @@ fn command(stage: &mut Stage, host: HostId, kind: MoveKind) {
             MoveKind::End => drop(agent.end(now, id)),
             MoveKind::Hold => drop(agent.hold(now, id)),
             MoveKind::Unhold => drop(agent.unhold(now, id)),
-            MoveKind::Options => drop(agent.options(now, to)),
+            MoveKind::Options => drop(agent.options(now, None, to)),
             MoveKind::Call
             | MoveKind::Cut
             | MoveKind::Mend

@@ -2,7 +2,7 @@
 
 use base::Transport;
 use sipsimple::{
-    agent::{Config, Connect, SessionId, UserAgent},
+    agent::{Account, Config, Connect, SessionId, UserAgent},
     event::{AgentEvent, Event, SessionEvent},
     sip::Uri,
     stream::StreamSpec,
@@ -291,7 +291,9 @@ fn config(setup: &Setup, name: &str, generation: u64) -> Config {
     config.tcp_port = Some(PORT);
     config.record = setup.record;
     let user = if name == "alice" { "alice" } else { "bob" };
-    config.account.uri = format!("sip:{user}@example.com").parse().ok();
+    let mut account = Account::default();
+    account.uri = format!("sip:{user}@example.com").parse().ok();
+    config.accounts.push(account);
     config.factories.push(Box::new(ProbeFactory::default()));
     (setup.configure)(name, &mut config);
     config

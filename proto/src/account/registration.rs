@@ -65,12 +65,6 @@ impl Registering {
         self.id = Some(id);
     }
 
-    /// Eight letters that say nothing about us (ACC-10).
-    pub(crate) fn contact_user(&mut self) -> String {
-        let letter = |_| char::from(b'a' + self.rng.below(26) as u8);
-        (0..8).map(letter).collect()
-    }
-
     /// The account shall be registered from now on; at once, whatever failed before.
     pub(crate) fn register(&mut self) {
         self.is_wanted = true;

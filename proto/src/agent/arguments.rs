@@ -7,11 +7,14 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sip::AccountId;
 
 /// A call to make (SES-05).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Connect {
+    /// Who calls; `None` for the default account.
+    pub account: Option<AccountId>,
     /// Whom to call.
     pub to: sip::Uri,
     /// The name to show beside it.
@@ -34,6 +37,7 @@ impl Connect {
     /// A call with these streams and nothing special.
     pub fn new(to: sip::Uri, streams: Vec<StreamSpec>) -> Self {
         Self {
+            account: None,
             to,
             display_name: None,
             streams,
@@ -49,6 +53,8 @@ impl Connect {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Publish {
+    /// Who publishes; `None` for the default account.
+    pub account: Option<AccountId>,
     /// The event package (`presence`).
     pub event: String,
     /// The media type of the content, whole.
@@ -66,6 +72,7 @@ impl Publish {
         body: impl Into<Bytes>,
     ) -> Self {
         Self {
+            account: None,
             event: event.into(),
             content_type: content_type.into(),
             body: body.into(),
@@ -77,6 +84,8 @@ impl Publish {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Message {
+    /// Who writes; `None` for the default account.
+    pub account: Option<AccountId>,
     /// To whom.
     pub to: sip::Uri,
     /// The media type of the content, whole (BUG-05).
@@ -90,6 +99,7 @@ impl Message {
     /// A plain text.
     pub fn new(to: sip::Uri, text: impl Into<String>) -> Self {
         Self {
+            account: None,
             to,
             content_type: "text/plain;charset=utf-8".to_owned(),
             body: Bytes::from(text.into()),
@@ -135,6 +145,9 @@ pub enum ConnectError {
     /// As many sessions or streams as the limits allow.
     #[error("too many sessions or streams")]
     TooMany,
+    /// There is no such account.
+    #[error("no such account")]
+    UnknownAccount,
     /// A session needs a stream.
     #[error("no streams")]
     NoStreams,
@@ -168,6 +181,9 @@ pub enum OptionsError {
     /// Before `DidStart`, or after `shutdown`.
     #[error("the agent does not run")]
     NotRunning,
+    /// There is no such account.
+    #[error("no such account")]
+    UnknownAccount,
     /// Too many requests already, or a URI that no request can go to.
     #[error("the endpoint refuses")]
     Refused,
@@ -180,6 +196,12 @@ pub enum AccountError {
     /// Before `DidStart`, or after `shutdown`.
     #[error("the agent does not run")]
     NotRunning,
+    /// There is no such account.
+    #[error("no such account")]
+    Unknown,
+    /// As many accounts as the limits allow.
+    #[error("too many accounts")]
+    TooMany,
     /// Only an account with an address of record can register or publish.
     #[error("the account has no address")]
     NoAddress,

@@ -1,16 +1,16 @@
 //! Sessions and requests: how they begin, and how they leave the tables.
 
 use super::{
-    Account, Child, Connect, ConnectError, SessionId, StreamId, UserAgent, accounts::account_id,
+    Child, Connect, ConnectError, OptionsError, SessionId, StreamId, UserAgent, accounts::Profile,
     settle::session::warning_header, transfer::Referred,
 };
 use crate::{
     session::{DescriptionError, IncomingCall, Session, SessionError, parse_description},
     stream::{Direction, Offered, StreamEnv, Streams},
 };
-use base::{Host, scan::is_token};
+use base::scan::is_token;
 use sip::{
-    HeaderName, Headers, InvitationId, Invite, Options, RequestId, SipUri, Status, Uri,
+    AccountId, HeaderName, Headers, InvitationId, Invite, Options, RequestId, Status, Uri,
     header::{Address, Parse as _, Replaces},
     usage::invitation::{Incoming, reserved},
 };
@@ -20,6 +20,8 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 #[derive(Debug)]
 pub(super) struct SessionEntry {
     pub(super) session: Session,
+    /// Who calls or is called; `None` where the agent has no account.
+    pub(super) account: Option<AccountId>,
     /// It stands in the worklist.
     pub(super) touched: bool,
     pub(super) invitation: Option<InvitationId>,
@@ -42,9 +44,13 @@ impl UserAgent {
         {
             return Err(ConnectError::TooMany);
         }
-        let peer = self.address_of(&call.to);
-        let local = self.local_address_for(peer);
-        let invite = self.invite_of(&call, local)?;
+        let profile = self
+            .accounts
+            .profile(call.account)
+            .ok_or(ConnectError::UnknownAccount)?;
+        let account = profile.id;
+        let local = self.local_address_for(self.address_of(&profile, &call.to));
+        let invite = invite_of(&profile, &call, local)?;
         let id = self.sessions.next_key();
         let tie_breaker = self.rng.u64();
         let mut made = Vec::with_capacity(call.streams.len());
@@ -64,7 +70,7 @@ impl UserAgent {
         let limits = self.config.limits.session.clone();
         let mut session = Session::outgoing(self.now, id, origin, limits, &mut self.streams, &made);
         session.allow_redirects(call.redirects, invite.request_uri.clone());
-        self.insert_session(session, None, Some(Box::new(invite)));
+        self.insert_session(session, account, None, Some(Box::new(invite)));
         Ok(id)
     }
 
@@ -76,6 +82,13 @@ impl UserAgent {
             let mut headers = Headers::new();
             headers.push(HeaderName::RetryAfter, RETRY_AFTER);
             return self.refuse_call_with(invitation, Status::SERVICE_UNAVAILABLE, &headers);
+        }
+        let account = self.accounts.find(&call.request_uri);
+        if let Some(id) = account
+            && let Some(account) = self.accounts.account(id)
+            && let Some(mut call) = self.endpoint.invitation(invitation)
+        {
+            call.set_account(id, account.credentials.clone());
         }
         let id = self.sessions.next_key();
         let local = self.local_address_for(Some(call.peer.ip()));
@@ -108,20 +121,29 @@ impl UserAgent {
                 .and_then(|replaced| self.invitations.get(&replaced).copied()),
         };
         let session = Session::incoming(self.now, id, origin, limits, &mut self.streams, call);
-        self.insert_session(session, Some(invitation), None);
+        self.insert_session(session, account, Some(invitation), None);
     }
 
-    pub(super) fn start_options(
+    pub(super) fn apply_options(
         &mut self,
+        account: Option<AccountId>,
         to: Uri,
-    ) -> Result<RequestId, sip::endpoint::OptionsError> {
-        let local = self.local_address_for(self.address_of(&to));
-        let mut options = Options::new(self.identity(local), Address::new(to));
-        let account = &self.config.account;
-        options.route = account.route(self.accounts.service_route());
-        options.credentials.clone_from(&account.credentials);
-        options.account = Some(account_id());
-        self.endpoint.options(self.now, options)
+    ) -> Result<RequestId, OptionsError> {
+        if !self.life.is_running() {
+            return Err(OptionsError::NotRunning);
+        }
+        let profile = self
+            .accounts
+            .profile(account)
+            .ok_or(OptionsError::UnknownAccount)?;
+        let local = self.local_address_for(self.address_of(&profile, &to));
+        let mut options = Options::new(profile.identity(local), Address::new(to));
+        options.route = profile.route();
+        options.credentials.clone_from(&profile.account.credentials);
+        options.account = profile.id;
+        let id = self.endpoint.options(self.now, options);
+        self.touch(Child::Endpoint);
+        id.map_err(|_| OptionsError::Refused)
     }
 
     /// Lets a session do something with its streams.
@@ -166,11 +188,13 @@ impl UserAgent {
     fn insert_session(
         &mut self,
         session: Session,
+        account: Option<AccountId>,
         invitation: Option<InvitationId>,
         invite: Option<Box<Invite>>,
     ) {
         let id = self.sessions.insert(SessionEntry {
             session,
+            account,
             touched: false,
             invitation,
             invite,
@@ -269,82 +293,39 @@ impl UserAgent {
         self.rng.u64() >> 2
     }
 
-    fn invite_of(&self, call: &Connect, local: IpAddr) -> Result<Invite, ConnectError> {
-        let mut to = Address::new(call.to.clone());
-        to.display.clone_from(&call.display_name);
-        let mut invite = Invite::new(self.identity(local), to);
-        let account = &self.config.account;
-        invite.route = account.route(self.accounts.service_route());
-        invite.credentials.clone_from(&account.credentials);
-        invite.account = Some(account_id());
-        if let Some(text) = &call.replaces {
-            Replaces::parse(text.as_bytes()).map_err(|_| ConnectError::Replaces)?;
-        }
-        invite.replaces.clone_from(&call.replaces);
-        if let Some(subject) = &call.subject {
-            invite.headers.push(HeaderName::Subject, subject.as_str());
-        }
-        for (name, value) in &call.headers {
-            let is_token = !name.is_empty() && name.bytes().all(is_token);
-            if !is_token || value.bytes().any(|byte| byte.is_ascii_control()) {
-                return Err(ConnectError::Header(name.clone()));
-            }
-            invite.headers.push(name.as_str(), value.as_str());
-        }
-        if let Some(name) = reserved(&invite.headers) {
-            return Err(ConnectError::Header(name.as_str().to_owned()));
-        }
-        Ok(invite)
-    }
-
-    /// Who we are to a peer that is reached from `local`.
-    pub(super) fn identity(&self, local: IpAddr) -> Address {
-        let Account {
-            uri, display_name, ..
-        } = &self.config.account;
-        let uri = uri.clone().unwrap_or_else(|| {
-            let mut parts = SipUri::new(Host::Ip(local));
-            parts.user = Some("anonymous".to_owned());
-            parts.to_uri().expect("an address is a URI")
-        });
-        let mut identity = Address::new(uri);
-        identity.display.clone_from(display_name);
-        identity
-    }
-
     /// Where a URI leads, if that can be said without asking.
-    pub(super) fn address_of(&self, uri: &Uri) -> Option<IpAddr> {
-        let next = self.config.account.outbound_proxy.as_ref().unwrap_or(uri);
+    pub(super) fn address_of(&self, profile: &Profile<'_>, uri: &Uri) -> Option<IpAddr> {
+        let next = profile.account.outbound_proxy.as_ref().unwrap_or(uri);
         self.resolver.addresses(&next.host()?).first().copied()
     }
 }
 
-impl Account {
-    /// Where requests go first: to the outbound proxy, and on by the way that the registrar has named
-    /// (RFC 3608, 6.1), which may begin with that very proxy.
-    pub(super) fn route(&self, service_route: &[Uri]) -> Vec<Address> {
-        let first = self.outbound_proxy.as_ref().map(loose);
-        let named = first.filter(|proxy| {
-            !service_route
-                .first()
-                .is_some_and(|uri| uri.equivalent(proxy))
-        });
-        named
-            .into_iter()
-            .chain(service_route.iter().cloned())
-            .map(Address::new)
-            .collect()
+/// The INVITE of a call.
+fn invite_of(profile: &Profile<'_>, call: &Connect, local: IpAddr) -> Result<Invite, ConnectError> {
+    let mut to = Address::new(call.to.clone());
+    to.display.clone_from(&call.display_name);
+    let mut invite = Invite::new(profile.identity(local), to);
+    invite.route = profile.route();
+    invite.credentials.clone_from(&profile.account.credentials);
+    invite.account = profile.id;
+    if let Some(text) = &call.replaces {
+        Replaces::parse(text.as_bytes()).map_err(|_| ConnectError::Replaces)?;
     }
-}
-
-/// A proxy as it stands in Route: people name proxies without `lr`, and a strict router would take the
-/// place of the Request-URI (RFC 3261, 16.12; RTE-05).
-fn loose(proxy: &Uri) -> Uri {
-    let parts = proxy.to_parts().and_then(|mut parts| {
-        parts.set_param("lr", None);
-        parts.to_uri().ok()
-    });
-    parts.unwrap_or_else(|| proxy.clone())
+    invite.replaces.clone_from(&call.replaces);
+    if let Some(subject) = &call.subject {
+        invite.headers.push(HeaderName::Subject, subject.as_str());
+    }
+    for (name, value) in &call.headers {
+        let is_token = !name.is_empty() && name.bytes().all(is_token);
+        if !is_token || value.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err(ConnectError::Header(name.clone()));
+        }
+        invite.headers.push(name.as_str(), value.as_str());
+    }
+    if let Some(name) = reserved(&invite.headers) {
+        return Err(ConnectError::Header(name.as_str().to_owned()));
+    }
+    Ok(invite)
 }
 
 /// Seconds until a caller may try again whom we have no room for: a call of usual length ends, and

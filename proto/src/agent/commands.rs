@@ -1,7 +1,7 @@
 //! Everything that the application can ask for, as data and as methods.
 
 use super::{
-    Child, Connect, ConnectError, Frame, MediaFrame, Message, OptionsError, Publish, SessionId,
+    Account, Child, Connect, ConnectError, Frame, MediaFrame, Message, Publish, SessionId,
     StreamId, UnknownStream, UserAgent,
 };
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sip::AccountId;
 use std::{any::Any, time::Instant};
 
 /// A command with its arguments, as a recording keeps it.
@@ -96,6 +97,8 @@ pub enum Command {
     },
     /// [`UserAgent::options`].
     Options {
+        /// As whom.
+        account: Option<AccountId>,
         /// Whom.
         to: sip::Uri,
     },
@@ -104,14 +107,34 @@ pub enum Command {
         /// What.
         what: Lookup,
     },
+    /// [`UserAgent::add_account`].
+    AddAccount(Box<Account>),
+    /// [`UserAgent::remove_account`].
+    RemoveAccount {
+        /// Which.
+        account: AccountId,
+    },
+    /// [`UserAgent::set_default_account`].
+    SetDefaultAccount {
+        /// Which.
+        account: AccountId,
+    },
     /// [`UserAgent::register`].
-    Register,
+    Register {
+        /// Which.
+        account: Option<AccountId>,
+    },
     /// [`UserAgent::unregister`].
-    Unregister,
+    Unregister {
+        /// Which.
+        account: Option<AccountId>,
+    },
     /// [`UserAgent::publish`].
     Publish(Publish),
     /// [`UserAgent::unpublish`].
     Unpublish {
+        /// Whose.
+        account: Option<AccountId>,
         /// Which event package.
         event: String,
     },
@@ -256,16 +279,6 @@ impl UserAgent {
         })
     }
 
-    /// Asks a peer what it can (OPTIONS, RFC 3261, 11); told by one `OptionsEvent`.
-    ///
-    /// # Errors
-    ///
-    /// See [`OptionsError`].
-    pub fn options(&mut self, now: Instant, to: sip::Uri) -> Result<sip::RequestId, OptionsError> {
-        let command = |to: &sip::Uri| Command::Options { to: to.clone() };
-        self.perform(now, command, to, Self::apply_options)
-    }
-
     /// Looks something up (requirements 16): told by a `LookupEvent::Trace` for each query, then
     /// `DidSucceed` or `DidFail`.
     ///
@@ -394,12 +407,17 @@ impl UserAgent {
             Command::FollowRedirect { session, target } => {
                 let _ = self.follow_redirect(now, session, target.as_ref());
             }
-            Command::Options { to } => drop(self.options(now, to)),
+            Command::Options { account, to } => drop(self.options(now, account, to)),
             Command::Lookup { what } => drop(self.lookup(now, what)),
-            Command::Register => drop(self.register(now)),
-            Command::Unregister => self.unregister(now),
+            Command::AddAccount(account) => drop(self.add_account(now, *account)),
+            Command::RemoveAccount { account } => drop(self.remove_account(now, account)),
+            Command::SetDefaultAccount { account } => {
+                drop(self.set_default_account(now, account));
+            }
+            Command::Register { account } => drop(self.register(now, account)),
+            Command::Unregister { account } => drop(self.unregister(now, account)),
             Command::Publish(publish) => drop(self.publish(now, publish)),
-            Command::Unpublish { event } => self.unpublish(now, &event),
+            Command::Unpublish { account, event } => drop(self.unpublish(now, account, &event)),
             Command::SendMessage(message) => drop(self.send_message(now, message)),
             Command::AnswerMessage { message, code } => {
                 drop(self.answer_message(now, message, code));
@@ -471,13 +489,5 @@ impl UserAgent {
         let reply = apply(stream).ok_or(UnknownStream(id));
         self.collect_touched();
         reply
-    }
-
-    fn apply_options(&mut self, to: sip::Uri) -> Result<sip::RequestId, OptionsError> {
-        if !self.life.is_running() {
-            return Err(OptionsError::NotRunning);
-        }
-        self.touch(Child::Endpoint);
-        self.start_options(to).map_err(|_| OptionsError::Refused)
     }
 }

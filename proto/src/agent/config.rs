@@ -27,8 +27,10 @@ pub struct Config {
     pub seed: [u8; 32],
     /// The wall clock at the start, since 1970.
     pub unix_time: Duration,
-    /// Who we are.
-    pub account: Account,
+    /// Who we are; the first is the default account (AMG-12). Where one has an address, requests
+    /// outside of dialogs to other users are answered 404 (SMG-05); an agent that has none speaks as
+    /// `sip:anonymous@` and its address, and is whoever is meant.
+    pub accounts: Vec<Account>,
     /// Local addresses to listen on; empty for those that lead somewhere, an unspecified one for all of
     /// its family, as the first [`System::Interfaces`](super::System::Interfaces) tells (ENG-07).
     pub addresses: Vec<IpAddr>,
@@ -79,7 +81,7 @@ impl Config {
         Self {
             seed,
             unix_time,
-            account: Account::default(),
+            accounts: Vec::new(),
             addresses: Vec::new(),
             udp_port: Some(0),
             tcp_port: Some(0),
@@ -109,7 +111,7 @@ impl fmt::Debug for Config {
         let factories = self.factories.iter().map(|factory| factory.kind());
         f.debug_struct("Config")
             .field("unix_time", &self.unix_time)
-            .field("account", &self.account)
+            .field("accounts", &self.accounts)
             .field("addresses", &self.addresses)
             .field("udp_port", &self.udp_port)
             .field("tcp_port", &self.tcp_port)
@@ -133,6 +135,9 @@ impl fmt::Debug for Config {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limits {
+    /// Accounts at a time, those of the configuration included; a command above it fails. Every
+    /// registration may renew at the same moment.
+    pub accounts: usize,
     /// Sessions at a time; a call above it is answered 503, a command fails.
     pub sessions: usize,
     /// Streams of one session; further m-lines are refused by port 0.
@@ -158,6 +163,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            accounts: 1_000,
             sessions: 10_000,
             // More m-lines than any product offers; each may cost two sockets.
             streams_per_session: 16,

@@ -1,34 +1,105 @@
-//! What the application can ask of its account.
+//! What the application can ask of its accounts.
 
-use super::{AccountError, Command, Message, Publish, UserAgent};
+use super::{Account, AccountError, Command, Message, OptionsError, Publish, UserAgent};
+use sip::AccountId;
 use std::time::Instant;
 
 impl UserAgent {
-    /// Registers the account, and keeps it registered until [`unregister`](Self::unregister) (RGN-03,
-    /// ACC-37); of a registered one the binding is refreshed. Told by events of the account.
+    /// Adds an account, which registers only when it is told to ([`register`](Self::register)); told by
+    /// `DidAddAccount` (AMG-09).
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::TooMany`].
+    pub fn add_account(
+        &mut self,
+        now: Instant,
+        account: Account,
+    ) -> Result<AccountId, AccountError> {
+        let command = |account: &Account| Command::AddAccount(Box::new(account.clone()));
+        self.perform(now, command, account, Self::apply_add_account)
+    }
+
+    /// Removes an account (AMG-10): its binding and its publications are taken back, its sessions go
+    /// on. The first of those that are left becomes the default one if this was it (AMG-12).
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::Unknown`].
+    pub fn remove_account(&mut self, now: Instant, account: AccountId) -> Result<(), AccountError> {
+        let command = |_: &()| Command::RemoveAccount { account };
+        self.perform(now, command, (), |agent, ()| {
+            agent.apply_remove_account(account)
+        })
+    }
+
+    /// Makes an account the one that speaks unless another is named (AMG-11, AMG-12).
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::Unknown`].
+    pub fn set_default_account(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+    ) -> Result<(), AccountError> {
+        let command = |_: &()| Command::SetDefaultAccount { account };
+        self.perform(now, command, (), |agent, ()| {
+            agent.apply_set_default_account(account)
+        })
+    }
+
+    /// Asks a peer what it can (OPTIONS, RFC 3261, 11), as an account or as the default one; told by
+    /// one `OptionsEvent`.
+    ///
+    /// # Errors
+    ///
+    /// See [`OptionsError`].
+    pub fn options(
+        &mut self,
+        now: Instant,
+        account: Option<AccountId>,
+        to: sip::Uri,
+    ) -> Result<sip::RequestId, OptionsError> {
+        let command = |to: &sip::Uri| Command::Options {
+            account,
+            to: to.clone(),
+        };
+        self.perform(now, command, to, |agent, to| {
+            agent.apply_options(account, to)
+        })
+    }
+
+    /// Registers an account, or the default one, and keeps it registered until
+    /// [`unregister`](Self::unregister) (RGN-03, ACC-37); of a registered one the binding is refreshed.
+    /// Told by events of the account.
     ///
     /// # Errors
     ///
     /// See [`AccountError`].
-    pub fn register(&mut self, now: Instant) -> Result<(), AccountError> {
-        self.perform(
-            now,
-            |_: &()| Command::Register,
-            (),
-            |agent, ()| agent.apply_register(),
-        )
+    pub fn register(
+        &mut self,
+        now: Instant,
+        account: Option<AccountId>,
+    ) -> Result<(), AccountError> {
+        let command = |_: &()| Command::Register { account };
+        self.perform(now, command, (), |agent, ()| agent.apply_register(account))
     }
 
-    /// Takes the account's binding back (RGN-04); told by `DidEnd` or `DidNotEnd`.
-    pub fn unregister(&mut self, now: Instant) {
-        self.perform(
-            now,
-            |_: &()| Command::Unregister,
-            (),
-            |agent, ()| {
-                agent.apply_unregister();
-            },
-        );
+    /// Takes an account's binding back (RGN-04), if there is one; told by `DidEnd` or `DidNotEnd`.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::Unknown`].
+    pub fn unregister(
+        &mut self,
+        now: Instant,
+        account: Option<AccountId>,
+    ) -> Result<(), AccountError> {
+        let command = |_: &()| Command::Unregister { account };
+        self.perform(now, command, (), |agent, ()| {
+            agent.apply_unregister(account)
+        })
     }
 
     /// Publishes the content of an event package, or other content in its place, and keeps it published
@@ -42,12 +113,24 @@ impl UserAgent {
         self.perform(now, command, publish, Self::apply_publish)
     }
 
-    /// Takes back what is published of an event package (PUB-04).
-    pub fn unpublish(&mut self, now: Instant, event: &str) {
+    /// Takes back what an account has published of an event package (PUB-04), if it has.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::Unknown`].
+    pub fn unpublish(
+        &mut self,
+        now: Instant,
+        account: Option<AccountId>,
+        event: &str,
+    ) -> Result<(), AccountError> {
         let command = |_: &()| Command::Unpublish {
+            account,
             event: event.to_owned(),
         };
-        self.perform(now, command, (), |agent, ()| agent.apply_unpublish(event));
+        self.perform(now, command, (), |agent, ()| {
+            agent.apply_unpublish(account, event)
+        })
     }
 
     /// Sends a message outside of sessions (MSG-01), after those before it to the same destination have

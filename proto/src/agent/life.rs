@@ -1,8 +1,8 @@
 //! The start and the end of an agent.
 
 use super::{
-    Child, Config, Interface, InterfaceKind, LinkId, Retired, UserAgent, accounts::Accounts,
-    coverage_of,
+    Account, Child, Config, Interface, InterfaceKind, LinkId, Retired, UserAgent,
+    accounts::Accounts, coverage_of,
 };
 use crate::event::{AgentEvent, Event, Listening};
 use base::{Deadline, LinkError, Transport};
@@ -98,8 +98,11 @@ impl Life {
 }
 
 impl UserAgent {
-    pub(super) fn start(&mut self) {
+    pub(super) fn start(&mut self, accounts: Vec<Account>) {
         self.notify(Event::Agent(AgentEvent::WillStart));
+        for account in accounts {
+            self.add_known_account(account);
+        }
         let addresses = &self.life.addresses;
         if !addresses.is_empty() && !addresses.iter().any(IpAddr::is_unspecified) {
             let addresses = addresses.clone();

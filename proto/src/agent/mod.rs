@@ -49,6 +49,7 @@ use life::Life;
 use network::Network;
 use record::Recorder;
 use resolve::Resolver;
+use sip::AccountId;
 use std::{any::Any, collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Instant};
 
 /// A SIP user agent: the machine that composes all others (requirements 1, 3 and 24).
@@ -101,7 +102,6 @@ struct Retired {
 #[derive(Debug)]
 struct Settings {
     sip: sip::Config,
-    account: Account,
     limits: Limits,
     media: Arc<MediaSettings>,
     udp_port: Option<u16>,
@@ -200,7 +200,6 @@ impl UserAgent {
                 tls,
                 web_socket_path: config.web_socket_path,
                 sip: config.sip,
-                account: config.account,
                 limits: config.limits,
                 media: Arc::new(config.media),
                 udp_port: config.udp_port,
@@ -209,7 +208,7 @@ impl UserAgent {
             },
             rng,
         };
-        agent.start();
+        agent.start(config.accounts);
         // Configured name servers are told at once (DNM-06).
         agent.touch(Child::Resolver);
         agent.settle();
@@ -302,7 +301,7 @@ impl UserAgent {
         let call = entry
             .invitation
             .and_then(|invitation| self.endpoint.info(invitation));
-        Some(entry.session.info(&self.streams, call))
+        Some(entry.session.info(&self.streams, entry.account, call))
     }
 
     /// Our description of a session and the peer's, as they were last agreed (INV-04).
@@ -322,9 +321,31 @@ impl UserAgent {
         self.streams.get(id).map(MediaStream::kind)
     }
 
-    /// True while our registrar has our address (ACC-16).
-    pub fn is_registered(&self) -> bool {
-        self.accounts.is_registered()
+    /// The accounts, in the order in which they were added (AMG-06).
+    pub fn accounts(&self) -> &[AccountId] {
+        self.accounts.ids()
+    }
+
+    /// How an account is set up; `None` if there is no such account (AMG-04, AMG-05).
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.account(id)
+    }
+
+    /// The account that speaks unless another is named (AMG-12); `None` without accounts.
+    pub fn default_account(&self) -> Option<AccountId> {
+        self.accounts.default_id()
+    }
+
+    /// The account that a Request-URI means (AMG-08): the contact user or the whole address of record
+    /// first, then the user alone. Where no account has an address, or no user is named, it is the
+    /// default account.
+    pub fn find_account(&self, uri: &sip::Uri) -> Option<AccountId> {
+        self.accounts.find(uri)
+    }
+
+    /// True while the registrar of an account, or of the default one, has our address (ACC-16).
+    pub fn is_registered(&self, account: Option<AccountId>) -> bool {
+        self.accounts.is_registered(account)
     }
 
     /// Where we listen.

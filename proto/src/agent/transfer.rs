@@ -206,6 +206,9 @@ impl UserAgent {
         let mut call = Connect::new(refer.refer_to.uri.clone(), streams);
         call.display_name.clone_from(&refer.refer_to.display);
         call.replaces.clone_from(&refer.replaces);
+        // Who was asked calls; the default account if that one is gone.
+        let account = self.sessions.get(id).and_then(|entry| entry.account);
+        call.account = account.filter(|&id| self.accounts.account(id).is_some());
         // RFC 3892, 2.2. What else Refer-To wants in the INVITE is a stranger's wish, and left out.
         if let Some(by) = &refer.referred_by {
             let mut value = Vec::new();

@@ -3,7 +3,7 @@
 use super::fields::fields;
 use serde::Serialize;
 use serde_json::Value;
-use sip::{Description, RegistrationId, Uri, usage::publication};
+use sip::{AccountId, Description, RegistrationId, Uri, usage::publication};
 use std::net::SocketAddr;
 
 /// What happens to an account (requirements 17).
@@ -113,10 +113,12 @@ pub enum PublicationEvent {
 pub enum MessageEvent {
     /// `SIPEngineGotMessage`: a peer sent one (ENG-43).
     GotMessage {
+        /// For whom; `None` where the agent has no account.
+        account: Option<AccountId>,
         /// Who wrote it, as they say.
         from_uri: Uri,
         /// The name beside it.
-        from_display_name: Option<String>,
+        from_display_name: Option<Box<str>>,
         /// To whom.
         to_uri: Uri,
         /// The content with its whole media type (BUG-05); `None` if it is empty.

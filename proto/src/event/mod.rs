@@ -92,6 +92,23 @@ pub enum AgentEvent {
         /// Where we listen.
         listening: Vec<Listening>,
     },
+    /// `SIPAccountManagerDidAddAccount`, also for those of the configuration (AMG-09).
+    DidAddAccount {
+        /// Which.
+        account: sip::AccountId,
+    },
+    /// `SIPAccountManagerDidRemoveAccount`: what servers hold of it is being taken back (AMG-10).
+    DidRemoveAccount {
+        /// Which.
+        account: sip::AccountId,
+    },
+    /// `SIPAccountManagerDidChangeDefaultAccount` (AMG-11).
+    DidChangeDefaultAccount {
+        /// Who it was.
+        old_account: Option<sip::AccountId>,
+        /// Who it is.
+        account: Option<sip::AccountId>,
+    },
     /// `SIPEngineWillEnd` (ENG-40).
     WillEnd,
     /// `SIPEngineDidEnd`: nothing is open, last event (ENG-40).

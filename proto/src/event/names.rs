@@ -18,6 +18,11 @@ impl Event {
                 AgentEvent::DidStart { .. } => "SIPEngineDidStart",
                 AgentEvent::NetworkConditionsDidChange { .. } => "NetworkConditionsDidChange",
                 AgentEvent::DidFail { .. } => "SIPEngineDidFail",
+                AgentEvent::DidAddAccount { .. } => "SIPAccountManagerDidAddAccount",
+                AgentEvent::DidRemoveAccount { .. } => "SIPAccountManagerDidRemoveAccount",
+                AgentEvent::DidChangeDefaultAccount { .. } => {
+                    "SIPAccountManagerDidChangeDefaultAccount"
+                }
                 AgentEvent::WillEnd => "SIPEngineWillEnd",
                 AgentEvent::DidEnd => "SIPEngineDidEnd",
                 AgentEvent::FailedToStartTls { .. } => "SIPApplicationFailedToStartTLS",
@@ -164,6 +169,7 @@ mod tests {
         let stream = StreamId::from_parts(0, 2);
         let streams = vec![stream];
         let originator = Originator::Local;
+        let account = sip::AccountId::from_parts(0, 0);
         let (code, reason) = (486, "Busy Here".to_owned());
         let carol: sip::Uri = "sip:carol@192.0.2.3".parse().unwrap();
         let agent = [
@@ -179,6 +185,12 @@ mod tests {
             },
             AgentEvent::FailedToStartTls {
                 error: LinkError::Denied,
+            },
+            AgentEvent::DidAddAccount { account },
+            AgentEvent::DidRemoveAccount { account },
+            AgentEvent::DidChangeDefaultAccount {
+                old_account: None,
+                account: Some(account),
             },
             AgentEvent::WillEnd,
             AgentEvent::DidEnd,
@@ -348,6 +360,7 @@ mod tests {
         let uri: sip::Uri = "sip:a@192.0.2.2".parse().unwrap();
         let messages = [
             MessageEvent::GotMessage {
+                account: Some(account),
                 from_uri: uri.clone(),
                 from_display_name: None,
                 to_uri: uri.clone(),
@@ -365,7 +378,6 @@ mod tests {
             reason: Some("OK".to_owned()),
         };
         let agent = agent.into_iter().map(Event::Agent);
-        let account = sip::AccountId::from_parts(0, 0);
         let message = sip::MessageId::from_parts(0, 4);
         let publication = sip::PublicationId::from_parts(0, 5);
         let accounts = accounts.into_iter().map(|e| Event::Account(account, e));

@@ -7,7 +7,9 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::Serialize;
-use sip::{Description, DialogId, InvitationEvent, Method, Status, usage::invitation::Info};
+use sip::{
+    AccountId, Description, DialogId, InvitationEvent, Method, Status, usage::invitation::Info,
+};
 use std::time::Instant;
 
 /// What a session asks of its invitation.
@@ -51,6 +53,8 @@ pub(crate) enum CallCommand {
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct SessionInfo {
+    /// Who calls or is called; `None` where the agent has no account.
+    pub account: Option<AccountId>,
     /// SES-01.
     pub state: State,
     /// SES-42.
@@ -76,9 +80,15 @@ pub struct SessionInfo {
 
 impl Session {
     /// What can be said without the invitation.
-    pub(crate) fn info(&self, streams: &Streams, call: Option<Info>) -> SessionInfo {
+    pub(crate) fn info(
+        &self,
+        streams: &Streams,
+        account: Option<AccountId>,
+        call: Option<Info>,
+    ) -> SessionInfo {
         let held = self.hold_of(streams);
         SessionInfo {
+            account,
             state: self.state,
             direction: self.direction,
             streams: self.streams(),

@@ -6,7 +6,7 @@ use crate::{
 };
 use runtime_smol::tls;
 use sipsimple::{
-    agent::Config,
+    agent::{Account, Config},
     base::digest::Secret,
     sip::{auth::Credentials, config::Reliability},
     stream::{Codec, DigitMode, audio::AudioFactory},
@@ -35,15 +35,17 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
     config.name_servers.extend(common.dns);
     config.trace = common.trace || common.pcap.is_some();
     config.record = common.record_run.is_some();
-    if let Some(account) = &common.account {
-        config.account.uri = Some(uri(account).ok_or_else(|| usage("--account", account))?);
+    let mut account = Account::default();
+    if let Some(address) = &common.account {
+        account.uri = Some(uri(address).ok_or_else(|| usage("--account", address))?);
     }
-    config.account.display_name.clone_from(&common.display_name);
-    config.account.instance_id.clone_from(&common.instance);
-    config.account.credentials.extend(credentials(common)?);
+    account.display_name.clone_from(&common.display_name);
+    account.instance_id.clone_from(&common.instance);
+    account.credentials.extend(credentials(common)?);
     if let Some(proxy) = &common.proxy {
-        config.account.outbound_proxy = Some(uri(proxy).ok_or_else(|| usage("--proxy", proxy))?);
+        account.outbound_proxy = Some(uri(proxy).ok_or_else(|| usage("--proxy", proxy))?);
     }
+    config.accounts.push(account);
     let session_timer = &mut config.sip.session_timer;
     if let Some(expires) = common.session_expires {
         session_timer.is_on = expires > 0;

@@ -123,7 +123,7 @@ fn connect<R: Runtime>(alice: &Party<R>, to: SocketAddr) {
 
 /// Asks a peer what it can; returns the code.
 pub(super) fn ask<R: Runtime>(alice: &mut Party<R>, to: sip::Uri) -> u16 {
-    let request = alice.command(move |agent, now| agent.options(now, to));
+    let request = alice.command(move |agent, now| agent.options(now, None, to));
     alice.wait("an answer to OPTIONS", |event| match event {
         Event::Options(id, OptionsEvent::GotAnswer { code, .. }) if *id == request => Some(*code),
         Event::Options(id, event) if *id == request => panic!("{event:?}"),

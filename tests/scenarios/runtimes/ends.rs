@@ -145,7 +145,7 @@ pub(super) fn slow_observer<R: Runtime>() {
     let mut told = 0;
     for _ in 0..20 {
         let to = to.clone();
-        bob.command(move |agent, now| agent.options(now, to));
+        bob.command(move |agent, now| agent.options(now, None, to));
         loop {
             let event = awake(Instant::now() + PATIENCE).unwrap().event;
             told += 1;

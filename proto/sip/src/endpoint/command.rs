@@ -6,9 +6,11 @@ use super::{
     settle::named,
 };
 use crate::{
-    DialogId, FlowId, HeaderName, Headers, InvitationId, RequestId, Status,
+    AccountId, DialogId, FlowId, HeaderName, Headers, InvitationId, RequestId, Status,
     attempt::contact_uri,
+    auth::Credentials,
     header::{Parse as _, Replaces},
+    id::Party,
     message::Description,
     uri::Scheme,
     usage::{
@@ -21,7 +23,7 @@ use crate::{
     },
 };
 use base::Transport;
-use std::{net::SocketAddr, time::Instant};
+use std::{collections::BTreeSet, net::SocketAddr, time::Instant};
 
 /// Why a flow cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -191,6 +193,13 @@ impl Endpoint {
         self.availability = availability;
     }
 
+    /// Says to which users requests outside of dialogs may go: the user parts of their Request-URIs,
+    /// without escapes. To others goes 404 (RFC 3261, 8.2.2.1); a URI that names no user means whoever
+    /// is here. `None` asks nobody for his name, as an endpoint does that has no users.
+    pub fn set_users(&mut self, users: Option<BTreeSet<String>>) {
+        self.users = users;
+    }
+
     /// Ends all calls, subscriptions and reports, takes back registrations and publications, and refuses
     /// whatever comes with 503. Connections close when they have been idle
     /// for `Config::idle_opened`; the endpoint is done when [`stats`](Self::stats) are all zero.
@@ -244,6 +253,15 @@ impl InvitationMut<'_> {
             .invitations
             .get(self.id)
             .map_or(State::Disconnected, |invitation| invitation.state())
+    }
+
+    /// Says for which of our accounts a peer calls: its credentials answer those who challenge our
+    /// requests in this call.
+    pub fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
+        if let Some(invitation) = self.endpoint.invitations.get_mut(self.id) {
+            invitation.set_account(account, credentials);
+            self.endpoint.share_realms(Party::Invitation(self.id));
+        }
     }
 
     /// Rings: answers an INVITE with 180.

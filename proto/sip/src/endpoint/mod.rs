@@ -53,7 +53,7 @@ use crate::{
 use base::{Deadline, Index, Rng, Table, Target};
 use dialogs::DialogEntry;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Instant,
 };
@@ -77,6 +77,8 @@ pub struct Endpoint {
     /// Keys the tags of answers without state, so that they need not be remembered.
     tag_key: TagKey,
     availability: Availability,
+    /// Who can be asked for; `None` without a limit.
+    users: Option<BTreeSet<String>>,
     /// Who may reach us, if not everybody may.
     watch: Option<Box<guard::Watch>>,
     is_shutting_down: bool,
@@ -152,6 +154,7 @@ impl Endpoint {
             now,
             tag_key,
             availability: Availability::Available,
+            users: None,
             watch: None,
             is_shutting_down: false,
             flows: flow::Flows::default(),

@@ -266,6 +266,9 @@ impl Endpoint {
         if !matches!(request.uri.scheme(), Scheme::Sip | Scheme::Sips) {
             return Some(Answer::new(Status::UNSUPPORTED_URI_SCHEME));
         }
+        if !self.is_here(request) {
+            return Some(Answer::new(Status::NOT_FOUND));
+        }
         // RFC 3261, 8.2.2.2. A Via of ours further down is a spiral, and legal.
         if new.merged_with().is_some() {
             return Some(Answer {
@@ -317,6 +320,16 @@ impl Endpoint {
             );
         }
         None
+    }
+
+    /// Says whether a request goes to somebody who can be asked for here. A dialog has its own way of
+    /// knowing.
+    fn is_here(&self, request: &Request) -> bool {
+        let is_inside = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        match (&self.users, request.uri.as_ref().user_text()) {
+            (Some(users), Some(user)) if !is_inside => users.contains(&*user),
+            _ => true,
+        }
     }
 
     /// RFC 3261, 9.2.

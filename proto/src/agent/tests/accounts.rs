@@ -2,14 +2,23 @@
 
 use super::{World, config};
 use crate::{
-    agent::{AccountError, Config, Message, Publish, Stats},
+    agent::{Account, AccountError, Config, Message, Publish, Stats},
     event::{AccountEvent, Event, MessageEvent},
 };
 use std::time::Duration;
 
+fn named(uri: &str) -> Account {
+    Account {
+        uri: Some(uri.parse().unwrap()),
+        ..Account::default()
+    }
+}
+
 fn account(host: u8) -> Config {
     let mut config = config(host);
-    config.account.uri = Some(format!("sip:user{host}@10.0.0.2").parse().unwrap());
+    config
+        .accounts
+        .push(named(&format!("sip:user{host}@10.0.0.2")));
     config
 }
 
@@ -18,7 +27,7 @@ fn msg_01_02_03_messages_between_two_agents() {
     let mut world = World::new(vec![account(1), account(2)]);
     world.run(Duration::from_secs(1));
     for text in ["one", "two", "three"] {
-        let message = Message::new("sip:bob@10.0.0.2".parse().unwrap(), text);
+        let message = Message::new("sip:user2@10.0.0.2".parse().unwrap(), text);
         world
             .command(0, |agent, now| agent.send_message(now, message))
             .unwrap();
@@ -63,7 +72,7 @@ fn bug_20_an_application_answers() {
     patient.sip.message_answer = Some(Duration::from_secs(5));
     let mut world = World::new(vec![account(1), patient]);
     world.run(Duration::from_secs(1));
-    let message = Message::new("sip:bob@10.0.0.2".parse().unwrap(), "hi");
+    let message = Message::new("sip:user2@10.0.0.2".parse().unwrap(), "hi");
     world
         .command(0, |agent, now| agent.send_message(now, message))
         .unwrap();
@@ -86,15 +95,17 @@ fn bug_20_an_application_answers() {
 #[test]
 fn acc_24_27_30_a_registration_that_is_refused() {
     let mut world = World::new(vec![account(1), config(2)]);
-    let early = world.command(0, |agent, now| agent.register(now));
+    let early = world.command(0, |agent, now| agent.register(now, None));
     assert!(early.is_ok() || early == Err(AccountError::NotRunning));
     world.run(Duration::from_secs(1));
-    world.command(0, |agent, now| agent.register(now)).unwrap();
+    world
+        .command(0, |agent, now| agent.register(now, None))
+        .unwrap();
     world.run(Duration::from_secs(1));
     let names: Vec<_> = world
         .names(0)
         .into_iter()
-        .filter(|name| name.starts_with("SIPAccount"))
+        .filter(|name| name.starts_with("SIPAccountWill") || name.starts_with("SIPAccountReg"))
         .collect();
     assert_eq!(
         names[..3],
@@ -114,7 +125,7 @@ fn acc_24_27_30_a_registration_that_is_refused() {
         _ => None,
     });
     assert_eq!(failed, Some((405, Some(3_600.0))));
-    assert!(!world.hosts[0].agent.is_registered());
+    assert!(!world.hosts[0].agent.is_registered(None));
     world.command(0, |agent, now| agent.shutdown(now));
     world.run(Duration::from_secs(10));
     assert_eq!(world.hosts[0].agent.stats(), Stats::default());
@@ -126,11 +137,13 @@ fn acc_24_27_30_a_registration_that_is_refused() {
 fn rte_05_an_outbound_proxy_is_a_loose_router() {
     for proxy in ["sip:10.0.0.2", "sip:10.0.0.2;lr", "sip:10.0.0.2;lr=on"] {
         let mut config = account(1);
-        config.account.uri = Some("sip:alice@example.com".parse().unwrap());
-        config.account.outbound_proxy = Some(proxy.parse().unwrap());
+        config.accounts[0].uri = Some("sip:alice@example.com".parse().unwrap());
+        config.accounts[0].outbound_proxy = Some(proxy.parse().unwrap());
         let mut world = World::new(vec![config, account(2)]);
         world.run(Duration::from_secs(1));
-        world.command(0, |agent, now| agent.register(now)).unwrap();
+        world
+            .command(0, |agent, now| agent.register(now, None))
+            .unwrap();
         let message = Message::new("sip:bob@example.net".parse().unwrap(), "hi");
         world
             .command(0, |agent, now| agent.send_message(now, message))
@@ -155,7 +168,7 @@ fn rte_05_an_outbound_proxy_is_a_loose_router() {
 fn an_account_without_an_address_cannot_register() {
     let mut world = World::new(vec![config(1)]);
     world.run(Duration::from_secs(1));
-    let refused = world.command(0, |agent, now| agent.register(now));
+    let refused = world.command(0, |agent, now| agent.register(now, None));
     assert_eq!(refused, Err(AccountError::NoAddress));
     let publish = Publish::new("presence", "application/pidf+xml", "<presence/>");
     let refused = world.command(0, |agent, now| agent.publish(now, publish));

@@ -123,7 +123,7 @@ fn storm(seed: u8, steps: u32) {
         world.input(1, input);
         if step % 16 == 0 {
             let to = "sip:bob@10.0.0.2;transport=tcp".parse().unwrap();
-            let _ = world.command(0, |agent, now| agent.options(now, to));
+            let _ = world.command(0, |agent, now| agent.options(now, None, to));
             accept_all(&mut world);
         }
         world.run(Duration::from_millis(u64::from(rng.below(2_000))));
@@ -133,7 +133,7 @@ fn storm(seed: u8, steps: u32) {
     let to = "sip:bob@10.0.0.2".parse().unwrap();
     world.hosts[0].events.clear();
     world
-        .command(0, |agent, now| agent.options(now, to))
+        .command(0, |agent, now| agent.options(now, None, to))
         .unwrap();
     world.run(SECOND);
     assert!(

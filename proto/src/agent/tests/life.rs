@@ -2,7 +2,7 @@
 
 use super::{World, config, origin};
 use crate::{
-    agent::{Input, Interface, InterfaceKind, Output, Stats, System, UserAgent},
+    agent::{Account, Input, Interface, InterfaceKind, Output, Stats, System, UserAgent},
     event::{AgentEvent, Event},
 };
 use base::LinkError;
@@ -37,7 +37,9 @@ fn debug_shows_no_secret() {
     let mut config = config(1);
     let secret = base::digest::Secret::Password("hunter2".to_owned());
     let credentials = sip::auth::Credentials::new("*", "alice", secret);
-    config.account.credentials.push(credentials);
+    let mut account = Account::default();
+    account.credentials.push(credentials);
+    config.accounts.push(account);
     config.seed = [0x5a; 32];
     let shown = format!("{config:?}");
     assert!(

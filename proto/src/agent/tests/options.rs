@@ -13,7 +13,7 @@ fn ask(transport: &str) -> World {
         .parse()
         .unwrap();
     world
-        .command(0, |agent, now| agent.options(now, to))
+        .command(0, |agent, now| agent.options(now, None, to))
         .unwrap();
     world
 }
@@ -54,7 +54,7 @@ fn nobody_there() {
     world.run(Duration::from_secs(1));
     let to = "sip:bob@10.0.0.9;transport=tcp".parse().unwrap();
     world
-        .command(0, |agent, now| agent.options(now, to))
+        .command(0, |agent, now| agent.options(now, None, to))
         .unwrap();
     world.run(Duration::from_secs(40));
     let answer = answer(&world);
@@ -69,7 +69,7 @@ fn a_name_that_nobody_knows() {
     world.run(Duration::from_secs(1));
     let to = "sip:bob@example.com".parse().unwrap();
     world
-        .command(0, |agent, now| agent.options(now, to))
+        .command(0, |agent, now| agent.options(now, None, to))
         .unwrap();
     let answer = answer(&world);
     assert!(answer.contains("no name server"), "{answer}");
@@ -127,7 +127,7 @@ fn the_trace_shows_every_message_with_both_ends() {
             .parse()
             .unwrap();
         world
-            .command(0, |agent, now| agent.options(now, to))
+            .command(0, |agent, now| agent.options(now, None, to))
             .unwrap();
         world.run(Duration::from_secs(1));
         for host in 0..2 {

@@ -14,10 +14,10 @@ fn recording() -> Vec<u8> {
     let mut world = World::new(vec![config(1), config(2)]);
     world.run(Duration::from_secs(1));
     let to: sip::Uri = "sip:bob@10.0.0.2".parse().unwrap();
-    let _ = world.command(0, |agent, now| agent.options(now, to));
+    let _ = world.command(0, |agent, now| agent.options(now, None, to));
     world.command(0, |agent, now| agent.set_trace(now, true));
     let to: sip::Uri = "sip:bob@10.0.0.2;transport=tcp".parse().unwrap();
-    let _ = world.command(0, |agent, now| agent.options(now, to));
+    let _ = world.command(0, |agent, now| agent.options(now, None, to));
     world.run(Duration::from_secs(60));
     world.command(0, |agent, now| agent.shutdown(now));
     world.run(Duration::from_secs(60));

@@ -34,7 +34,12 @@ fn hold_is_offered_refused_and_offered_again() {
     bench.answer(0, 2, false);
     assert_eq!(bench.drain(), ["-> connected", "DidChangeHoldState"]);
     assert_eq!(bench.log(0)[3..], ["offer", "rollback", "offer", "update"]);
-    assert!(bench.session.info(&bench.streams, None).on_hold_by_local);
+    assert!(
+        bench
+            .session
+            .info(&bench.streams, None, None)
+            .on_hold_by_local
+    );
 }
 
 /// SES-31: after 5 s the re-INVITE is given up; an answer that wins the race counts (BUG-27).

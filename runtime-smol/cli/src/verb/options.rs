@@ -23,7 +23,10 @@ pub(crate) fn run(common: &Common, options: &Ping, printer: &Printer) -> Outcome
         }
         let asked = Instant::now();
         let to = uri.clone();
-        let request = match agent.runtime.call(move |agent, now| agent.options(now, to)) {
+        let request = match agent
+            .runtime
+            .call(move |agent, now| agent.options(now, None, to))
+        {
             Some(Ok(request)) => request,
             Some(Err(error)) => return Err(Failure::new(Exit::Transport, error.to_string())),
             None => return Err(agent::ended()),

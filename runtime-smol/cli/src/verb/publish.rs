@@ -19,9 +19,12 @@ use std::time::Instant;
 pub(crate) fn run(common: &Common, options: &Publish, printer: &Printer) -> Outcome {
     let mut config = config::read(common, None)?;
     if let Some(expires) = options.expires {
-        config.account.publish_expires = expires;
+        for account in &mut config.accounts {
+            account.publish_expires = expires;
+        }
     }
-    let Some(address) = &config.account.uri else {
+    let account = config.accounts.first();
+    let Some(address) = account.and_then(|account| account.uri.as_ref()) else {
         return Err(Failure::new(Exit::Usage, "--account is missing"));
     };
     let publish = content(options, address.as_str())?;
@@ -44,7 +47,7 @@ pub(crate) fn run(common: &Common, options: &Publish, printer: &Printer) -> Outc
         }
         if agent
             .runtime
-            .call(move |agent, now| agent.unpublish(now, &event))
+            .call(move |agent, now| agent.unpublish(now, None, &event))
             .is_none()
         {
             return Err(agent::ended());

@@ -15,7 +15,9 @@ use std::time::Instant;
 pub(crate) fn run(common: &Common, options: &Register, printer: &Printer) -> Outcome {
     let mut config = config::read(common, None)?;
     if let Some(expires) = options.expires {
-        config.account.register_expires = expires;
+        for account in &mut config.accounts {
+            account.register_expires = expires;
+        }
     }
     let mut agent = Agent::start(common, config, printer)?;
     let mut data = register(&mut agent, common, printer)?;
@@ -43,7 +45,7 @@ pub(super) fn register(
     common: &Common,
     printer: &Printer,
 ) -> Result<Value, Failure> {
-    account::asked(agent.runtime.call(|agent, now| agent.register(now)))?;
+    account::asked(agent.runtime.call(|agent, now| agent.register(now, None)))?;
     let deadline = Instant::now() + common.timeout.unwrap_or(account::PATIENCE);
     account::wait(agent, printer, deadline, |event| match event {
         Event::Account(_, AccountEvent::RegistrationDidSucceed { .. }) => Some(Ok(event.data())),
@@ -63,7 +65,7 @@ pub(super) fn register(
 fn unregister(agent: &mut Agent, common: &Common, printer: &Printer) -> Result<(), Failure> {
     if agent
         .runtime
-        .call(|agent, now| agent.unregister(now))
+        .call(|agent, now| agent.unregister(now, None))
         .is_none()
     {
         return Err(agent::ended());

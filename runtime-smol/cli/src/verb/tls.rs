@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, options: &Server, printer: &Printer) -> Outco
     // Whatever is answered: what counts is the handshake before the question.
     let asked = agent
         .runtime
-        .call(move |agent, now| agent.options(now, uri));
+        .call(move |agent, now| agent.options(now, None, uri));
     let request = asked
         .ok_or_else(agent::ended)?
         .map_err(|error| Failure::new(Exit::Transport, error.to_string()))?;

@@ -55,6 +55,38 @@ fn noise_is_counted_and_nothing_else() {
     );
 }
 
+/// RFC 3261, 8.2.2.1 and 11.2; SMG-05: who is not here is not found, whatever is asked of him.
+#[test]
+fn smg_05_requests_to_users_who_are_not_here_are_404() {
+    let mut wire = Wire::new();
+    wire.endpoint
+        .set_users(Some(["b b".to_owned()].into_iter().collect()));
+    let mut number = 0;
+    let mut ask = |wire: &mut Wire, method: &str, uri: &str, tag: &str| {
+        number += 1;
+        wire.receive(&format!(
+            "{method} {uri} SIP/2.0\n\
+             Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKu{number}\n\
+             From: <sip:a@192.0.2.2>;tag=a\n\
+             To: <sip:b@192.0.2.1>{tag}\n\
+             Call-ID: u{number}@192.0.2.2\n\
+             CSeq: 1 {method}\n\
+             Max-Forwards: 70\n\
+             Content-Length: 0\n\n"
+        ));
+        wire.response().status.code()
+    };
+    assert_eq!(ask(&mut wire, "OPTIONS", "sip:b%20b@192.0.2.1", ""), 200);
+    assert_eq!(ask(&mut wire, "OPTIONS", "sip:192.0.2.1", ""), 200);
+    for method in ["OPTIONS", "INVITE", "MESSAGE", "SUBSCRIBE", "REFER"] {
+        assert_eq!(ask(&mut wire, method, "sip:carol@192.0.2.1", ""), 404);
+    }
+    // Dialogs are known by their tags.
+    assert_eq!(ask(&mut wire, "BYE", "sip:carol@192.0.2.1", ";tag=b"), 481);
+    wire.endpoint.set_users(None);
+    assert_eq!(ask(&mut wire, "OPTIONS", "sip:carol@192.0.2.1", ""), 200);
+}
+
 #[test]
 fn malformed_requests_are_answered_where_it_says_to_whom() {
     let mut wire = Wire::new();

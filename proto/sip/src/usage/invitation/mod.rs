@@ -337,6 +337,12 @@ impl Invitation {
         self.account
     }
 
+    /// A peer calls for this account.
+    pub(crate) fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
+        self.account = Some(account);
+        self.keyring = Keyring::new(credentials);
+    }
+
     /// Who answers challenges.
     pub(crate) fn credentials(&self) -> &[Credentials] {
         self.keyring.credentials()

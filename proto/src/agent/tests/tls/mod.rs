@@ -42,7 +42,7 @@ fn started(configs: Vec<Config>, names: &[&str]) -> World {
 fn ask(world: &mut World, uri: &str) -> String {
     let to = uri.parse().unwrap();
     world
-        .command(0, |agent, now| agent.options(now, to))
+        .command(0, |agent, now| agent.options(now, None, to))
         .unwrap();
     // As long as it takes, and no longer: an idle connection is closed.
     let answers = |world: &World| {

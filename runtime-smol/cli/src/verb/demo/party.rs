@@ -80,7 +80,9 @@ impl Party {
         };
         let mut config = config::read(&common, None)?;
         config.addresses = vec![scene.ip()];
-        config.account.display_name = Some(name.to_owned());
+        for account in &mut config.accounts {
+            account.display_name = Some(name.to_owned());
+        }
         scene.server.enrol(&mut config, name, transport)?;
         config.trace = true;
         config.record = common.record_run.is_some();
@@ -97,7 +99,10 @@ impl Party {
     }
 
     pub(super) fn register(&self) -> Result<(), Failure> {
-        let asked = self.agent.runtime.call(|agent, now| agent.register(now));
+        let asked = self
+            .agent
+            .runtime
+            .call(|agent, now| agent.register(now, None));
         match asked {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(internal(&error.to_string())),

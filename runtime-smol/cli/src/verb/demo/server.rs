@@ -68,12 +68,13 @@ impl Server {
     ) -> Result<(), Failure> {
         let uri = |text: String| text.parse().map_err(|_| internal("an address is no URI"));
         let (address, transport) = (self.shell.address(), transport.param_name());
-        let account = &mut config.account;
+        let mut account = config.accounts.pop().unwrap_or_default();
         account.uri = Some(uri(format!("sip:{user}@{}", Self::DOMAIN))?);
         account.outbound_proxy = Some(uri(format!("sip:{address};transport={transport}"))?);
         let password = self.passwords.get(user).cloned().unwrap_or_default();
         let secret = Secret::Password(password);
         account.credentials = vec![Credentials::new(Self::DOMAIN, user, secret)];
+        config.accounts.push(account);
         Ok(())
     }
 
