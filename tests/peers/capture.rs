@@ -79,15 +79,17 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// Says whether all messages are known and good, and what else they are.
     pub(crate) fn of(&self, messages: &[Seen]) -> (bool, String) {
-        let is_good = self.known > 0 && self.known == messages.len() && self.bad.is_empty();
+        self.of_count(messages.len())
+    }
+
+    /// The same of so many messages.
+    pub(crate) fn of_count(&self, count: usize) -> (bool, String) {
+        let is_good = self.known > 0 && self.known == count && self.bad.is_empty();
         let faults = some(&self.bad);
+        let known = self.known;
         (
             is_good,
-            format!(
-                "{} of {} known as SIP, {faults}",
-                self.known,
-                messages.len()
-            ),
+            format!("{known} of {count} known as SIP, {faults}"),
         )
     }
 }
@@ -104,9 +106,14 @@ pub(crate) fn some(faults: &[String]) -> String {
 pub(crate) fn dissect(lab: &Lab, name: &str, messages: &[Seen]) -> Outcome<Verdict> {
     let path = lab.directory.join(format!("{name}.messages.pcap"));
     pcap::write(&path, messages)?;
-    let known = tshark(&path, "sip", &["frame.number"])?;
+    look(&path)
+}
+
+/// Has Wireshark look at a capture file.
+pub(crate) fn look(path: &Path) -> Outcome<Verdict> {
+    let known = tshark(path, "sip", &["frame.number"])?;
     let bad = tshark(
-        &path,
+        path,
         // From PI_WARN on.
         "_ws.malformed || _ws.expert.severity >= 6291456",
         &["frame.number", "_ws.col.Info", "_ws.expert.message"],

@@ -8,8 +8,8 @@
 //!
 //! It needs what `.ci/peers` installs and the right to make network namespaces. It prints a table of
 //! peer, case and value seen, and fails if a row is bad or missing: it retries nothing and skips nothing.
-//! A word as argument (`load`, `loss`, `baresip`, `ways`, `sofia`, `errors`, `kamailio`, `failover`, `roam`) runs one
-//! part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another
+//! A word as argument (`load`, `loss`, `baresip`, `ways`, `sofia`, `errors`, `kamailio`, `failover`, `certificates`,
+//! `roam`) runs one part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another
 //! agent of Sofia-SIP.
 
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@ mod agent;
 mod authority;
 mod baresip;
 mod capture;
+mod certificates;
 mod check;
 mod core;
 mod ending;
@@ -131,6 +132,9 @@ fn work() -> Outcome<bool> {
     if runs("failover") {
         failover::run(&lab);
     }
+    if runs("certificates") {
+        certificates::run(&lab);
+    }
     if runs("roam") {
         roam::run(&lab);
     }
@@ -160,6 +164,7 @@ fn expected() -> Vec<(&'static str, String)> {
         errors::expected(),
         kamailio::expected(),
         failover::expected(),
+        certificates::expected(),
         roam::expected(),
     ]
     .concat()

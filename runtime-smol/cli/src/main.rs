@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Options(options) => verb::options::run(&cli.common, options, &printer),
         Verb::Dns(options) => verb::dns::run(&cli.common, options, &printer),
         Verb::Tls(options) => verb::tls::run(&cli.common, options, &printer),
+        Verb::Bench(options) => verb::bench::run(options, &printer),
         Verb::Replay(options) => verb::replay::run(options, &printer),
     };
     let exit = match &result {

@@ -58,6 +58,10 @@ pub(crate) enum Verb {
     ///
     /// Example: sipsimple tls sip.example.com:5061
     Tls(Server),
+    /// Measure how fast the stack is on this machine.
+    ///
+    /// Example: sipsimple bench calls --json
+    Bench(Bench),
     /// Run a flight recording again and say whether the outputs are the same.
     ///
     /// Example: sipsimple replay run.rec
@@ -413,6 +417,33 @@ pub(crate) struct Server {
     /// Where it is; without a port as RFC 3263 finds it.
     #[arg(value_name = "HOST[:PORT]")]
     pub(crate) host: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What to measure.
+    #[arg(value_enum)]
+    pub(crate) what: What,
+    /// For how long.
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "3")]
+    pub(crate) seconds: Duration,
+    /// Of memory: how many stand.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum What {
+    /// OPTIONS and responses over UDP, at a server with state.
+    Transactions,
+    /// INVITE, ACK and BYE over UDP.
+    Calls,
+    /// Bytes of a standing call and of a registration.
+    Memory,
+    /// Reading a message.
+    Parse,
+    /// Writing a message.
+    Print,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod account;
 pub(crate) mod answer;
+pub(crate) mod bench;
 pub(crate) mod call;
 mod calls;
 pub(crate) mod demo;

@@ -8,11 +8,13 @@
     reason = "a test may panic, and says what it skipped"
 )]
 
+mod bench;
 mod calls;
 mod demo;
 mod failures;
 mod names;
 mod peer;
+mod registered;
 mod tls;
 
 use serde_json::Value;
@@ -47,7 +49,7 @@ struct Ended {
 fn start(arguments: &[&str]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sipsimple"));
     command.args(arguments).args(["--json"]);
-    if !arguments.contains(&"replay") {
+    if !arguments.contains(&"replay") && !arguments.contains(&"bench") {
         command.args(["--bind", "127.0.0.1"]);
     }
     spawn(&mut command)

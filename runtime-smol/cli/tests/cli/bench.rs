@@ -1,0 +1,24 @@
+//! `sipsimple bench`: figures of every kind, none of them judged here.
+
+use super::run;
+
+#[test]
+fn every_benchmark_has_figures() {
+    for what in ["parse", "print"] {
+        let ended = run(&["bench", what, "--seconds", "0.05"]);
+        let data = &ended.assert_exit(0)["data"];
+        assert!(data["ns"].as_f64().unwrap() > 0.0, "{data}");
+        assert!(data["mb_per_second"].as_f64().unwrap() > 0.0, "{data}");
+    }
+    for what in ["transactions", "calls"] {
+        let ended = run(&["bench", what, "--seconds", "0.3"]);
+        let data = &ended.assert_exit(0)["data"];
+        assert!(data["done"].as_u64().unwrap() > 0, "{data}");
+        assert!(data["per_second"].as_f64().unwrap() > 0.0, "{data}");
+    }
+    let ended = run(&["bench", "memory", "--count", "200"]);
+    let data = &ended.assert_exit(0)["data"];
+    assert!(data["registration_bytes"].as_u64().unwrap() > 0, "{data}");
+    run(&["bench", "parse", "--seconds", "0"]).assert_exit(1);
+    assert_eq!(run(&["bench", "nothing"]).exit, 1);
+}
