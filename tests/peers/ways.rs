@@ -1,5 +1,5 @@
 //! Calls with baresip that come by another way: media before the answer, a challenge, a connection that
-//! is lost in mid-call, TLS by name under an authority of our own.
+//! is lost in mid-call, transfers, TLS by name under an authority of our own.
 
 use crate::{
     Lab, Outcome,
@@ -17,7 +17,10 @@ use crate::{
 };
 use audio::{Sound, speech::Voice, wave};
 use base::digest::{HashFunction, Secret};
-use sip::{Config, Event, Headers, InvitationEvent, auth::Guard};
+use sip::{
+    Config, Event, Headers, IncomingReferralEvent, InvitationEvent, Refer, ReferralEvent, Status,
+    auth::Guard,
+};
 use std::{
     fs,
     net::Ipv4Addr,
@@ -69,8 +72,9 @@ struct Case {
     account: &'static str,
     /// Does it; says what was seen.
     body: fn(&Scene<'_>, &mut Baresip) -> Outcome<String>,
-    /// What must have been on the wire, 100 and repetitions left out.
-    ladder: &'static str,
+    /// What must have been on the wire between us and baresip, 100 and repetitions left out; of a
+    /// transfer, where two calls overlap, only what [`judge`](Self::judge) finds.
+    ladder: Option<&'static str>,
     /// What else must have been there.
     judge: fn(&Trail) -> Outcome<String>,
 }
@@ -111,7 +115,12 @@ impl Scene<'_> {
         let mut baresip = Baresip::start(self.lab, setup)?;
         let said = (case.body)(self, &mut baresip);
         baresip.finish()?;
-        let packets = capture.finish()?;
+        let mut packets = capture.finish()?;
+        // What we say to ourselves is another matter.
+        packets.retain(|packet| {
+            let ports = [packet.source.port(), packet.destination.port()];
+            !ports.contains(&self.third_port()) || !ports.contains(&self.our_port())
+        });
         let messages = pcap::messages(&packets, self.our_port(), self.port)?;
         let trail = Trail {
             packets,
@@ -124,7 +133,7 @@ impl Scene<'_> {
         let found = (case.judge)(&trail).map_err(failed)?;
         let faults = check::faults(&trail.messages);
         let value = format!("{said}; {found}; {ladder}");
-        let is_good = ladder == case.ladder && faults.is_empty();
+        let is_good = case.ladder.is_none_or(|expected| expected == ladder) && faults.is_empty();
         is_good
             .then_some(value.clone())
             .ok_or_else(|| format!("{value}; {}", capture::some(&faults)))
@@ -132,6 +141,11 @@ impl Scene<'_> {
 
     const fn our_port(&self) -> u16 {
         self.port + PORTS - 2
+    }
+
+    /// Where another one of us is.
+    const fn third_port(&self) -> u16 {
+        self.port + PORTS - 4
     }
 
     fn agent(&self, words: &[&str]) -> Outcome<Agent> {
@@ -232,6 +246,92 @@ fn lost_connection(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> 
     }
 }
 
+/// We call baresip, and tell it to call another one of us.
+fn we_transfer(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
+    let mut core = Core::start(scene.our_port(), Config::new("tested"))?;
+    let mut third = Core::start(scene.third_port(), Config::new("tested"))?;
+    let offer = core::description(scene.port + 30);
+    let first = core.invite(&format!("sip:bob@127.0.0.1:{}", scene.port), Some(offer))?;
+    core.acknowledged()?;
+    baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+    let refer = Refer::in_call(first, core::address(&third.uri("carol"))?);
+    core.act(|endpoint, now| endpoint.refer(now, refer))
+        .map_err(|error| error.to_string())?;
+    take(&mut third, scene.port + 32)?;
+    let outcome = core.event("outcome of REFER", |event| match event {
+        Event::Referral(_, ReferralEvent::Ended { outcome, .. }) => Some(outcome.to_string()),
+        _ => None,
+    })?;
+    core.with(first, |call, now| call.end(now, &Headers::new()))?;
+    core.ended()?;
+    baresip.tell("hangup", "")?;
+    third.ended()?;
+    match outcome.as_str() {
+        "succeeded" => Ok("REFER succeeded".to_owned()),
+        _ => Err(format!("REFER {outcome}")),
+    }
+}
+
+/// baresip is in a call with us, and tells us to call another one of us.
+fn it_transfers(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
+    let mut core = Core::start(scene.our_port(), Config::new("tested"))?;
+    let mut third = Core::start(scene.third_port(), Config::new("tested"))?;
+    baresip.tell("dial", &core.uri("alice"))?;
+    take(&mut core, scene.port + 30)?;
+    baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+    baresip.tell("transfer", &third.uri("carol"))?;
+    let (referral, target) = core.event("REFER", |event| match event {
+        Event::IncomingReferral(id, IncomingReferralEvent::Incoming(refer)) => {
+            Some((*id, refer.refer_to.uri.to_string()))
+        }
+        _ => None,
+    })?;
+    core.act(|endpoint, now| endpoint.accept_referral(now, referral))
+        .map_err(|error| error.to_string())?;
+    core.invite(&target, Some(core::description(scene.port + 34)))?;
+    take(&mut third, scene.port + 32)?;
+    core.acknowledged()?;
+    core.act(|endpoint, now| endpoint.report_referral(now, referral, Status::OK, None))
+        .map_err(|error| error.to_string())?;
+    // baresip hangs up when it hears of that.
+    let cause = core.ended()?;
+    baresip.event("CALL_CLOSED", PATIENCE)?;
+    match cause.as_str() {
+        "hung up" => Ok(format!("we called {target}, it hung up")),
+        _ => Err(cause),
+    }
+}
+
+/// Takes the next call.
+fn take(core: &mut Core, port: u16) -> Outcome<()> {
+    let (call, ..) = core.incoming()?;
+    core.with(call, |call, now| {
+        call.accept(now, core::description(port), Headers::new())
+    })?;
+    core.acknowledged().map(drop)
+}
+
+/// A REFER and the last report about it.
+fn referred(trail: &Trail) -> Outcome<String> {
+    let refers = trail
+        .messages
+        .iter()
+        .filter(|seen| seen.message.is_request("REFER"));
+    let mut reports = trail
+        .messages
+        .iter()
+        .filter(|seen| seen.message.is_request("NOTIFY"));
+    let last = reports.next_back().ok_or("no NOTIFY")?;
+    let body = String::from_utf8_lossy(&last.message.body);
+    let state = last
+        .message
+        .header("subscription-state")
+        .unwrap_or_default();
+    let value = format!("{} REFER, {}, {state}", refers.count(), body.trim());
+    let is_good = body.starts_with("SIP/2.0 200") && state.starts_with("terminated");
+    is_good.then_some(value.clone()).ok_or(value)
+}
+
 /// baresip is called by a name that its certificate does not have.
 fn misnamed(scene: &Scene<'_>, _: &mut Baresip) -> Outcome<String> {
     let mut agent = scene.secure_agent(OTHER_NAME)?;
@@ -307,28 +407,42 @@ const CASES: &[Case] = &[
         name: "we call, its 183 describes its media: ours starts",
         account: ";answermode=early",
         body: early_media,
-        ladder: "INVITE 180 183 200 ACK BYE 200/BYE",
+        ladder: Some("INVITE 180 183 200 ACK BYE 200/BYE"),
         judge: media_before_the_answer,
     },
     Case {
         name: "it calls, we verify its digest",
         account: ";auth_user=bob;auth_pass=secret",
         body: challenge,
-        ladder: "INVITE 401 ACK INVITE 200 ACK BYE 200/BYE",
+        ladder: Some("INVITE 401 ACK INVITE 200 ACK BYE 200/BYE"),
         judge: answer_to_challenge,
     },
     Case {
         name: "we call, TCP, the connection is closed in mid-call",
         account: "",
         body: lost_connection,
-        ladder: "INVITE 180 200 ACK INVITE 200 ACK BYE 200/BYE",
+        ladder: Some("INVITE 180 200 ACK INVITE 200 ACK BYE 200/BYE"),
         judge: another_connection,
+    },
+    Case {
+        name: "we call, and transfer it",
+        account: "",
+        body: we_transfer,
+        ladder: None,
+        judge: referred,
+    },
+    Case {
+        name: "it calls, and transfers us",
+        account: "",
+        body: it_transfers,
+        ladder: None,
+        judge: referred,
     },
     Case {
         name: "we call by another name, TLS: refused",
         account: "",
         body: misnamed,
-        ladder: "",
+        ladder: Some(""),
         judge: tls,
     },
 ];
