@@ -80,7 +80,12 @@ fn eng_38_an_agent_starts_and_eng_40_ends_once_and_for_all() {
         let alice = stage.alice;
         assert_eq!(
             told(&stage.world, alice),
-            ["SIPEngineWillStart", "SIPEngineDidStart"]
+            [
+                "SIPEngineWillStart",
+                "SIPAccountManagerDidAddAccount",
+                "SIPAccountManagerDidChangeDefaultAccount",
+                "SIPEngineDidStart"
+            ]
         );
         stage.agent(alice, "shutdown", |agent, now| {
             agent.shutdown(now);
@@ -88,7 +93,7 @@ fn eng_38_an_agent_starts_and_eng_40_ends_once_and_for_all() {
         });
         stage.world.run_for(Duration::from_secs(10));
         assert_eq!(
-            told(&stage.world, alice)[2..],
+            told(&stage.world, alice)[4..],
             ["SIPEngineWillEnd", "SIPEngineDidEnd"]
         );
         let to = stage.bob_uri();
@@ -104,7 +109,7 @@ fn eng_38_an_agent_starts_and_eng_40_ends_once_and_for_all() {
             assert!(agent.send_message(now, message).is_err());
         });
         stage.world.run_for(Duration::from_secs(60));
-        assert_eq!(told(&stage.world, alice).len(), 4);
+        assert_eq!(told(&stage.world, alice).len(), 6);
         assert_eq!(stage.world.host(alice).open_links(), 0);
     });
 }

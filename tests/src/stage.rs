@@ -131,7 +131,13 @@ impl Stage {
             Between::Proxy(record_route) => {
                 let mut proxy = Proxy::new(SocketAddr::new(ip(PROXY), PORT));
                 proxy.set_record_route(record_route);
-                let reach = |n| contact("bob", phone_host(n), setup.callee_transport);
+                let reach = |n| {
+                    let user = match setup.apart {
+                        true => phone_name(n),
+                        false => phone_name(0),
+                    };
+                    contact(&user, phone_host(n), setup.callee_transport)
+                };
                 let contacts: Vec<Uri> = (0..phones.len()).map(reach).collect();
                 match setup.apart {
                     false => proxy.bind("bob", &contacts),
@@ -290,7 +296,12 @@ fn config(setup: &Setup, name: &str, generation: u64) -> Config {
     config.udp_port = Some(PORT);
     config.tcp_port = Some(PORT);
     config.record = setup.record;
-    let user = if name == "alice" { "alice" } else { "bob" };
+    // Phones of one callee share his address, unless each is somebody.
+    let user = match name {
+        "alice" => "alice",
+        name if setup.apart => name,
+        _ => "bob",
+    };
     let mut account = Account::default();
     account.uri = format!("sip:{user}@example.com").parse().ok();
     config.accounts.push(account);

@@ -1,6 +1,6 @@
 //! The session's side of its invitation: what it hears from it and asks of it.
 
-use super::{InputKind, Session, SessionError, State, TransferInfo, end};
+use super::{InputKind, Session, SessionError, State, TransferInfo, words::words};
 use crate::{
     event::{Originator, SessionEvent},
     stream::{Direction, StreamInput, Streams},
@@ -188,7 +188,7 @@ impl Session {
                         reason.unwrap_or_else(|| code.phrase().to_owned()),
                     )
                 });
-                let words = end::words(originator, cause, reason_header.as_deref());
+                let words = words(originator, cause, reason_header.as_deref());
                 match response {
                     // One of ours is an answer, and no redirection of this session.
                     Some((code, reason))

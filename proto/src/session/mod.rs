@@ -19,6 +19,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod words;
 
 pub use call::SessionInfo;
 pub use state::State;

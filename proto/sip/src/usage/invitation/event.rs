@@ -1,9 +1,9 @@
 //! What an invitation tells its application, and the words that it uses.
 
-use super::State;
+use super::{State, info_request::InfoRequest};
 use crate::{
     DialogId, Headers, InvitationId, LookupError, Method, Status, Uri, attempt::Failure,
-    header::Address, message::Description, usage::invitation::InfoRequest,
+    header::Address, message::Description,
 };
 use base::{LinkError, Transport};
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,7 @@ pub mod command;
 mod end;
 pub mod event;
 mod info;
+mod info_request;
 mod interval;
 mod leg;
 mod prack;
@@ -24,7 +25,7 @@ pub use command::{
     AnswerError, InfoError, Invite, InviteError, OfferError, RespondError, reserved,
 };
 pub use event::{EndCause, Incoming, Info, InvitationEvent, Originator};
-pub use info::InfoRequest;
+pub use info_request::InfoRequest;
 pub(crate) use interval::refusal as interval_refusal;
 pub use redirect::RedirectTarget;
 #[cfg(test)]

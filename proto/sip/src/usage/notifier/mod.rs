@@ -57,6 +57,8 @@ pub(crate) struct Notifier {
     is_sending: bool,
     /// Another one is to follow it.
     is_queued: bool,
+    /// It is over, and the application has not been told.
+    ended: Option<NotifierEnd>,
     direct: Option<(FlowId, SocketAddr)>,
     effects: VecDeque<Effect<NotifierEvent>>,
 }
@@ -108,6 +110,7 @@ impl Notifier {
             goodbye: None,
             is_sending: false,
             is_queued: false,
+            ended: None,
             effects: opening
                 .incoming
                 .map(|incoming| Effect::Tell(NotifierEvent::Incoming(incoming)))
@@ -425,20 +428,29 @@ impl Notifier {
         self.end(signal, cause);
     }
 
-    /// Ends it for the application, once. On the wire its last NOTIFY may go on.
+    /// Ends it, once. On the wire its last NOTIFY may go on.
     fn end(&mut self, signal: Signal, cause: NotifierEnd) {
         if !self.step(signal) {
             return;
         }
         self.answer_by = None;
         self.expires = None;
-        self.effects
-            .push_back(Effect::Tell(NotifierEvent::Ended { cause }));
+        self.ended = Some(cause);
         self.release();
     }
 
-    /// Lets the dialog go when nothing is outstanding.
+    /// Tells the application that it is over, and lets the dialog go when nothing is outstanding. Who
+    /// has reported what a REFER came to may end its call next: a BYE that overtakes the last report would
+    /// have it refused (RFC 3261, 12.2.2), so it is waited for.
     fn release(&mut self) {
+        let waits = self.is_sending && matches!(self.kind, Kind::Referral { .. });
+        if self.state == State::Terminated
+            && !waits
+            && let Some(cause) = self.ended.take()
+        {
+            self.effects
+                .push_back(Effect::Tell(NotifierEvent::Ended { cause }));
+        }
         if self.state == State::Terminated
             && !self.is_sending
             && let Some(dialog) = self.dialog.take()

@@ -116,7 +116,7 @@ pub enum IncomingReferralEvent {
         /// Its reason phrase.
         reason: String,
     },
-    /// The peer is told no more. What was begun goes on.
+    /// The peer is told no more: its last report got a response, or none. What was begun goes on.
     Ended {
         /// What it came to: [`NotifierEnd::Terminated`] after the last report.
         cause: NotifierEnd,
