@@ -40,7 +40,10 @@ fn call(stage: &mut Stage, phone: usize) -> Option<(SessionId, SessionId)> {
     stage.world.run_for(Duration::from_secs(3));
     let theirs = stage.model(host).alive();
     let theirs = theirs.difference(&known).next().copied()?;
-    is_up(stage, alice, ours).then_some((ours, theirs))
+    // Its ACK may take some tries.
+    wait(stage, host, theirs, PATIENCE);
+    let stands = is_up(stage, alice, ours) && is_up(stage, host, theirs);
+    stands.then_some((ours, theirs))
 }
 
 fn is_up(stage: &Stage, host: HostId, id: SessionId) -> bool {
@@ -73,7 +76,9 @@ fn told(stage: &Stage, host: HostId) -> String {
             .map(str::to_owned),
         _ => None,
     };
-    let words: Vec<_> = events.filter_map(|heard| word(&heard.event)).collect();
+    let mut words: Vec<_> = events.filter_map(|heard| word(&heard.event)).collect();
+    // The network may deliver a provisional response twice, and each of them is told.
+    words.dedup();
     words.join(" ")
 }
 
