@@ -44,7 +44,7 @@ pub enum Refused {
     /// It is so old that nobody knows whether it was there before.
     #[error("too old")]
     TooOld,
-    /// It is authentic, but not encrypted (RFC 3711, 3.4: the E flag), which nobody agreed on.
+    /// It says that it is not encrypted (RFC 3711, 3.4: the E flag), which nobody agreed on.
     #[error("not encrypted")]
     Unencrypted,
     /// The call has more sources than any call should.
@@ -204,7 +204,7 @@ impl Context {
             len
         };
         let word = word(packet, at).ok_or(Refused::Malformed)?;
-        // What is sent in the clear is authentic at best, and there is no agreement on it.
+        // Whether it would be authentic does not matter: nobody agreed to send in the clear.
         if word & ENCRYPTED == 0 {
             return Err(Refused::Unencrypted);
         }
