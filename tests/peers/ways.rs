@@ -332,9 +332,19 @@ fn referred(trail: &Trail) -> Outcome<String> {
     is_good.then_some(value.clone()).ok_or(value)
 }
 
+/// baresip is called by the name that its certificate has, which an authority of ours has issued.
+fn by_name(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
+    let mut agent = scene.secure_agent(NAME, &["--hangup-after", "0.5"])?;
+    agent.event("SIPSessionDidStart", PATIENCE)?;
+    baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+    let last = agent.finish(PATIENCE)?;
+    let value = format!("exit {} {}", last.exit, last.reason);
+    (last.exit == 0).then_some(value.clone()).ok_or(value)
+}
+
 /// baresip is called by a name that its certificate does not have.
 fn misnamed(scene: &Scene<'_>, _: &mut Baresip) -> Outcome<String> {
-    let mut agent = scene.secure_agent(OTHER_NAME)?;
+    let mut agent = scene.secure_agent(OTHER_NAME, &[])?;
     let last = agent.finish(PATIENCE)?;
     let names_both = last.reason.contains(NAME) && last.reason.contains(OTHER_NAME);
     let value = format!("exit {} {}", last.exit, last.reason);
@@ -368,7 +378,7 @@ fn another_connection(trail: &Trail) -> Outcome<String> {
 
 impl Scene<'_> {
     /// Calls baresip over TLS by a name; both names lead to it.
-    fn secure_agent(&self, name: &str) -> Outcome<Agent> {
+    fn secure_agent(&self, name: &str, more: &[&str]) -> Outcome<Agent> {
         let names = self.port + 8;
         resolver::start(
             names,
@@ -379,7 +389,7 @@ impl Scene<'_> {
         let words = [
             "call", &target, "--codecs", "PCMA", "--dns", &server, "--tls-ca", &root,
         ];
-        self.agent(&words)
+        self.agent(&[&words, more].concat())
     }
 }
 
@@ -437,6 +447,13 @@ const CASES: &[Case] = &[
         body: it_transfers,
         ladder: None,
         judge: referred,
+    },
+    Case {
+        name: "we call by name, TLS, an authority of our own",
+        account: "",
+        body: by_name,
+        ladder: Some(""),
+        judge: tls,
     },
     Case {
         name: "we call by another name, TLS: refused",

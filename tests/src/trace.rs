@@ -2,6 +2,7 @@
 
 use base::Transport;
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use std::{fmt, fmt::Write as _, net::SocketAddr, time::Duration};
 
 use crate::host::HostId;
@@ -268,12 +269,7 @@ fn first_line(payload: &Bytes) -> String {
     let line = &line[..line.len().min(FIRST_LINE)];
     match std::str::from_utf8(line) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
-        _ => line[..line.len().min(12)]
-            .iter()
-            .fold(String::new(), |mut out, byte| {
-                let _ = write!(out, "{byte:02x}");
-                out
-            }),
+        _ => HEXLOWER.encode(&line[..line.len().min(12)]),
     }
 }
 

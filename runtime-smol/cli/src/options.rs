@@ -434,7 +434,7 @@ pub(crate) struct Bench {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum What {
-    /// OPTIONS and responses over UDP, at a server with state.
+    /// MESSAGE and responses over UDP, at a server that keeps a transaction for each.
     Transactions,
     /// INVITE, ACK and BYE over UDP.
     Calls,

@@ -171,6 +171,11 @@ impl Agent {
     /// Puts a pair into the queue that goes before all others (RFC 8445, 6.1.4.1).
     pub(super) fn trigger(&mut self, now: Instant, at: usize, why: &'static str) {
         self.pairs[at].set(now, PairState::Waiting, why);
+        self.enqueue(now, at);
+    }
+
+    /// Puts the pair into the queue of triggered checks, once.
+    pub(super) fn enqueue(&mut self, now: Instant, at: usize) {
         if !self.triggered.contains(&at) {
             self.triggered.push_back(at);
         }

@@ -126,10 +126,7 @@ impl Agent {
             }
             self.pairs[best].nominate = true;
             self.pairs[best].why = "to be chosen";
-            self.triggered.push_back(best);
-            if self.next_check.is_none() {
-                self.next_check = Some(now);
-            }
+            self.enqueue(now, best);
         }
         self.decision = wait;
         self.schedule(now);

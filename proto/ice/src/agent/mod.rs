@@ -22,7 +22,7 @@ use crate::{
     candidate::{self, Kind},
     pair::Pair,
     role::Role,
-    stun::{Class, Key, Message, Method, is_stun},
+    stun::{Class, Key, Message, Method},
 };
 use base::{Deadline, Rng, earliest};
 use check::Check;
@@ -231,7 +231,7 @@ impl Agent {
         datagram: &[u8],
     ) {
         let message = match Message::parse(datagram) {
-            Ok(message) if is_stun(datagram) && base.0 < self.bases.len() => message,
+            Ok(message) if base.0 < self.bases.len() => message,
             _ => {
                 self.ignored += 1;
                 return;

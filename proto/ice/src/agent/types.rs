@@ -125,7 +125,8 @@ pub struct Config {
     pub consent_timeout: Duration,
     /// Candidates of each side; more are ignored.
     pub candidates: usize,
-    /// Pairs (RFC 8445, 6.1.2.5); the worst are left out.
+    /// Pairs (RFC 8445, 6.1.2.5); the worst are left out. As many again of addresses that only the
+    /// peer's checks have shown.
     pub pairs: usize,
     /// Requests that are kept until the peer's description comes.
     pub early: usize,

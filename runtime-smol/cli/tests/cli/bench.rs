@@ -15,6 +15,8 @@ fn every_benchmark_has_figures() {
         let data = &ended.assert_exit(0)["data"];
         assert!(data["done"].as_u64().unwrap() > 0, "{data}");
         assert!(data["per_second"].as_f64().unwrap() > 0.0, "{data}");
+        // RFC 3261, 17.2.2: over UDP a server keeps each of them for Timer J; no answer is stateless.
+        assert!(data["kept"].as_u64() >= data["done"].as_u64(), "{data}");
     }
     let ended = run(&["bench", "memory", "--count", "200"]);
     let data = &ended.assert_exit(0)["data"];

@@ -13,8 +13,8 @@ use std::{
 /// What is done again and again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// OPTIONS and its response.
-    Options,
+    /// MESSAGE and its response.
+    Messages,
     /// INVITE with a description, 200, ACK, BYE, 200.
     Calls,
 }
@@ -110,7 +110,7 @@ impl Generator {
         self.next += 1;
         self.open.insert(number, false);
         let method = match self.kind {
-            Kind::Options => "OPTIONS",
+            Kind::Messages => "MESSAGE",
             Kind::Calls => "INVITE",
         };
         let to = format!("<{}>", self.target);

@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Bench, printer: &Printer) -> Outcome {
     let data = match options.what {
         What::Parse => messages::parse(options.seconds),
         What::Print => messages::print(options.seconds),
-        What::Transactions => exchange(Kind::Options, options.seconds)?,
+        What::Transactions => exchange(Kind::Messages, options.seconds)?,
         What::Calls => exchange(Kind::Calls, options.seconds)?,
         What::Memory => memory::weigh(options.count)?,
     };
@@ -51,6 +51,7 @@ fn exchange(kind: Kind, time: Duration) -> Result<Value, Failure> {
         "done": did.done,
         "lost": did.lost,
         "per_second": (did.done as f64 / did.time.as_secs_f64()).round(),
+        "kept": served.kept,
         "server_cpu_us": micros(served.cpu),
         "generator_cpu_us": micros(did.cpu),
         "server_core": served.core,

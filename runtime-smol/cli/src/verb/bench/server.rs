@@ -4,7 +4,10 @@ use super::{text::SDP, thread};
 use crate::outcome::{Exit, Failure};
 use sipsimple::{
     base::{Rng, Transport},
-    sip::{Config, Description, Endpoint, Event, Headers, Input, InvitationEvent, Output},
+    sip::{
+        Config, Description, Endpoint, Event, Headers, Input, InvitationEvent, MessageEvent,
+        Output, Status,
+    },
 };
 use std::{
     io,
@@ -17,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A server on a thread of its own. It answers every question and takes every call.
+/// A server on a thread of its own. It takes every message and every call.
 pub(super) struct Server {
     address: SocketAddr,
     is_over: Arc<AtomicBool>,
@@ -26,6 +29,8 @@ pub(super) struct Server {
 
 /// What it cost.
 pub(super) struct Served {
+    /// Transactions that it still keeps: those of the last half minute over UDP (RFC 3261, 17.2.2).
+    pub(super) kept: usize,
     pub(super) cpu: Option<Duration>,
     pub(super) core: Option<usize>,
 }
@@ -67,7 +72,7 @@ pub(super) fn endpoint(now: Instant, seed: [u8; 32]) -> Endpoint {
     Endpoint::new(now, config, Rng::from_seed(seed))
 }
 
-/// Takes a call; says what is to be sent.
+/// Takes a call or a message; says what is to be sent.
 pub(super) fn perform(endpoint: &mut Endpoint, now: Instant, output: Output) -> Option<Output> {
     match output {
         Output::Event(Event::Invitation(id, InvitationEvent::Incoming(_))) => {
@@ -79,6 +84,12 @@ pub(super) fn perform(endpoint: &mut Endpoint, now: Instant, output: Output) -> 
                 // A call that is over already needs no answer.
                 let _ = call.accept(now, answer, Headers::new());
             }
+            None
+        }
+        Output::Event(Event::Message(id, MessageEvent::Incoming(_))) => {
+            let headers = Headers::new();
+            // A message that has its answer needs no other.
+            let _ = endpoint.answer_message(now, id, Status::OK, None, &headers);
             None
         }
         Output::Send { .. } => Some(output),
@@ -117,7 +128,11 @@ fn serve(socket: &UdpSocket, address: SocketAddr, seed: [u8; 32], is_over: &Atom
     let cpu = thread::cpu()
         .zip(before)
         .map(|(after, before)| after - before);
-    Served { cpu, core }
+    Served {
+        kept: endpoint.stats().transactions,
+        cpu,
+        core,
+    }
 }
 
 /// How long it waits before it looks at its timers.

@@ -19,6 +19,7 @@ pub(super) fn request(
 ) -> String {
     let (content, body) = match method {
         "INVITE" => ("Content-Type: application/sdp\r\n", SDP),
+        "MESSAGE" => ("Content-Type: text/plain\r\n", "Good morning."),
         _ => ("", ""),
     };
     // The ACK of a 2xx and a BYE are transactions of their own (RFC 3261, 13.2.2.4).
