@@ -40,7 +40,8 @@ impl Table {
             .push(row);
     }
 
-    /// Prints the rows in the order of `expected`; says whether all are there and good.
+    /// Prints the rows in the order of `expected`, and once more those that are not good; says whether all
+    /// are there and good.
     pub(crate) fn finish(&self, expected: &[(&'static str, String)]) -> (String, bool) {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let mut shown: Vec<Row> = Vec::new();
@@ -73,8 +74,13 @@ impl Table {
                 ..row.clone()
             });
         }
-        let is_good = shown.iter().all(|row| row.is_good);
-        (Shown(&shown).to_string(), is_good)
+        let mut text = Shown(&shown).to_string();
+        shown.retain(|row| !row.is_good);
+        if !shown.is_empty() {
+            text.push('\n');
+            text.push_str(&Shown(&shown).to_string());
+        }
+        (text, shown.is_empty())
     }
 }
 
