@@ -25,7 +25,6 @@ use std::{
 pub(crate) struct Core {
     shared: Arc<Shared>,
     port: u16,
-    next: usize,
 }
 
 #[derive(Debug)]
@@ -68,11 +67,7 @@ impl Core {
         });
         let running = Arc::clone(&shared);
         thread::spawn(move || running.run());
-        Ok(Self {
-            shared,
-            port,
-            next: 0,
-        })
+        Ok(Self { shared, port })
     }
 
     /// Our address for a user.
@@ -108,9 +103,10 @@ impl Core {
             .map_err(|error| error.to_string())
     }
 
-    /// Waits for the next event that `choose` takes.
+    /// Waits for an event that `choose` takes, and takes it away: what comes in any order may be waited for
+    /// in any order.
     pub(crate) fn event<T>(
-        &mut self,
+        &self,
         what: &str,
         choose: impl FnMut(&Event) -> Option<T>,
     ) -> Outcome<T> {
@@ -118,7 +114,7 @@ impl Core {
     }
 
     fn event_within<T>(
-        &mut self,
+        &self,
         what: &str,
         limit: Duration,
         mut choose: impl FnMut(&Event) -> Option<T>,
@@ -126,11 +122,14 @@ impl Core {
         let deadline = Instant::now() + limit;
         let mut state = self.shared.state();
         loop {
-            while let Some(event) = state.events.get(self.next) {
-                self.next += 1;
-                if let Some(chosen) = choose(event) {
-                    return Ok(chosen);
-                }
+            let mut found = None;
+            let at = state.events.iter().position(|event| {
+                found = choose(event);
+                found.is_some()
+            });
+            if let (Some(at), Some(found)) = (at, found) {
+                state.events.remove(at);
+                return Ok(found);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -143,7 +142,7 @@ impl Core {
 
     /// Waits for the next event of any call that `choose` takes.
     pub(crate) fn call_event<T>(
-        &mut self,
+        &self,
         what: &str,
         mut choose: impl FnMut(&InvitationEvent) -> Option<T>,
     ) -> Outcome<T> {
@@ -154,7 +153,7 @@ impl Core {
     }
 
     /// Waits for a call: it, its dialog, and what it offers.
-    pub(crate) fn incoming(&mut self) -> Outcome<(InvitationId, DialogId, Option<Description>)> {
+    pub(crate) fn incoming(&self) -> Outcome<(InvitationId, DialogId, Option<Description>)> {
         self.event("call", |event| match event {
             Event::Invitation(id, InvitationEvent::Incoming(call)) => {
                 Some((*id, call.dialog, call.offer.clone()))
@@ -164,7 +163,7 @@ impl Core {
     }
 
     /// Waits for an offer within a call.
-    pub(crate) fn offered(&mut self) -> Outcome<(DialogId, Description)> {
+    pub(crate) fn offered(&self) -> Outcome<(DialogId, Description)> {
         self.call_event("offer", |event| match event {
             InvitationEvent::Offered {
                 dialog,
@@ -176,7 +175,7 @@ impl Core {
     }
 
     /// Waits for an answer that is final.
-    pub(crate) fn answered(&mut self) -> Outcome<(DialogId, Description)> {
+    pub(crate) fn answered(&self) -> Outcome<(DialogId, Description)> {
         self.call_event("answer", |event| match event {
             InvitationEvent::Answered {
                 dialog,
@@ -188,7 +187,7 @@ impl Core {
     }
 
     /// Waits until a call stands.
-    pub(crate) fn acknowledged(&mut self) -> Outcome<DialogId> {
+    pub(crate) fn acknowledged(&self) -> Outcome<DialogId> {
         self.call_event("ACK", |event| match event {
             InvitationEvent::Acknowledged { dialog } => Some(*dialog),
             _ => None,
@@ -196,12 +195,12 @@ impl Core {
     }
 
     /// Waits for the end of a call, and says how it came.
-    pub(crate) fn ended(&mut self) -> Outcome<String> {
+    pub(crate) fn ended(&self) -> Outcome<String> {
         self.ended_within(PATIENCE)
     }
 
     /// The same, if it may take longer.
-    pub(crate) fn ended_within(&mut self, limit: Duration) -> Outcome<String> {
+    pub(crate) fn ended_within(&self, limit: Duration) -> Outcome<String> {
         self.event_within("end of the call", limit, |event| match event {
             Event::Invitation(_, InvitationEvent::Ended { cause, .. }) => Some(cause.to_string()),
             _ => None,

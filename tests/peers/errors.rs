@@ -177,9 +177,9 @@ impl Case {
                 Played::new(&mut sipp, || end(&mut agent))
             }
             Ours::Progresses => {
-                let mut core = Core::start(our_port, Config::new("tested"))?;
+                let core = Core::start(our_port, Config::new("tested"))?;
                 let mut sipp = play(Some(&target))?;
-                let end = progress(&mut core);
+                let end = progress(&core);
                 Played::new(&mut sipp, || end)
             }
         }
@@ -209,7 +209,7 @@ impl Played {
 }
 
 /// Takes a call after a reliable 183; the end is told as the command would.
-fn progress(core: &mut Core) -> Outcome<(i64, String)> {
+fn progress(core: &Core) -> Outcome<(i64, String)> {
     let (call, _, _) = core.incoming()?;
     let headers = Headers::new();
     core.with(call, |call, now| {

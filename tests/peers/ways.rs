@@ -190,7 +190,7 @@ fn media_before_the_answer(trail: &Trail) -> Outcome<String> {
 
 /// baresip has to show who it is.
 fn challenge(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
-    let mut core = Core::start(scene.our_port(), Config::new("tested"))?;
+    let core = Core::start(scene.our_port(), Config::new("tested"))?;
     let secret = Secret::Password("secret".to_owned());
     let mut guard = Guard::new("ours.test", vec![("bob".to_owned(), secret)]);
     // It gives up when one of several challenges names a hash that it does not know.
@@ -248,8 +248,8 @@ fn lost_connection(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> 
 
 /// We call baresip, and tell it to call another one of us.
 fn we_transfer(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
-    let mut core = Core::start(scene.our_port(), Config::new("tested"))?;
-    let mut third = Core::start(scene.third_port(), Config::new("tested"))?;
+    let core = Core::start(scene.our_port(), Config::new("tested"))?;
+    let third = Core::start(scene.third_port(), Config::new("tested"))?;
     let offer = core::description(scene.port + 30);
     let first = core.invite(&format!("sip:bob@127.0.0.1:{}", scene.port), Some(offer))?;
     core.acknowledged()?;
@@ -257,7 +257,7 @@ fn we_transfer(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
     let refer = Refer::in_call(first, core::address(&third.uri("carol"))?);
     core.act(|endpoint, now| endpoint.refer(now, refer))
         .map_err(|error| error.to_string())?;
-    take(&mut third, scene.port + 32)?;
+    take(&third, scene.port + 32)?;
     let outcome = core.event("outcome of REFER", |event| match event {
         Event::Referral(_, ReferralEvent::Ended { outcome, .. }) => Some(outcome.to_string()),
         _ => None,
@@ -274,10 +274,10 @@ fn we_transfer(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
 
 /// baresip is in a call with us, and tells us to call another one of us.
 fn it_transfers(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
-    let mut core = Core::start(scene.our_port(), Config::new("tested"))?;
-    let mut third = Core::start(scene.third_port(), Config::new("tested"))?;
+    let core = Core::start(scene.our_port(), Config::new("tested"))?;
+    let third = Core::start(scene.third_port(), Config::new("tested"))?;
     baresip.tell("dial", &core.uri("alice"))?;
-    take(&mut core, scene.port + 30)?;
+    take(&core, scene.port + 30)?;
     baresip.event("CALL_ESTABLISHED", PATIENCE)?;
     baresip.tell("transfer", &third.uri("carol"))?;
     let (referral, target) = core.event("REFER", |event| match event {
@@ -289,7 +289,7 @@ fn it_transfers(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
     core.act(|endpoint, now| endpoint.accept_referral(now, referral))
         .map_err(|error| error.to_string())?;
     core.invite(&target, Some(core::description(scene.port + 34)))?;
-    take(&mut third, scene.port + 32)?;
+    take(&third, scene.port + 32)?;
     core.acknowledged()?;
     core.act(|endpoint, now| endpoint.report_referral(now, referral, Status::OK, None))
         .map_err(|error| error.to_string())?;
@@ -303,7 +303,7 @@ fn it_transfers(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
 }
 
 /// Takes the next call.
-fn take(core: &mut Core, port: u16) -> Outcome<()> {
+fn take(core: &Core, port: u16) -> Outcome<()> {
     let (call, ..) = core.incoming()?;
     core.with(call, |call, now| {
         call.accept(now, core::description(port), Headers::new())

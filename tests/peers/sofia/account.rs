@@ -87,7 +87,7 @@ fn call(scene: &Scene<'_>) -> Outcome<String> {
 }
 
 fn answer(scene: &Scene<'_>) -> Outcome<String> {
-    let (mut sofia, mut core) = (scene.sofia(&[])?, scene.core(Config::new("tested"))?);
+    let (mut sofia, core) = (scene.sofia(&[])?, scene.core(Config::new("tested"))?);
     let secret = Secret::Password(PASSWORD.to_owned());
     let mut guard = Guard::new("ours.test", vec![("bob".to_owned(), secret)]);
     // Of several challenges Sofia reads the first, and it knows no hash but MD5.
@@ -120,7 +120,7 @@ fn answer(scene: &Scene<'_>) -> Outcome<String> {
 }
 
 fn subscribe(scene: &Scene<'_>) -> Outcome<String> {
-    let (mut sofia, mut core) = (scene.sofia(&[])?, scene.core(Config::new("tested"))?);
+    let (mut sofia, core) = (scene.sofia(&[])?, scene.core(Config::new("tested"))?);
     let (from, to) = (
         core::address(&scene.our_uri())?,
         core::address(&scene.sofia_uri())?,
@@ -131,9 +131,9 @@ fn subscribe(scene: &Scene<'_>) -> Outcome<String> {
     let asked = sofia.event("nua_i_subscribe", |_| true)?;
     let number = &asked["call"];
     sofia.tell(&format!("notify {number} application/pidf+xml <one/>"))?;
-    told(&mut core, "<one/>")?;
+    told(&core, "<one/>")?;
     sofia.tell(&format!("notify {number} application/pidf+xml <two/>"))?;
-    told(&mut core, "<two/>")?;
+    told(&core, "<two/>")?;
     core.act(|endpoint, now| endpoint.unsubscribe(now, subscription))
         .map_err(|error| error.to_string())?;
     core.event("end of the subscription", |event| match event {
@@ -142,7 +142,7 @@ fn subscribe(scene: &Scene<'_>) -> Outcome<String> {
     })
 }
 
-fn told(core: &mut core::Core, document: &str) -> Outcome<()> {
+fn told(core: &core::Core, document: &str) -> Outcome<()> {
     core.event(&format!("NOTIFY with {document}"), |event| match event {
         Event::Subscription(
             _,
@@ -156,7 +156,7 @@ fn told(core: &mut core::Core, document: &str) -> Outcome<()> {
 }
 
 fn notify(scene: &Scene<'_>) -> Outcome<String> {
-    let (mut sofia, mut core) = (scene.sofia(&[])?, scene.core(Config::new("tested"))?);
+    let (mut sofia, core) = (scene.sofia(&[])?, scene.core(Config::new("tested"))?);
     let types = vec!["application/pidf+xml".to_owned()];
     core.act(|endpoint, _| endpoint.add_package(Package::new("presence", types)))
         .map_err(|error| error.to_string())?;

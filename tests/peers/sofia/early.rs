@@ -52,7 +52,7 @@ fn incoming(scene: &Scene<'_>, offer: Offer) -> Outcome<String> {
     if offer == Offer::InProgress {
         options.push("offerless=1");
     }
-    let (mut sofia, mut core) = (scene.sofia(&options)?, scene.core(Config::new("tested"))?);
+    let (mut sofia, core) = (scene.sofia(&options)?, scene.core(Config::new("tested"))?);
     sofia.tell(&format!("invite {}", scene.our_uri()))?;
     let (call, dialog, proposed) = core.incoming()?;
     match offer {
@@ -70,19 +70,19 @@ fn incoming(scene: &Scene<'_>, offer: Offer) -> Outcome<String> {
     if offer == Offer::InProgress {
         is_its(Some(&core.answered()?.1), ITS_RTP)?;
     }
-    update(&mut core, &mut sofia, call, dialog, 2)?;
+    update(&core, &mut sofia, call, dialog, 2)?;
     core.with(call, |call, now| {
         call.accept(now, description(OUR_RTP + 2), Headers::new())
     })?;
     core.acknowledged()?;
     sofia.state("ready")?;
-    update(&mut core, &mut sofia, call, dialog, 4)?;
+    update(&core, &mut sofia, call, dialog, 4)?;
     sofia.tell("bye 1")?;
-    over(&mut core, &mut sofia, "hung up")
+    over(&core, &mut sofia, "hung up")
 }
 
 fn outgoing(scene: &Scene<'_>, offer: Offer) -> Outcome<String> {
-    let (mut sofia, mut core) = (scene.sofia(&["rel=1"])?, scene.core(Config::new("tested"))?);
+    let (mut sofia, core) = (scene.sofia(&["rel=1"])?, scene.core(Config::new("tested"))?);
     let ours = (offer == Offer::InInvite).then(|| description(OUR_RTP));
     let call = core.invite(&scene.sofia_uri(), ours)?;
     let number = sofia.incoming()?;
@@ -102,14 +102,14 @@ fn outgoing(scene: &Scene<'_>, offer: Offer) -> Outcome<String> {
         }
     };
     sofia.event("nua_i_prack", |event| event["status"] == 200)?;
-    asked(&mut core, Method::Prack)?;
-    update(&mut core, &mut sofia, call, dialog, 2)?;
+    asked(&core, Method::Prack)?;
+    update(&core, &mut sofia, call, dialog, 2)?;
     sofia.tell(&format!("respond {number} 200"))?;
     core.acknowledged()?;
     sofia.state("ready")?;
-    update(&mut core, &mut sofia, call, dialog, 4)?;
+    update(&core, &mut sofia, call, dialog, 4)?;
     core.with(call, |call, now| call.end(now, &Headers::new()))?;
-    over(&mut core, &mut sofia, "user request")
+    over(&core, &mut sofia, "user request")
 }
 
 fn refused(scene: &Scene<'_>) -> Outcome<String> {
@@ -124,7 +124,7 @@ fn refused(scene: &Scene<'_>) -> Outcome<String> {
 
 /// Changes the session from both sides, first from ours: to ports that are `step` above the first ones.
 fn update(
-    core: &mut Core,
+    core: &Core,
     sofia: &mut Sofia,
     call: InvitationId,
     dialog: DialogId,
@@ -146,7 +146,7 @@ fn update(
 }
 
 /// Waits until a request within the call has got its final response.
-fn asked(core: &mut Core, wanted: Method) -> Outcome<()> {
+fn asked(core: &Core, wanted: Method) -> Outcome<()> {
     core.call_event("transaction", |event| match event {
         InvitationEvent::Transaction { method, .. } => (*method == wanted).then_some(()),
         _ => None,
@@ -154,7 +154,7 @@ fn asked(core: &mut Core, wanted: Method) -> Outcome<()> {
 }
 
 /// Waits for the end on both sides.
-fn over(core: &mut Core, sofia: &mut Sofia, expected: &str) -> Outcome<String> {
+fn over(core: &Core, sofia: &mut Sofia, expected: &str) -> Outcome<String> {
     sofia.state("terminated")?;
     match core.ended()? {
         cause if cause == expected => Ok(cause),

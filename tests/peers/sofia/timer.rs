@@ -83,7 +83,7 @@ fn it_calls(scene: &Scene<'_>) -> Outcome<String> {
 /// Who calls may say that the callee refreshes; the command leaves it open, the library does not have to.
 fn we_call_for_it(scene: &Scene<'_>) -> Outcome<String> {
     let mut sofia = scene.sofia(&["expires=6", "min-se=2"])?;
-    let mut core = scene.core(callee_refreshes())?;
+    let core = scene.core(callee_refreshes())?;
     let call = core.invite(&scene.sofia_uri(), Some(description(20_000)))?;
     sofia.takes_call()?;
     core.acknowledged()?;
@@ -104,7 +104,7 @@ fn we_call_for_it(scene: &Scene<'_>) -> Outcome<String> {
 /// The same, where the callee is we.
 fn it_calls_for_us(scene: &Scene<'_>) -> Outcome<String> {
     let mut sofia = scene.sofia(&["expires=6", "min-se=2", "refresher=remote"])?;
-    let mut core = scene.core(callee_refreshes())?;
+    let core = scene.core(callee_refreshes())?;
     sofia.tell(&format!("invite {}", scene.our_uri()))?;
     let (call, ..) = core.incoming()?;
     core.with(call, |call, now| {

@@ -35,7 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
 /// Bob and Carol are Sofia, we have called both.
 fn transferor(scene: &Scene<'_>) -> Outcome<String> {
     let (mut bob, mut carol) = (scene.sofia(&[])?, scene.other_sofia()?);
-    let mut core = scene.core(Config::new("tested"))?;
+    let core = scene.core(Config::new("tested"))?;
     let first = core.invite(&scene.sofia_uri(), Some(description(OUR_RTP)))?;
     bob.takes_call()?;
     core.acknowledged()?;
@@ -66,9 +66,9 @@ fn transferor(scene: &Scene<'_>) -> Outcome<String> {
 /// Bob has called us and Carol, and wants us to speak with each other.
 fn transferee(scene: &Scene<'_>) -> Outcome<String> {
     let (mut bob, mut carol) = (scene.sofia(&[])?, scene.other_sofia()?);
-    let mut core = scene.core(Config::new("tested"))?;
+    let core = scene.core(Config::new("tested"))?;
     bob.tell(&format!("invite {}", scene.our_uri()))?;
-    taken(&mut core)?;
+    taken(&core)?;
     bob.state("ready")?;
     bob.tell(&format!("invite {}", scene.other_uri()))?;
     carol.takes_call()?;
@@ -107,7 +107,7 @@ fn transferee(scene: &Scene<'_>) -> Outcome<String> {
 /// We have called Bob; Carol calls us in his place, because he told her to.
 fn target(scene: &Scene<'_>) -> Outcome<String> {
     let (mut bob, mut carol) = (scene.sofia(&[])?, scene.other_sofia()?);
-    let mut core = scene.core(Config::new("tested"))?;
+    let core = scene.core(Config::new("tested"))?;
     let first = core.invite(&scene.sofia_uri(), Some(description(OUR_RTP)))?;
     bob.takes_call()?;
     core.acknowledged()?;
@@ -116,7 +116,7 @@ fn target(scene: &Scene<'_>) -> Outcome<String> {
     carol.takes_call()?;
     bob.state("ready")?;
     bob.tell(&format!("transfer 2 {} 1", scene.our_uri()))?;
-    let (_, replaced) = taken(&mut core)?;
+    let (_, replaced) = taken(&core)?;
     if replaced != Some(first) {
         return Err(format!("it replaces {replaced:?}, not {first:?}"));
     }
@@ -133,7 +133,7 @@ fn target(scene: &Scene<'_>) -> Outcome<String> {
 }
 
 /// Takes the next call; returns it and the one that it replaces.
-fn taken(core: &mut Core) -> Outcome<(InvitationId, Option<InvitationId>)> {
+fn taken(core: &Core) -> Outcome<(InvitationId, Option<InvitationId>)> {
     let (call, replaced) = core.event("call", |event| match event {
         Event::Invitation(id, InvitationEvent::Incoming(call)) => Some((*id, call.replaces)),
         _ => None,
