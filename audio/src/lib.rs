@@ -55,6 +55,7 @@ pub mod mixer;
 mod port;
 pub mod resample;
 mod ring;
+mod shorten;
 mod sound;
 pub mod speech;
 pub mod tone;

@@ -11,6 +11,7 @@ use crate::measure;
 use crate::mixer::TICK;
 use crate::port::AudioPort;
 use crate::resample::{RateError, Resampler};
+use crate::shorten::shorten;
 use crate::sound::samples_in;
 
 /// Is a stream as a port: what the peer says is heard in the bridge, and the bridge by the peer.
@@ -244,9 +245,14 @@ impl Inbound {
                 codec.decode(&frame.payload, &mut self.decoded);
                 stats.played += 1;
             }
+            Some(Playout::Shorten { frame, units }) => {
+                codec.decode(&frame.payload, &mut self.decoded);
+                stats.played += 1;
+                let most = self.samples(units) as usize;
+                shorten(&mut self.decoded, self.rates.1, most);
+            }
             Some(Playout::Conceal { units }) => {
-                let (clock_rate, sample_rate) = self.rates;
-                let count = u64::from(units) * u64::from(sample_rate) / u64::from(clock_rate);
+                let count = self.samples(units);
                 codec.conceal(count as usize, &mut self.decoded);
                 stats.concealed += count;
                 self.concealed += count;
@@ -258,6 +264,12 @@ impl Inbound {
             self.decoded.resize(self.tick_samples, 0);
         }
         self.resampler.process(&self.decoded, &mut self.ready);
+    }
+
+    /// Units of the RTP clock in samples of the codec.
+    fn samples(&self, units: u32) -> u64 {
+        let (clock_rate, sample_rate) = self.rates;
+        u64::from(units) * u64::from(sample_rate) / u64::from(clock_rate)
     }
 
     fn report(&mut self) -> PlayoutReport {

@@ -138,7 +138,7 @@ impl Stream {
     }
 
     fn play(&mut self) {
-        if let Playout::Play(frame) = self.buffer.pull(self.now) {
+        if let Playout::Play(frame) | Playout::Shorten { frame, .. } = self.buffer.pull(self.now) {
             // After a switch the numbers are another sequence's.
             let first_source = self.buffer.statistics().switches == 0;
             assert!(!first_source || self.played.is_none_or(|played| played < frame.sequence));

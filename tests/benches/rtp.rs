@@ -2,10 +2,9 @@
 //!
 //! A round sends or receives one packet of 160 bytes on each stream.
 
-use crate::measure::rtp::{SPEECH, STREAMS, World, datagram};
-use bytes::{Bytes, BytesMut};
+use crate::measure::rtp::{Players, STREAMS, World, datagram};
+use bytes::BytesMut;
 use divan::{Bencher, black_box, counter::ItemsCount};
-use rtp::{Frame, JitterBuffer, JitterConfig};
 
 #[divan::bench(args = STREAMS)]
 fn send(bencher: Bencher<'_, '_>, streams: usize) {
@@ -37,27 +36,12 @@ fn receive_floor(bencher: Bencher<'_, '_>, streams: usize) {
     });
 }
 
-#[divan::bench]
-fn play_out(bencher: Bencher<'_, '_>) {
-    let mut world = World::new(1);
-    let mut buffer = JitterBuffer::new(JitterConfig::new(8_000));
-    let mut tick = |world: &mut World| {
-        world.tick();
-        buffer.push(Frame {
-            payload_type: 0,
-            marker: false,
-            sequence: u64::from(world.round),
-            timestamp: world.round.wrapping_mul(160),
-            ssrc: 9,
-            arrived: world.now,
-            payload: Bytes::from_static(&SPEECH),
-        });
-        buffer.pull(world.now)
-    };
-    (0..10).for_each(|_| drop(tick(&mut world)));
+#[divan::bench(args = STREAMS)]
+fn play_out(bencher: Bencher<'_, '_>, streams: usize) {
+    let mut players = Players::new(streams);
     bencher
-        .counter(ItemsCount::new(1usize))
-        .bench_local(|| tick(&mut world));
+        .counter(ItemsCount::new(streams))
+        .bench_local(|| players.play());
 }
 
 #[divan::bench]

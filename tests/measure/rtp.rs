@@ -5,7 +5,7 @@
 use super::Operation;
 use base::{Clock, Rng};
 use bytes::{BufMut, Bytes, BytesMut};
-use rtp::{Config, Outgoing, PayloadType, Received, Session};
+use rtp::{Config, Frame, JitterBuffer, JitterConfig, Outgoing, PayloadType, Received, Session};
 use std::{
     hint::black_box,
     net::SocketAddr,
@@ -84,6 +84,44 @@ impl World {
     }
 }
 
+/// Jitter buffers, each pushed one frame and asked for one in a round.
+pub(crate) struct Players {
+    world: World,
+    buffers: Vec<JitterBuffer>,
+}
+
+impl Players {
+    pub(crate) fn new(streams: usize) -> Self {
+        let buffer = || JitterBuffer::new(JitterConfig::new(8_000));
+        let mut players = Self {
+            world: World::new(streams),
+            buffers: (0..streams).map(|_| buffer()).collect(),
+        };
+        (0..10).for_each(|_| players.play());
+        players
+    }
+
+    pub(crate) fn play(&mut self) {
+        self.world.tick();
+        let (now, round) = (self.world.now, self.world.round);
+        for &stream in &self.world.order {
+            let buffer = &mut self.buffers[stream];
+            // Every third packet comes later than the one after it was spoken.
+            let late = Duration::from_millis(if round.is_multiple_of(3) { 19 } else { 0 });
+            buffer.push(Frame {
+                payload_type: 0,
+                marker: false,
+                sequence: u64::from(round),
+                timestamp: round.wrapping_mul(160),
+                ssrc: 9,
+                arrived: now + late,
+                payload: Bytes::from_static(&SPEECH),
+            });
+            black_box(buffer.pull(now));
+        }
+    }
+}
+
 /// What a runtime reads: the packet of this round, cut from its buffer.
 pub(crate) fn datagram(arena: &mut BytesMut, round: u32) -> Bytes {
     arena.reserve(12 + SPEECH.len());
@@ -116,6 +154,14 @@ pub(crate) fn operations(full: bool) -> Vec<Operation> {
                         // The first packets make the sources known.
                         (0..3).for_each(|_| world.receive());
                         move || world.receive()
+                    },
+                ),
+                Operation::new(
+                    format!("rtp/play out, {streams} streams"),
+                    streams,
+                    move || {
+                        let mut players = Players::new(streams);
+                        move || players.play()
                     },
                 ),
             ]

@@ -27,6 +27,7 @@ mod generated;
 mod hold;
 mod hostile;
 mod hygiene;
+mod jitter;
 mod limits;
 mod loss;
 #[path = "../measure/mod.rs"]

@@ -54,7 +54,16 @@ struct End {
 }
 
 impl End {
+    /// Its delay never shrinks: what is tested is what is played, sample by sample.
     fn new(rate: u32, name: &str, frame_length: Duration) -> Self {
+        let codec = codec::open(name, 8_000, 1).unwrap();
+        let mut config = TrackConfig::new(codec, 96, 96);
+        config.frame_length = frame_length;
+        config.jitter.least = config.jitter.depth;
+        Self::with(rate, config)
+    }
+
+    fn with(rate: u32, config: TrackConfig) -> Self {
         let mut mixer = Mixer::new(rate).unwrap();
         let bridge = mixer.open_bridge();
         let (arriving, source) = channel();
@@ -65,11 +74,6 @@ impl End {
             frames,
             reports,
             has_room: Arc::clone(&has_room),
-        };
-        let codec = codec::open(name, 8_000, 1).unwrap();
-        let config = TrackConfig {
-            frame_length,
-            ..TrackConfig::new(codec, 96, 96)
         };
         let track = mixer
             .add(Track::new(rate, config, source, driver).unwrap())
@@ -240,6 +244,22 @@ fn reordering_within_the_buffer_is_not_heard() {
         result.is_faithful() && result.heard.share() == 1.0,
         "{result:?}"
     );
+    assert_eq!(to.stats().concealed, 0);
+}
+
+#[test]
+fn delay_that_a_steady_network_does_not_need_is_given_up_unheard() {
+    let sent = speech::utterance(Voice::Alice, 8_000);
+    let config = || TrackConfig::new(codec::open("PCMU", 8_000, 1).unwrap(), 96, 96);
+    let (mut from, mut to) = (End::with(8_000, config()), End::with(8_000, config()));
+    call(&mut from, &mut to, &mut Link::new(0, 0), &sent);
+    let result = compare(&sent, &to.heard());
+    assert!(
+        result.is_faithful() && result.heard.share() > 0.95,
+        "{result:?}"
+    );
+    let delays: Vec<Duration> = to.reports.try_iter().map(|report| report.delay).collect();
+    assert!(delays.last() <= Some(&TICK), "{delays:?}");
     assert_eq!(to.stats().concealed, 0);
 }
 

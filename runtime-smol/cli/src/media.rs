@@ -142,6 +142,7 @@ impl Media {
         config.frame_length = format.packet_time;
         if let Some(patience) = self.patience {
             config.jitter.depth = patience;
+            config.jitter.least = patience;
             config.jitter.limit = 2 * patience;
         }
         let track = Track::new(RATE, config, Inbound(receiver), Outbound(sender))

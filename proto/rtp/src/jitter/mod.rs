@@ -1,14 +1,17 @@
-//! The jitter buffer: order, and a little delay, from what the network delivers.
+//! The jitter buffer: order, and as little delay as the network allows, from what it delivers.
 
+mod config;
+mod delay;
 mod splice;
+mod step;
+
+pub use config::{JitterConfig, JitterStatistics};
 
 use crate::{COMFORT_NOISE, Frame};
-use serde::{Deserialize, Serialize};
+use delay::{Delay, micros};
 use splice::{Line, Position};
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
+use step::Step;
 
 /// The machine that decides what is played next, for one stream of speech.
 ///
@@ -16,68 +19,50 @@ use std::{
 /// included, and ask by [`pull`](Self::pull) whenever the speech of the last answer is used up. It has
 /// no timers: the one who plays is its clock.
 ///
-/// Speech starts a fixed time after its first frame came ([`JitterConfig::depth`]) and goes on in
-/// order of sequence numbers, whatever the length of the frames. A gap in the numbers is loss, to be
-/// concealed; a gap in the timestamps alone is silence of the speaker, after which the delay is set
-/// anew. When the sender turns out to be slower than us the buffer runs empty and the delay grows by
-/// what is concealed; when it is faster, a frame is dropped now and then.
+/// *Delay.* How much later than the fastest packets speech is played follows what packets took lately:
+/// it is where 20 ms more would not save one packet in a hundred from being late. It begins with
+/// [`JitterConfig::depth`] and stays between [`least`](JitterConfig::least) and
+/// [`limit`](JitterConfig::limit).
+///
+/// *Order.* Speech goes on in order of sequence numbers, whatever the length of the frames. A frame
+/// that is not there in its time is concealed, for 100 ms at most. When it comes after all, it is played
+/// if the delay is too small anyway, so that the delay grows by what was concealed; else it is late.
+/// When the delay is too great, because the network became better or the speaker's clock is faster
+/// than ours, frames are shortened a little, ten in a second at most, and dropped if that is too slow.
+///
+/// *Silence.* A gap in the timestamps alone is silence of the speaker, and so is what follows comfort
+/// noise (RFC 3389): there the delay is set anew at no cost.
 ///
 /// When another source speaks, or the same one starts its sequence anew, two packets in a row of it
 /// make it the one that is played; the first of them is not lost. A second source that speaks at the
 /// same time (RFC 8108) is not mixed: the first one stays.
+///
+/// It holds at most 100 frames, and allocates nothing once it held that many.
 #[derive(Clone, Debug)]
 pub struct JitterBuffer {
-    config: JitterConfig,
+    /// How much more than wanted may wait, in microseconds.
+    excess: i64,
     /// By position, each once.
     queue: VecDeque<Entry>,
     line: Line,
+    delay: Delay,
     /// The position to play next; `None` until something was played.
     next: Option<u64>,
-    /// The timestamp that it should have.
-    next_timestamp: u32,
+    /// The media time that it should have, in microseconds.
+    next_media: i64,
     state: State,
-    /// When the first frame of what waits came, while nothing plays.
-    since: Option<Instant>,
-    /// What was concealed since the last frame that was played, in units of the clock.
-    concealed: u32,
-    /// How many of those stand for frames that had not come rather than for known losses.
+    /// What was concealed since the last frame that was played, in microseconds.
+    concealed: i64,
+    /// How many frames that was: what comes of them now stands for time that is over.
     owed: u32,
     /// The last thing played, or skipped, was no speech: what follows is not concealed.
     quiet: bool,
     step: Step,
-    surplus: Surplus,
+    /// When a frame was shortened last, in microseconds.
+    cut: i64,
+    /// When one was dropped last.
+    dropped: i64,
     statistics: JitterStatistics,
-}
-
-/// How a jitter buffer works.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct JitterConfig {
-    /// The rate of the timestamps' clock, in Hz.
-    pub clock_rate: u32,
-    /// How long speech waits for late packets. The default, 60 ms, bears what a good wireless network does.
-    pub depth: Duration,
-    /// How much speech may wait at most before the oldest is dropped. The default is 240 ms.
-    pub limit: Duration,
-    /// How long a packet is until packets tell; the default is 20 ms (RFC 3551, 4.2).
-    pub packet: Duration,
-}
-
-impl JitterConfig {
-    /// Chooses the defaults for everything else.
-    pub const fn new(clock_rate: u32) -> Self {
-        Self {
-            clock_rate,
-            depth: Duration::from_millis(60),
-            limit: Duration::from_millis(240),
-            packet: Duration::from_millis(20),
-        }
-    }
-
-    fn units(&self, duration: Duration) -> u32 {
-        let units = duration.as_nanos() * u128::from(self.clock_rate) / 1_000_000_000;
-        u32::try_from(units).unwrap_or(u32::MAX)
-    }
 }
 
 /// What to play next.
@@ -85,6 +70,14 @@ impl JitterConfig {
 pub enum Playout {
     /// This frame; with payload type 13 it says what kind of noise to make until the next one.
     Play(Frame),
+    /// This frame in less time: about `units` of the clock less, at most half of it, where it is
+    /// heard least.
+    Shorten {
+        /// The frame.
+        frame: Frame,
+        /// How much less, in units of the clock.
+        units: u32,
+    },
     /// A frame is missing: something that resembles what was played before, `units` of the clock long.
     Conceal {
         /// How long, in units of the clock.
@@ -94,39 +87,17 @@ pub enum Playout {
     Silence,
 }
 
-/// What a jitter buffer did, in frames.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct JitterStatistics {
-    /// Handed out to be played.
-    pub played: u64,
-    /// Answered by [`Playout::Conceal`].
-    pub concealed: u64,
-    /// Never came, or came too late.
-    pub lost: u64,
-    /// Came when their time was over.
-    pub late: u64,
-    /// Came twice.
-    pub duplicates: u64,
-    /// Dropped because too much was waiting.
-    pub discarded: u64,
-    /// Dropped because one packet alone, of another source or far out of sequence, proves nothing.
-    pub stray: u64,
-    /// How often another source, or another sequence, was followed.
-    pub switches: u64,
-    /// How long the last frame that was played had waited.
-    pub delay: Duration,
-}
-
 #[derive(Clone, Debug)]
 struct Entry {
     position: u64,
+    /// When it was spoken, in microseconds.
+    media: i64,
     frame: Frame,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// Nothing plays; the first frame that waits starts at its arrival and the depth.
+    /// Nothing plays; the first frame that waits starts when it is due.
     Filling,
     Playing,
 }
@@ -134,23 +105,22 @@ enum State {
 impl JitterBuffer {
     /// Starts empty.
     pub fn new(config: JitterConfig) -> Self {
+        let delay = Delay::new(&config);
         Self {
-            config,
+            excess: micros(config.limit),
             queue: VecDeque::new(),
             line: Line::default(),
             next: None,
-            next_timestamp: 0,
+            next_media: 0,
             state: State::Filling,
-            since: None,
             concealed: 0,
             owed: 0,
             quiet: true,
-            step: Step {
-                units: config.units(config.packet),
-                seen: None,
-            },
-            surplus: Surplus::default(),
+            step: Step::new(delay.units(micros(config.packet))),
+            cut: 0,
+            dropped: 0,
             statistics: JitterStatistics::default(),
+            delay,
         }
     }
 
@@ -165,6 +135,7 @@ impl JitterBuffer {
                     self.statistics.stray += 1;
                 } else if self.line.wait(frame) {
                     self.statistics.switches += 1;
+                    self.delay.renew();
                     for frame in self.line.switch() {
                         if let Position::At(position) = self.line.place(&frame) {
                             self.insert(position, frame);
@@ -177,32 +148,34 @@ impl JitterBuffer {
 
     /// Says what to play next.
     pub fn pull(&mut self, now: Instant) -> Playout {
-        self.bound();
+        let clock = self.delay.micros(now);
         loop {
             let Some(front) = self.queue.front() else {
                 return self.underrun();
             };
-            let due = front.frame.arrived + self.config.depth;
-            let (position, timestamp) = (front.position, front.frame.timestamp);
+            let (position, media) = (front.position, front.media);
             let placeholder = front.frame.payload.is_empty();
+            let due = media + self.delay.target();
             if self.state == State::Filling {
-                // The first to come is not always the first in order.
-                if now < self.since.map_or(due, |since| since + self.config.depth) {
+                if clock < due {
                     return Playout::Silence;
                 }
-                self.start(position, timestamp);
+                self.start(position, media);
             }
             let next = self.next.unwrap_or(position);
-            let ahead = timestamp.wrapping_sub(self.next_timestamp) as i32;
+            let is_gap = media - self.next_media > self.length() / 2;
             if position > next {
-                match self.miss(next, position, ahead) {
+                match self.miss(next, position, is_gap) {
                     Some(playout) => return playout,
                     None => continue,
                 }
             }
-            if !placeholder && ahead > 0 && now < due {
+            if !placeholder && is_gap && clock < due {
                 // Silence of the speaker: the delay is set anew.
                 return Playout::Silence;
+            }
+            if self.pass(clock - due, clock) {
+                continue;
             }
             let Some(Entry { frame, .. }) = self.queue.pop_front() else {
                 return self.underrun();
@@ -213,13 +186,16 @@ impl JitterBuffer {
                 self.quiet = true;
                 continue;
             }
-            return self.play(now, frame);
+            return self.play(now, media, frame, clock - due);
         }
     }
 
     /// What was done so far.
-    pub const fn statistics(&self) -> JitterStatistics {
-        self.statistics
+    pub fn statistics(&self) -> JitterStatistics {
+        JitterStatistics {
+            target: self.delay.depth(),
+            ..self.statistics
+        }
     }
 
     /// How many frames wait, placeholders included.
@@ -232,75 +208,73 @@ impl JitterBuffer {
         self.queue.is_empty()
     }
 
+    /// The length of a frame in microseconds.
+    fn length(&self) -> i64 {
+        self.delay.length(self.step.units())
+    }
+
     fn insert(&mut self, position: u64, frame: Frame) {
-        if self.next.is_some_and(|next| position < next) {
-            self.statistics.late += 1;
-            return;
-        }
         // Nearly always at the very end.
         let place = self
             .queue
             .partition_point(|entry| entry.position < position);
-        if self
-            .queue
-            .get(place)
-            .is_some_and(|entry| entry.position == position)
-        {
+        let there = self.queue.get(place);
+        if there.is_some_and(|entry| entry.position == position) {
             self.statistics.duplicates += 1;
+            return;
+        }
+        let tells = !frame.payload.is_empty() && frame.payload_type != COMFORT_NOISE;
+        let media = self.delay.place(&frame, tells);
+        if self.next.is_some_and(|next| position < next) {
+            self.statistics.late += 1;
             return;
         }
         let before = place.checked_sub(1).and_then(|place| self.queue.get(place));
         if let Some(before) = before.filter(|before| before.position + 1 == position) {
             let advance = frame.timestamp.wrapping_sub(before.frame.timestamp);
-            self.step
-                .observe(advance, self.config.units(LONGEST_PACKET));
+            self.step.observe(advance, self.delay.units(LONGEST_PACKET));
         }
-        if self.state == State::Filling {
-            self.since.get_or_insert(frame.arrived);
-        }
-        self.queue.insert(place, Entry { position, frame });
+        let entry = Entry {
+            position,
+            media,
+            frame,
+        };
+        self.queue.insert(place, entry);
         if self.queue.len() > CAPACITY {
             self.discard();
         }
     }
 
     /// Begins, or begins again after silence, with the frame that waits first.
-    fn start(&mut self, position: u64, timestamp: u32) {
+    fn start(&mut self, position: u64, media: i64) {
         if let Some(next) = self.next {
             self.statistics.lost += self.line.missing(next, position);
         }
         self.state = State::Playing;
-        self.since = None;
         self.next = Some(position);
-        self.next_timestamp = timestamp;
+        self.next_media = media;
         self.concealed = 0;
         self.owed = 0;
-        self.surplus = Surplus::default();
     }
 
-    /// Frames between the one to play and the first that waits never came.
-    fn miss(&mut self, next: u64, position: u64, ahead: i32) -> Option<Playout> {
+    /// Frames between the one to play and the first that waits are not there.
+    fn miss(&mut self, next: u64, position: u64, is_gap: bool) -> Option<Playout> {
         let missing = self.line.missing(next, position);
-        if missing == 0 || ahead <= 0 {
-            // A splice, or time that stood still: nothing to fill.
+        if missing == 0 || !is_gap || self.owed == 0 && !self.may_conceal() {
+            // A splice, or time that stood still: nothing to fill; or too much.
             self.statistics.lost += missing;
             self.next = Some(position);
             return None;
         }
-        let known = self.owed == 0;
-        if known && !self.may_conceal() {
-            self.statistics.lost += missing;
-            self.next = Some(position);
-            return None;
-        }
-        self.statistics.lost += 1;
-        self.next = Some(next + 1);
-        self.next_timestamp = self.next_timestamp.wrapping_add(self.step.units);
-        if known {
+        if self.owed == 0 {
+            // It may come before the next one is asked for.
+            self.owed = 1;
             return Some(self.conceal());
         }
-        // It was concealed when the buffer was empty.
         self.owed -= 1;
+        self.statistics.lost += 1;
+        self.next = Some(next + 1);
+        self.next_media += self.length();
         None
     }
 
@@ -314,124 +288,112 @@ impl JitterBuffer {
     }
 
     fn may_conceal(&self) -> bool {
-        let so_far = self.concealed;
-        so_far == 0
-            || so_far.saturating_add(self.step.units) <= self.config.units(LONGEST_CONCEALMENT)
+        self.concealed == 0 || self.concealed + self.length() <= LONGEST_CONCEALMENT
     }
 
     fn conceal(&mut self) -> Playout {
-        self.concealed = self.concealed.saturating_add(self.step.units);
+        self.concealed += self.length();
         self.statistics.concealed += 1;
         Playout::Conceal {
-            units: self.step.units,
+            units: self.step.units(),
         }
     }
 
-    fn play(&mut self, now: Instant, frame: Frame) -> Playout {
+    fn play(&mut self, now: Instant, media: i64, frame: Frame, excess: i64) -> Playout {
         self.quiet = frame.payload_type == COMFORT_NOISE;
-        let length = if self.quiet { 0 } else { self.step.units };
-        self.next_timestamp = frame.timestamp.wrapping_add(length);
+        let length = if self.quiet { 0 } else { self.length() };
+        self.next_media = media + length;
         self.concealed = 0;
         self.owed = 0;
         self.statistics.played += 1;
         self.statistics.delay = now.saturating_duration_since(frame.arrived);
-        Playout::Play(frame)
+        let clock = self.delay.micros(now);
+        if self.quiet || excess < LEAST_CUT || clock < self.cut + CUT_PACE {
+            return Playout::Play(frame);
+        }
+        self.cut = clock;
+        self.statistics.shortened += 1;
+        Playout::Shorten {
+            frame,
+            units: self.delay.units(excess.min(length / 2)),
+        }
     }
 
-    /// Keeps the delay within its limits: at once if far too much waits, frame by frame if a little
-    /// more than the depth has been waiting for a while.
-    fn bound(&mut self) {
-        if self.state != State::Playing {
-            return;
-        }
-        let frames = |duration| self.config.units(duration) / self.step.units.max(1);
-        let (depth, limit) = (
-            frames(self.config.depth) as usize,
-            frames(self.config.limit) as usize,
-        );
-        if self.queue.len() > limit.max(depth + 1) {
-            while self.queue.len() > depth.max(1) {
-                self.discard();
+    /// Passes over the first frame if it is later than wanted by a whole one and another follows.
+    fn pass(&mut self, excess: i64, clock: i64) -> bool {
+        let length = self.length();
+        let is_speech = |entry: &Entry| {
+            !entry.frame.payload.is_empty() && entry.frame.payload_type != COMFORT_NOISE
+        };
+        let follows = match (self.queue.front(), self.queue.get(1)) {
+            (Some(first), Some(second)) => {
+                second.position == first.position + 1 && is_speech(first) && is_speech(second)
             }
-            self.surplus = Surplus::default();
-        } else if self.surplus.observe(self.queue.len()) > depth + 1 {
-            self.discard();
+            _ => false,
+        };
+        if !follows || excess < length {
+            return false;
         }
+        if self.owed > 0 {
+            // Its time was filled.
+            self.owed -= 1;
+            self.statistics.late += 1;
+            self.statistics.lost += 1;
+            self.skip();
+            return true;
+        }
+        let too_many = if excess >= self.excess {
+            excess / length.max(1)
+        } else {
+            i64::from(excess >= MANY * length && clock >= self.dropped + DROP_PACE)
+        };
+        if too_many == 0 {
+            return false;
+        }
+        self.dropped = clock;
+        (0..too_many)
+            .take(self.queue.len() - 1)
+            .for_each(|_| self.discard());
+        true
     }
 
     fn discard(&mut self) {
-        let Some(entry) = self.queue.pop_front() else {
+        let Some(entry) = self.queue.front() else {
             return;
         };
         if let Some(next) = self.next {
             self.statistics.lost += self.line.missing(next, entry.position);
         }
+        self.statistics.discarded += u64::from(!entry.frame.payload.is_empty());
+        self.skip();
+    }
+
+    /// Goes on behind the first frame.
+    fn skip(&mut self) {
+        let Some(entry) = self.queue.pop_front() else {
+            return;
+        };
         if !entry.frame.payload.is_empty() {
-            self.statistics.discarded += 1;
-            self.next_timestamp = entry.frame.timestamp.wrapping_add(self.step.units);
+            self.next_media = entry.media + self.length();
         }
         self.next = Some(entry.position + 1);
     }
 }
 
-/// How long a packet of this sender is.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    units: u32,
-    /// The last advance of the timestamp from one packet to the next.
-    seen: Option<u32>,
-}
-
-impl Step {
-    /// The first advance is believed, after that only what is seen twice in a row: a short silence
-    /// looks like a long packet.
-    fn observe(&mut self, advance: u32, longest: u32) {
-        if advance == 0 || advance > longest {
-            return;
-        }
-        if self.seen.is_none_or(|seen| seen == advance) {
-            self.units = advance;
-        }
-        self.seen = Some(advance);
-    }
-}
-
-/// The fewest frames that waited lately.
-#[derive(Clone, Copy, Debug)]
-struct Surplus {
-    pulls: u32,
-    least: usize,
-}
-
-impl Default for Surplus {
-    fn default() -> Self {
-        Self {
-            pulls: 0,
-            least: usize::MAX,
-        }
-    }
-}
-
-impl Surplus {
-    /// Returns the least of a whole window when it is over, 0 in between.
-    fn observe(&mut self, waiting: usize) -> usize {
-        self.pulls += 1;
-        self.least = self.least.min(waiting);
-        if self.pulls < SURPLUS_WINDOW {
-            return 0;
-        }
-        std::mem::take(self).least
-    }
-}
-
 /// Frames that wait at most: two seconds of 20 ms; beyond it the player has stopped.
 const CAPACITY: usize = 100;
-/// What is played at most in one packet; a longer advance is silence.
-const LONGEST_PACKET: Duration = Duration::from_millis(120);
+/// What is played at most in one packet; a longer advance is silence. In microseconds, as the rest.
+const LONGEST_PACKET: i64 = 120_000;
 /// Repeated speech becomes a buzz after that; silence is better.
-const LONGEST_CONCEALMENT: Duration = Duration::from_millis(100);
-/// Pulls, one or two seconds of them, before a surplus counts as one of the clocks and not of the network.
-const SURPLUS_WINDOW: u32 = 64;
+const LONGEST_CONCEALMENT: i64 = 100_000;
+/// The least that is worth shortening a frame for.
+const LEAST_CUT: i64 = 5_000;
+/// From one shortened frame to the next: speech at nine tenths of its pace is not noticed.
+const CUT_PACE: i64 = 100_000;
+/// How many frames too much are too many for that, …
+const MANY: i64 = 3;
+/// … and the time from one that is dropped to the next.
+const DROP_PACE: i64 = 200_000;
 
 #[cfg(test)]
 mod tests;
