@@ -7,6 +7,8 @@ base::ids! {
     SessionId;
     /// A media stream of a session.
     StreamId;
+    /// A subscription of ours, however often it is made anew.
+    SubscriptionId;
     /// A file that is sent or received.
     FileId;
     /// A request to the store.

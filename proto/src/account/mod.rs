@@ -1,13 +1,15 @@
 //! Accounts: who we are, and what servers hold for us (requirements 17).
 //!
-//! The protocol of registrations and publications is `sip`'s; here is the policy: when they are asked
-//! for, and when again.
+//! The protocol of registrations, publications and subscriptions is `sip`'s; here is the policy: when they
+//! are asked for, and when again.
 
 mod publication;
 mod registration;
+mod subscription;
 
 pub(crate) use publication::{Publishing, PublishingDo};
 pub(crate) use registration::{Registering, RegisteringDo};
+pub(crate) use subscription::{Subscribing, SubscribingDo};
 
 use serde::{Deserialize, Serialize};
 use sip::{Failed, Status, refresh::Backoff};
@@ -53,21 +55,26 @@ impl Default for Account {
 
 /// How long to wait before something that failed is asked for again (ACC-37, ACC-39).
 ///
-/// What proof of identity, an unknown package or a too short time was the matter of will not be better
-/// soon; what failed on the way is tried as RFC 5626, 4.5 says, so that a server that comes back is not
-/// met by everybody at once.
+/// What [`named`] does not know has failed on the way: it is tried as RFC 5626, 4.5 says, so that a server
+/// that comes back is not met by everybody at once.
 fn retry_after(failed: &Failed, backoff: &mut Backoff, rng: &mut base::Rng) -> Duration {
     let asked = failed.retry_after();
-    let wait = match failed.code() {
+    let wait = named(failed.code(), rng).unwrap_or_else(|| backoff.fail(rng, asked));
+    wait.max(asked.unwrap_or_default())
+}
+
+/// How long to wait for what will not be better soon: proof of identity, an unknown package or a too short
+/// time was the matter.
+fn named(code: Status, rng: &mut base::Rng) -> Option<Duration> {
+    match code {
         Status::UNAUTHORIZED
         | Status::PROXY_AUTHENTICATION_REQUIRED
-        | Status::INTERVAL_TOO_BRIEF => between(rng, 60, 120),
+        | Status::INTERVAL_TOO_BRIEF => Some(between(rng, 60, 120)),
         Status::METHOD_NOT_ALLOWED | Status::NOT_ACCEPTABLE | Status::BAD_EVENT => {
-            Duration::from_secs(3_600)
+            Some(Duration::from_secs(3_600))
         }
-        _ => backoff.fail(rng, asked),
-    };
-    wait.max(asked.unwrap_or_default())
+        _ => None,
+    }
 }
 
 fn between(rng: &mut base::Rng, least: u32, most: u32) -> Duration {

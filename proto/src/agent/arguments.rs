@@ -7,7 +7,8 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sip::AccountId;
+use sip::{AccountId, Description};
+use std::time::Duration;
 
 /// A call to make (SES-05).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -103,6 +104,47 @@ impl Message {
             to,
             content_type: "text/plain;charset=utf-8".to_owned(),
             body: Bytes::from(text.into()),
+        }
+    }
+}
+
+/// What to subscribe to (SUB-01).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Subscribe {
+    /// Who subscribes; `None` for the default account.
+    pub account: Option<AccountId>,
+    /// To whose state.
+    pub to: sip::Uri,
+    /// The event package with its templates: `presence`, `presence.winfo`.
+    pub event: String,
+    /// What tells it from others of that package to the same peer (RFC 6665, 4.5.2).
+    pub id: Option<String>,
+    /// The media types that the documents may have; empty for the package's own default.
+    pub accept: Vec<String>,
+    /// How long is asked for, in whole seconds. Zero asks once, without a subscription.
+    pub expires: Duration,
+    /// We understand lists of resources (RFC 4662).
+    pub event_list: bool,
+    /// A filter, or a list of resources.
+    pub content: Option<Description>,
+    /// Headers to add, except those that the subscription needs for itself (SES-13).
+    pub headers: Vec<(String, String)>,
+}
+
+impl Subscribe {
+    /// A subscription for 300 s (SUB-01), and nothing special.
+    pub fn new(to: sip::Uri, event: impl Into<String>) -> Self {
+        Self {
+            account: None,
+            to,
+            event: event.into(),
+            id: None,
+            accept: Vec::new(),
+            expires: EXPIRES,
+            event_list: false,
+            content: None,
+            headers: Vec::new(),
         }
     }
 }
@@ -213,7 +255,43 @@ pub enum AccountError {
     Refused,
 }
 
+/// Why nothing can be subscribed to; nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// Before `DidStart`, or after `shutdown`.
+    #[error("the agent does not run")]
+    NotRunning,
+    /// There is no such account.
+    #[error("no such account")]
+    UnknownAccount,
+    /// As many subscriptions as the limits allow.
+    #[error("too many subscriptions")]
+    TooMany,
+    /// The header is not the application's to set (SES-13), or is no header.
+    #[error("header not allowed: {0}")]
+    Header(String),
+    /// The event package, its id, a media type or the URI cannot be asked for.
+    #[error(transparent)]
+    Refused(#[from] sip::usage::subscription::SubscribeError),
+}
+
+/// Why nothing can be asked of a subscription of ours now; nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionError {
+    /// There is no such subscription, or no more.
+    #[error("no such subscription")]
+    Unknown,
+    /// It has no answer yet, or is being ended (SUB-05).
+    #[error("not in this state")]
+    WrongState,
+}
+
 /// There is no such stream, or no more, or it is of another kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("no such stream: {0}")]
 pub struct UnknownStream(pub StreamId);
+
+/// SUB-01.
+const EXPIRES: Duration = Duration::from_secs(300);

@@ -2,7 +2,7 @@
 
 use super::{
     Account, Child, Connect, ConnectError, Frame, MediaFrame, Message, Publish, SessionId,
-    StreamId, UnknownStream, UserAgent,
+    StreamId, SubscriptionCommand, UnknownStream, UserAgent,
 };
 use crate::{
     session::SessionError,
@@ -147,6 +147,8 @@ pub enum Command {
         /// The status code.
         code: u16,
     },
+    /// What is asked about subscriptions.
+    Subscription(SubscriptionCommand),
     /// [`UserAgent::write_media`].
     WriteMedia {
         /// To which stream.
@@ -422,6 +424,7 @@ impl UserAgent {
             Command::AnswerMessage { message, code } => {
                 drop(self.answer_message(now, message, code));
             }
+            Command::Subscription(command) => self.repeat_subscription(now, command),
             Command::WriteMedia { stream, frame } => drop(self.write_media(now, stream, frame)),
             Command::Stream { stream, command } => {
                 return self.repeat_stream_command(now, stream, command);

@@ -31,6 +31,10 @@ pub struct Config {
     /// outside of dialogs to other users are answered 404 (SMG-05); an agent that has none speaks as
     /// `sip:anonymous@` and its address, and is whoever is meant.
     pub accounts: Vec<Account>,
+    /// The event packages that are reported on (ENG-25): who subscribes to one of them is told by
+    /// `GotSubscribe`, for others stays 489 (ENG-47). One that the endpoint does not take is logged.
+    #[serde(default)]
+    pub packages: Vec<sip::Package>,
     /// Local addresses to listen on; empty for those that lead somewhere, an unspecified one for all of
     /// its family, as the first [`System::Interfaces`](super::System::Interfaces) tells (ENG-07).
     pub addresses: Vec<IpAddr>,
@@ -82,6 +86,7 @@ impl Config {
             seed,
             unix_time,
             accounts: Vec::new(),
+            packages: Vec::new(),
             addresses: Vec::new(),
             udp_port: Some(0),
             tcp_port: Some(0),
@@ -102,6 +107,11 @@ impl Config {
     }
 }
 
+/// More than people have friends.
+const fn subscriptions() -> usize {
+    10_000
+}
+
 fn root() -> String {
     "/".to_owned()
 }
@@ -112,6 +122,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("unix_time", &self.unix_time)
             .field("accounts", &self.accounts)
+            .field("packages", &self.packages)
             .field("addresses", &self.addresses)
             .field("udp_port", &self.udp_port)
             .field("tcp_port", &self.tcp_port)
@@ -140,6 +151,10 @@ pub struct Limits {
     pub accounts: usize,
     /// Sessions at a time; a call above it is answered 503, a command fails.
     pub sessions: usize,
+    /// Subscriptions of ours at a time, those included that wait to be tried again; a command above it
+    /// fails. Those of peers are [`sip::config::Limits::subscriptions`].
+    #[serde(default = "subscriptions")]
+    pub subscriptions: usize,
     /// Streams of one session; further m-lines are refused by port 0.
     pub streams_per_session: usize,
     /// Timers that fire in one step before the input itself is looked at.
@@ -165,6 +180,7 @@ impl Default for Limits {
         Self {
             accounts: 1_000,
             sessions: 10_000,
+            subscriptions: subscriptions(),
             // More m-lines than any product offers; each may cost two sockets.
             streams_per_session: 16,
             timers_per_step: 1_024,

@@ -2,7 +2,7 @@
 
 use super::{
     Account, Child, Config, Interface, InterfaceKind, LinkId, Retired, UserAgent,
-    accounts::Accounts, coverage_of,
+    accounts::Accounts, coverage_of, subscriptions::Subscriptions,
 };
 use crate::event::{AgentEvent, Event, Listening};
 use base::{Deadline, LinkError, Transport};
@@ -98,8 +98,14 @@ impl Life {
 }
 
 impl UserAgent {
-    pub(super) fn start(&mut self, accounts: Vec<Account>) {
+    pub(super) fn start(&mut self, accounts: Vec<Account>, packages: Vec<sip::Package>) {
         self.notify(Event::Agent(AgentEvent::WillStart));
+        for package in packages {
+            let name = package.name.clone();
+            if let Err(error) = self.endpoint.add_package(package) {
+                self.log("subscriptions", 2, format!("package {name}: {error}"));
+            }
+        }
         for account in accounts {
             self.add_known_account(account);
         }
@@ -198,6 +204,7 @@ impl UserAgent {
             let _ = self.with_session(id, |session, now, streams| session.end(now, streams));
         }
         self.leave_accounts();
+        self.leave_subscriptions(|_| true);
         self.touch(Child::Life);
     }
 
@@ -211,7 +218,10 @@ impl UserAgent {
         }
         match self.life.phase {
             Phase::Ending { until }
-                if self.session_count == 0 && self.accounts.is_at_rest() || self.now >= until =>
+                if self.session_count == 0
+                    && self.accounts.is_at_rest()
+                    && self.subscriptions.is_at_rest()
+                    || self.now >= until =>
             {
                 self.close();
             }
@@ -227,6 +237,7 @@ impl UserAgent {
         self.life.phase = Phase::Closing;
         self.life.listeners.clear();
         self.accounts = Accounts::default();
+        self.subscriptions = Subscriptions::new();
         for id in self.sessions.keys() {
             self.remove_session(id);
         }

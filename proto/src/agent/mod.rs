@@ -15,6 +15,8 @@ mod replay;
 mod resolve;
 mod settle;
 mod stats;
+mod subscription_command;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -24,15 +26,16 @@ pub use crate::edge::{
     Class, Connection, FileDo, FileDone, Frame, INITIAL_CREDIT, Input, Interface, InterfaceKind,
     Multicast, Open, Output, Store, StoreError, System, Trace,
 };
-pub use crate::id::{FileId, LinkId, SessionId, StoreId, StreamId};
+pub use crate::id::{FileId, LinkId, SessionId, StoreId, StreamId, SubscriptionId};
 pub use arguments::{
     AccountError, Connect, ConnectError, InformError, MediaFrame, Message, OptionsError, Publish,
-    UnknownStream,
+    Subscribe, SubscribeError, SubscriptionError, UnknownStream,
 };
 pub use commands::Command;
 pub use config::{Config, Limits};
 pub use replay::{Difference, ReplayError, Report, replay};
 pub use stats::{Counters, Stats};
+pub use subscription_command::SubscriptionCommand;
 pub use transfer::TransferError;
 
 use crate::{
@@ -79,6 +82,7 @@ pub struct UserAgent {
     session_count: usize,
     invitations: Index<sip::InvitationId, SessionId>,
     transfers: transfer::Transfers,
+    subscriptions: subscriptions::Subscriptions,
     streams: Streams,
     registry: Registry,
     files: Files,
@@ -136,6 +140,7 @@ enum Child {
     Endpoint,
     Resolver,
     Accounts,
+    Subscriptions,
     Session(SessionId),
     Stream(StreamId),
 }
@@ -149,6 +154,7 @@ struct Touched {
     endpoint: bool,
     resolver: bool,
     accounts: bool,
+    subscriptions: bool,
 }
 
 impl UserAgent {
@@ -187,6 +193,7 @@ impl UserAgent {
             session_count: 0,
             invitations: Index::new(&mut rng),
             transfers: transfer::Transfers::default(),
+            subscriptions: subscriptions::Subscriptions::new(),
             resolver: Resolver::new(now, config.dns, config.name_servers, rng.fork()),
             streams: Streams::default(),
             registry: Registry::new(factories),
@@ -208,7 +215,7 @@ impl UserAgent {
             },
             rng,
         };
-        agent.start(config.accounts);
+        agent.start(config.accounts, config.packages);
         // Configured name servers are told at once (DNM-06).
         agent.touch(Child::Resolver);
         agent.settle();
@@ -363,6 +370,7 @@ impl UserAgent {
         Stats {
             sessions: self.session_count,
             streams: self.streams.len(),
+            subscriptions: self.subscriptions.len(),
             links: self.links.len(),
             files: self.files.len(),
             lookups: self.resolver.stats().lookups,

@@ -12,10 +12,13 @@
 //! 3. The account registers from its new address (`SIPAccountRegistrationWillRefresh`, `…DidSucceed`),
 //!    and takes its old one back if the registrar still has it.
 //! 4. What it publishes is published again, by the new way (`SIPPublicationChangedState`).
-//! 5. Live sessions offer anew, in the order of their ids, which moves their media and makes our new
+//! 5. Subscriptions are renewed, ours by SUBSCRIBE, those of peers by NOTIFY, which makes our new Contact
+//!    the peer's target (RFC 6665, 4.4.1); ours that had no report yet, or wait to be tried again, are made
+//!    anew (`SIPSubscriptionGotNotify`, `SIPIncomingSubscriptionNotifyDidSucceed`).
+//! 6. Live sessions offer anew, in the order of their ids, which moves their media and makes our new
 //!    Contact the peer's target (RFC 3261, 12.2.1.1; the events of a renegotiation).
 //!
-//! The steps 3 to 5 are begun at once and in this order, and do not wait for each other's answers: a
+//! The steps 3 to 6 are begun at once and in this order, and do not wait for each other's answers: a
 //! registrar that is slow must not keep a call silent.
 
 use super::{Child, UserAgent, life::addresses_of};
@@ -145,6 +148,7 @@ impl UserAgent {
         }));
         if ip && std::mem::take(&mut self.network.must_move) {
             self.move_accounts();
+            self.move_subscriptions();
             self.move_sessions();
         }
     }

@@ -11,6 +11,8 @@ pub struct Stats {
     pub sessions: usize,
     /// Streams of sessions.
     pub streams: usize,
+    /// Subscriptions of ours, those included that wait to be tried again.
+    pub subscriptions: usize,
     /// Connections, and the sockets of streams.
     pub links: usize,
     /// Files that streams have open.

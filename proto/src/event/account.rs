@@ -1,6 +1,6 @@
 //! What happens to accounts: registrations, publications and messages.
 
-use super::fields::fields;
+use super::fields::{fields, with_content};
 use serde::Serialize;
 use serde_json::Value;
 use sip::{AccountId, Description, RegistrationId, Uri, usage::publication};
@@ -143,21 +143,10 @@ impl MessageEvent {
         }
     }
 
-    /// The documents cut the media type in two; the first of the fields has it whole.
     pub(super) fn data(&self) -> Value {
         let mut data = fields(self);
         if let (Self::GotMessage { content, .. }, Value::Object(data)) = (self, &mut data) {
-            data.remove("content");
-            let content_type = content
-                .as_ref()
-                .map_or("", |content| content.content_type.as_str());
-            let bare = content_type.split(';').next().unwrap_or_default();
-            let subtype = bare.split_once('/').map_or("", |(_, subtype)| subtype);
-            let body = content.as_ref().map(|content| &content.body[..]);
-            let body = String::from_utf8_lossy(body.unwrap_or_default());
-            data.insert("content_type".to_owned(), content_type.into());
-            data.insert("content_subtype".to_owned(), subtype.trim().into());
-            data.insert("body".to_owned(), body.into());
+            with_content(data, content.as_ref());
         }
         data
     }

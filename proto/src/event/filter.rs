@@ -1,7 +1,7 @@
 //! Which events an observer wants: the old notification centre without callbacks.
 
 use super::Event;
-use crate::id::{SessionId, StreamId};
+use crate::id::{SessionId, StreamId, SubscriptionId};
 use std::fmt;
 
 /// Whose event it is: the object that the documents call sender (GEN-02).
@@ -26,6 +26,10 @@ pub enum Sender {
     Publication(sip::PublicationId),
     /// A message outside of sessions.
     Message(sip::MessageId),
+    /// A subscription of ours.
+    Subscription(SubscriptionId),
+    /// A subscription of a peer.
+    IncomingSubscription(sip::NotifierId),
 }
 
 impl fmt::Display for Sender {
@@ -40,6 +44,8 @@ impl fmt::Display for Sender {
             Self::Account(id) => write!(f, "account:{id}"),
             Self::Publication(id) => write!(f, "publication:{id}"),
             Self::Message(id) => write!(f, "message:{id}"),
+            Self::Subscription(id) => write!(f, "subscription:{id}"),
+            Self::IncomingSubscription(id) => write!(f, "incoming_subscription:{id}"),
         }
     }
 }

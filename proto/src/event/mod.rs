@@ -4,13 +4,15 @@ mod account;
 mod fields;
 mod filter;
 mod names;
+mod subscription;
 
 pub use account::{AccountEvent, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
 pub use sip::usage::invitation::Originator;
+pub use subscription::{GotSubscribe, IncomingSubscriptionEvent, SubscriptionEvent};
 
 use crate::{
-    id::{SessionId, StreamId},
+    id::{SessionId, StreamId, SubscriptionId},
     tls::{Certificate, Security},
 };
 
@@ -61,6 +63,10 @@ pub enum Event {
     Publication(sip::PublicationId, PublicationEvent),
     /// To a message outside of sessions.
     Message(sip::MessageId, MessageEvent),
+    /// To a subscription of ours.
+    Subscription(SubscriptionId, SubscriptionEvent),
+    /// To a subscription of a peer.
+    IncomingSubscription(sip::NotifierId, IncomingSubscriptionEvent),
     /// The observer was too slow; `missed` events are lost (runtimes put it into the queue).
     Lagged {
         /// How many.

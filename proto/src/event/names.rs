@@ -10,7 +10,9 @@ impl Event {
     /// The exact name of the documents (`SIPSessionDidStart`).
     ///
     /// Events that the documents do not have are named alike: `SIPOptionsGotAnswer`,
-    /// `SIPOptionsDidFail`, `SIPSessionGotRedirect`, `SIPSessionGotInfo`, `SIPApplicationDidLag`, `SIPEngineTLSDidStart`, `SIPEngineTLSDidFail`.
+    /// `SIPOptionsDidFail`, `SIPSessionGotRedirect`, `SIPSessionGotInfo`, `SIPApplicationDidLag`,
+    /// `SIPEngineTLSDidStart`, `SIPEngineTLSDidFail`, `SIPSubscriptionDidFork`,
+    /// `SIPSubscriptionRefreshDidFail`, `SIPIncomingSubscription…`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Agent(event) => match event {
@@ -44,6 +46,8 @@ impl Event {
                 "SIPPublicationChangedState"
             }
             Self::Message(_, event) => event.name(),
+            Self::Subscription(_, event) => event.name(),
+            Self::IncomingSubscription(_, event) => event.name(),
             Self::Lagged { .. } => "SIPApplicationDidLag",
         }
     }
@@ -60,6 +64,8 @@ impl Event {
             Self::Account(id, _) => Sender::Account(*id),
             Self::Publication(id, _) => Sender::Publication(*id),
             Self::Message(id, _) => Sender::Message(*id),
+            Self::Subscription(id, _) => Sender::Subscription(*id),
+            Self::IncomingSubscription(id, _) => Sender::IncomingSubscription(*id),
         }
     }
 
@@ -80,6 +86,8 @@ impl Event {
             Self::Account(_, event) => fields(event),
             Self::Publication(_, event) => fields(event),
             Self::Message(_, event) => event.data(),
+            Self::Subscription(_, event) => event.data(),
+            Self::IncomingSubscription(_, event) => event.data(),
             Self::Lagged { missed } => serde_json::json!({ "missed": missed }),
         }
     }
@@ -377,15 +385,28 @@ mod tests {
             code: Some(200),
             reason: Some("OK".to_owned()),
         };
+        let subscribed = [
+            SubscriptionEvent::ChangedState {
+                prev_state: sip::usage::subscription::State::Sent,
+                state: sip::usage::subscription::State::Other,
+                text: Some("on-leave".to_owned()),
+                code: Some(200),
+                reason: Some("OK".to_owned()),
+            },
+            SubscriptionEvent::GotNotify { content: None },
+        ];
         let agent = agent.into_iter().map(Event::Agent);
         let message = sip::MessageId::from_parts(0, 4);
         let publication = sip::PublicationId::from_parts(0, 5);
         let accounts = accounts.into_iter().map(|e| Event::Account(account, e));
         let messages = messages.into_iter().map(|e| Event::Message(message, e));
         let published = [Event::Publication(publication, published)];
+        let subscription = SubscriptionId::from_parts(0, 6);
+        let subscribed = subscribed.map(|e| Event::Subscription(subscription, e));
         let sessions = sessions.into_iter().map(|e| Event::Session(session, e));
         let media = media.into_iter().map(|e| Event::Stream(stream, e));
-        let others = accounts.chain(messages).chain(published).chain(names);
+        let asked = messages.chain(published).chain(subscribed);
+        let others = accounts.chain(asked).chain(names);
         agent.chain(sessions).chain(media).chain(others).collect()
     }
 
@@ -457,6 +478,12 @@ mod tests {
         assert_eq!(
             renegotiated,
             r#"session:1 SIPSessionDidRenegotiateStreams {"action":"remove","added":[],"originator":"local","removed":["2"],"streams":["2"]}"#
+        );
+        // The notifier's very word (SUB-06).
+        let told = text.iter().find(|t| t.contains("SIPSubscriptionChanged"));
+        assert_eq!(
+            told.unwrap(),
+            r#"subscription:6 SIPSubscriptionChangedState {"code":200,"prev_state":"sent","reason":"OK","state":"on-leave"}"#
         );
         let failed = text.iter().find(|t| t.contains("StreamDidFail")).unwrap();
         assert_eq!(

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Verb::Message(options) => verb::message::send(&cli.common, options, &printer),
         Verb::ReceiveMessages(options) => verb::message::receive(&cli.common, options, &printer),
         Verb::Publish(options) => verb::publish::run(&cli.common, options, &printer),
+        Verb::Subscribe(options) => verb::subscribe::run(&cli.common, options, &printer),
         Verb::Options(options) => verb::options::run(&cli.common, options, &printer),
         Verb::Dns(options) => verb::dns::run(&cli.common, options, &printer),
         Verb::Tls(options) => verb::tls::run(&cli.common, options, &printer),

@@ -44,6 +44,10 @@ pub(crate) enum Verb {
     ///
     /// Example: sipsimple publish presence --status open --note "at my desk" --account alice@example.com
     Publish(Publish),
+    /// Print what is told about somebody's state.
+    ///
+    /// Example: sipsimple subscribe sip:bob@example.com --event presence --account alice@example.com
+    Subscribe(Subscribe),
     /// Ask a peer what it can do, like ping.
     ///
     /// Example: sipsimple options sip:192.0.2.1 -c 5
@@ -395,6 +399,28 @@ pub(crate) struct Publish {
 pub(crate) enum Status {
     Open,
     Closed,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Subscribe {
+    /// To whose state.
+    pub(crate) uri: String,
+    /// The event package: presence, dialog, message-summary, conference, reg, presence.winfo ...
+    #[arg(long, value_name = "E", default_value = "presence")]
+    pub(crate) event: String,
+    /// A media type of documents that is understood, best first; the usual one of the package without it.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) accept: Vec<String>,
+    /// Lists of resources are understood (RFC 4662).
+    #[arg(long)]
+    pub(crate) event_list: bool,
+    /// Ask for so many seconds, and again before they are over.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) expires: Option<Duration>,
+    /// Ask once, and end with the answer; without it the subscription stands until interrupted, or for
+    /// --timeout.
+    #[arg(long, conflicts_with = "expires")]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,14 +1,14 @@
 //! What an application can ask about subscriptions and referrals.
 
 use super::{Endpoint, replaces::NO_TAG, settle::named};
-use crate::auth::Origin;
+use crate::auth::{Credentials, Origin};
 use crate::{
-    HeaderName, Headers, IncomingReferralId, InvitationId, NotifierId, ReferralId, Status,
-    SubscriptionId,
+    AccountId, HeaderName, Headers, IncomingReferralId, InvitationId, NotifierId, ReferralId,
+    Status, SubscriptionId,
     attempt::Contact,
     dialog::Dialog,
     header::{Address, Replaces, TargetDialog, Value as _},
-    id::UsageId,
+    id::{Party, UsageId},
     message::Description,
     uri::Scheme,
     usage::{
@@ -167,6 +167,29 @@ impl Endpoint {
         content: Option<Description>,
     ) -> Result<(), NotifierError> {
         self.with_notifier(now, id, |usage, now| usage.notify(now, content))
+    }
+
+    /// Tells a peer the latest state once more: the way to us has changed.
+    ///
+    /// # Errors
+    ///
+    /// The subscription is not answered yet, or over.
+    pub fn renew_notifier(&mut self, now: Instant, id: NotifierId) -> Result<(), NotifierError> {
+        self.with_notifier(now, id, notifier::Notifier::renew)
+    }
+
+    /// Says to whose account a peer has subscribed, and who answers challenges to our NOTIFYs.
+    pub fn set_notifier_account(
+        &mut self,
+        id: NotifierId,
+        account: AccountId,
+        credentials: Vec<Credentials>,
+    ) {
+        let id: UsageId = unnamed(id);
+        if let Some(exchange) = self.usages.get_mut(id).and_then(AnyUsage::exchange) {
+            exchange.set_account(account, credentials);
+            self.share_realms(Party::Usage(id));
+        }
     }
 
     /// Ends a subscription of a peer by a last NOTIFY with the latest state. `retry_after` is in

@@ -102,6 +102,12 @@ impl Exchange {
         Some((self.parties.account?, &mut self.keyring))
     }
 
+    /// Says whose usage this is, and who answers challenges.
+    pub(crate) fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
+        self.parties.account = Some(account);
+        self.keyring = Keyring::new(credentials);
+    }
+
     /// Says what the Contact of the next requests is.
     pub(crate) fn set_contact(&mut self, contact: Option<Contact>) {
         self.parties.contact = contact;

@@ -42,6 +42,7 @@ impl UserAgent {
             return Err(AccountError::Unknown);
         }
         self.leave(|id| id == account);
+        self.leave_subscriptions(|of| of == Some(account));
         self.notify(Event::Agent(AgentEvent::DidRemoveAccount { account }));
         self.choose_default(None);
         self.endpoint.set_users(self.accounts.users());
@@ -281,7 +282,9 @@ impl UserAgent {
             self.do_publishing(id, wanted);
             return Some(());
         }
-        let (account, entry) = self.accounts.take_left()?;
+        let subscriptions = &self.subscriptions;
+        let left = self.accounts.take_left(|id| subscriptions.is_of(id));
+        let (account, entry) = left?;
         let registration = entry.registering.as_ref().and_then(Registering::id);
         if let Some(registration) = registration.and_then(|id| self.endpoint.registration(id)) {
             registration.remove(self.now);

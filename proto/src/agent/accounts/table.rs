@@ -186,9 +186,15 @@ impl Accounts {
         (self.default != old).then_some((old, self.default))
     }
 
-    /// A removed account of which no server holds anything, taken out of the table.
-    pub(super) fn take_left(&mut self) -> Option<(AccountId, Entry)> {
-        let has_left = |(_, entry): &(AccountId, &Entry)| entry.is_leaving && entry.is_at_rest();
+    /// A removed account of which no server holds anything, and that is not busy otherwise, taken out of
+    /// the table.
+    pub(super) fn take_left(
+        &mut self,
+        is_busy: impl Fn(AccountId) -> bool,
+    ) -> Option<(AccountId, Entry)> {
+        let has_left = |(id, entry): &(AccountId, &Entry)| {
+            entry.is_leaving && entry.is_at_rest() && !is_busy(*id)
+        };
         let (id, _) = self.entries.iter().find(has_left)?;
         self.entries.remove(id).map(|entry| (id, entry))
     }
@@ -369,7 +375,9 @@ mod tests {
         assert!(!accounts.remove(b));
         assert!(accounts.remove(a));
         assert_eq!(accounts.set_default(None), Some((Some(a), None)));
-        assert!(accounts.take_left().is_some() && accounts.take_left().is_some());
-        assert!(accounts.take_left().is_none());
+        assert!(accounts.take_left(|_| true).is_none(), "busy");
+        assert!(accounts.take_left(|_| false).is_some());
+        assert!(accounts.take_left(|_| false).is_some());
+        assert!(accounts.take_left(|_| false).is_none());
     }
 }

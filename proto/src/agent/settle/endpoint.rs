@@ -42,6 +42,10 @@ impl UserAgent {
             sip::Output::Event(sip::Event::Publication(id, event)) => {
                 self.route_publication(id, &event);
             }
+            sip::Output::Event(sip::Event::Subscription(id, event)) => {
+                self.route_subscription(id, event);
+            }
+            sip::Output::Event(sip::Event::Notifier(id, event)) => self.route_notifier(id, event),
             sip::Output::Event(sip::Event::Message(id, event)) => self.route_message(id, event),
             sip::Output::Event(sip::Event::Options(id, event)) => {
                 self.notify(Event::Options(id, options_event(event)));

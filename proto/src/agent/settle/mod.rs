@@ -24,6 +24,7 @@ impl UserAgent {
             Child::Endpoint => &mut self.touched.endpoint,
             Child::Resolver => &mut self.touched.resolver,
             Child::Accounts => &mut self.touched.accounts,
+            Child::Subscriptions => &mut self.touched.subscriptions,
             Child::Session(id) => match self.sessions.get_mut(id) {
                 Some(entry) => &mut entry.touched,
                 None => return,
@@ -60,6 +61,7 @@ impl UserAgent {
                 Child::Life => self.network_due(),
                 Child::Resolver => self.resolver.handle_input(self.now, dns::Input::Timeout),
                 Child::Accounts => self.accounts_timeout(),
+                Child::Subscriptions => self.subscriptions_timeout(),
                 Child::Links => self.links.handle_timeout(self.now),
                 Child::Endpoint => self.endpoint.handle_input(self.now, sip::Input::Timeout),
                 Child::Session(id) => self.session_input(id, SessionInput::Timeout),
@@ -93,6 +95,7 @@ impl UserAgent {
             Child::Endpoint => self.touched.endpoint = false,
             Child::Resolver => self.touched.resolver = false,
             Child::Accounts => self.touched.accounts = false,
+            Child::Subscriptions => self.touched.subscriptions = false,
             Child::Session(id) => {
                 if let Some(entry) = self.sessions.get_mut(id) {
                     entry.touched = false;
@@ -125,6 +128,7 @@ impl UserAgent {
                 output.map(|output| self.route_resolver(output))
             }
             Child::Accounts => self.drain_accounts(),
+            Child::Subscriptions => self.drain_subscriptions(),
             Child::Session(id) => {
                 let entry = self.sessions.get_mut(id);
                 let output = entry.and_then(|entry| entry.session.poll_output());
@@ -149,6 +153,7 @@ impl UserAgent {
             Child::Endpoint => self.endpoint.poll_timeout(),
             Child::Resolver => self.resolver.poll_timeout(),
             Child::Accounts => self.accounts.poll_timeout(),
+            Child::Subscriptions => self.subscriptions.poll_timeout(),
             Child::Session(id) => self.sessions.get(id)?.session.poll_timeout(),
             Child::Stream(id) => self.streams.get(id)?.poll_timeout(),
         }
@@ -170,7 +175,12 @@ impl UserAgent {
             }
             Child::Session(id) => self.remove_session(id),
             // What exists once cannot end; it is drained again with the next input.
-            Child::Life | Child::Links | Child::Endpoint | Child::Resolver | Child::Accounts => {}
+            Child::Life
+            | Child::Links
+            | Child::Endpoint
+            | Child::Resolver
+            | Child::Accounts
+            | Child::Subscriptions => {}
         }
     }
 
@@ -218,9 +228,12 @@ impl Cascade {
         let limit = match child {
             Child::Session(_) | Child::Stream(_) => LIMIT,
             // They speak for all sessions at once: the end of 10,000 calls is no cascade.
-            Child::Life | Child::Links | Child::Endpoint | Child::Resolver | Child::Accounts => {
-                SHARED_LIMIT
-            }
+            Child::Life
+            | Child::Links
+            | Child::Endpoint
+            | Child::Resolver
+            | Child::Accounts
+            | Child::Subscriptions => SHARED_LIMIT,
         };
         let count = self.counts.entry(child).or_default();
         *count += 1;

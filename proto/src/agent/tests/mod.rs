@@ -6,6 +6,7 @@ mod options;
 mod record;
 mod sessions;
 mod stream;
+mod subscriptions;
 mod tls;
 mod transfer;
 mod worklist;

@@ -14,4 +14,5 @@ pub(crate) mod publish;
 pub(crate) mod register;
 pub(crate) mod replay;
 mod standing;
+pub(crate) mod subscribe;
 pub(crate) mod tls;

@@ -15,6 +15,7 @@ mod failures;
 mod names;
 mod peer;
 mod registered;
+mod subscribed;
 mod tls;
 
 use serde_json::Value;

@@ -229,6 +229,20 @@ impl Notifier {
         Ok(())
     }
 
+    /// Tells the peer the latest state once more: the way to us has changed, and NOTIFY tells our Contact
+    /// (RFC 6665, 4.4.1; RFC 3261, 12.2.2).
+    ///
+    /// # Errors
+    ///
+    /// It is not answered yet, or over.
+    pub(crate) fn renew(&mut self, now: Instant) -> Result<(), NotifierError> {
+        if !matches!(self.state, State::Pending | State::Active) {
+            return Err(NotifierError::WrongState(self.state));
+        }
+        self.send(now);
+        Ok(())
+    }
+
     /// Ends it by a last NOTIFY, with the latest state. `retry_after` in seconds is for `Probation` and
     /// `Giveup`, and for RFC 3265's readers of `Invariant`.
     ///
@@ -439,22 +453,18 @@ impl Notifier {
         self.release();
     }
 
-    /// Tells the application that it is over, and lets the dialog go when nothing is outstanding. Who
-    /// has reported what a REFER came to may end its call next: a BYE that overtakes the last report would
-    /// have it refused (RFC 3261, 12.2.2), so it is waited for.
+    /// Tells the application that it is over, and lets the dialog go, when nothing is outstanding: who
+    /// shuts down then leaves no NOTIFY unanswered. Who has reported what a REFER came to may end its call
+    /// next, and a BYE that overtakes the last report would have it refused (RFC 3261, 12.2.2).
     fn release(&mut self) {
-        let waits = self.is_sending && matches!(self.kind, Kind::Referral { .. });
-        if self.state == State::Terminated
-            && !waits
-            && let Some(cause) = self.ended.take()
-        {
+        if self.state != State::Terminated || self.is_sending {
+            return;
+        }
+        if let Some(cause) = self.ended.take() {
             self.effects
                 .push_back(Effect::Tell(NotifierEvent::Ended { cause }));
         }
-        if self.state == State::Terminated
-            && !self.is_sending
-            && let Some(dialog) = self.dialog.take()
-        {
+        if let Some(dialog) = self.dialog.take() {
             self.effects.push_back(Effect::Leave(dialog));
         }
     }
