@@ -8,6 +8,7 @@ mod calling;
 mod errands;
 mod registering;
 mod server;
+mod watching;
 
 use crate::{
     Lab, Outcome,
@@ -38,6 +39,7 @@ pub(crate) fn expected() -> Vec<(&'static str, String)> {
             registering::expected(),
             calling::expected(challenge),
             errands::expected(challenge),
+            watching::expected(challenge),
             vec![FORM.to_owned(), WIRESHARK.to_owned()],
         ];
         cases
@@ -128,6 +130,7 @@ impl<'a> Site<'a> {
         registering::run(self);
         calling::run(self);
         errands::run(self);
+        watching::run(self);
         self.run(FORM, || self.judge_messages());
     }
 
