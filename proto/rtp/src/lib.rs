@@ -10,6 +10,7 @@
 //! | [`EventSender`], [`EventReceiver`] | DTMF (RFC 4733) |
 //! | [`srtp`] | seals and opens packets in place (RFC 3711, 6188, 7714) |
 //! | [`Latch`] | where to send: the described address, or where packets come from (RFC 4961) |
+//! | [`Arrivals`] | why nothing is heard: what comes instead of media |
 //! | [`KeepAlive`] | when to send an empty packet so that a NAT binding lives (RFC 6263) |
 //!
 //! None of them knows a socket, a clock or a codec: bytes and the time come in, bytes and decisions go out.
@@ -21,6 +22,7 @@
 pub mod rtcp;
 pub mod srtp;
 
+mod diagnosis;
 mod error;
 mod event;
 mod jitter;
@@ -32,6 +34,7 @@ mod session;
 mod source;
 mod statistics;
 
+pub use diagnosis::{Arrival, Arrivals, Diagnosis, Silence, Unplayed};
 pub use error::{ErrorKind, ParseError};
 pub use event::{
     Digit, EventPacket, EventReceiver, EventSender, InvalidDigit, QueueFull, ReceivedDigit,

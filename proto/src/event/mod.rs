@@ -367,6 +367,9 @@ pub enum StreamEvent {
     DidTimeout,
     /// `SIPSessionGotNoAudio`: nothing heard 5 s after the start (SES-74).
     GotNoAudio,
+    /// Why nothing is heard although we send; follows [`GotNoAudio`](Self::GotNoAudio) and
+    /// [`DidTimeout`](Self::DidTimeout).
+    GotDiagnosis(rtp::Diagnosis),
     /// An event of an application's own stream.
     Custom(Arc<dyn CustomEvent>),
 }

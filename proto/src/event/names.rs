@@ -10,8 +10,8 @@ impl Event {
     /// The exact name of the documents (`SIPSessionDidStart`).
     ///
     /// Events that the documents do not have are named alike: `SIPOptionsGotAnswer`,
-    /// `SIPOptionsDidFail`, `SIPSessionGotRedirect`, `SIPSessionGotInfo`, `SIPApplicationDidLag`,
-    /// `SIPEngineTLSDidStart`, `SIPEngineTLSDidFail`, `SIPSubscriptionDidFork`,
+    /// `SIPOptionsDidFail`, `SIPSessionGotRedirect`, `SIPSessionGotInfo`, `AudioStreamGotDiagnosis`,
+    /// `SIPApplicationDidLag`, `SIPEngineTLSDidStart`, `SIPEngineTLSDidFail`, `SIPSubscriptionDidFork`,
     /// `SIPSubscriptionRefreshDidFail`, `SIPIncomingSubscription…`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -161,6 +161,7 @@ impl StreamEvent {
             Self::GotDtmf { .. } => "AudioStreamGotDTMF",
             Self::DidTimeout => "AudioStreamDidTimeout",
             Self::GotNoAudio => "SIPSessionGotNoAudio",
+            Self::GotDiagnosis(_) => "AudioStreamGotDiagnosis",
             Self::Custom(event) => event.name(),
         }
     }

@@ -50,6 +50,24 @@ impl<'a> Feedback<'a> {
         })
     }
 
+    /// The sequence numbers that a generic NACK says are missing (RFC 4585, 6.2.1), in the order of the
+    /// message; nothing of any other feedback.
+    pub fn missing(&self) -> impl Iterator<Item = u16> + use<'a> {
+        let is_nack = self.kind == FeedbackKind::Transport && self.format == GENERIC_NACK;
+        let information = if is_nack { self.information } else { &[] };
+        information.chunks_exact(4).flat_map(|entry| {
+            let first = u16::from_be_bytes([entry[0], entry[1]]);
+            let others = u16::from_be_bytes([entry[2], entry[3]]);
+            let others = (0..16).filter(move |bit| others >> bit & 1 != 0);
+            std::iter::once(first).chain(others.map(move |bit| first.wrapping_add(bit + 1)))
+        })
+    }
+
+    /// True for a picture loss indication (RFC 4585, 6.3.1).
+    pub const fn is_picture_loss(&self) -> bool {
+        matches!(self.kind, FeedbackKind::Payload) && self.format == PICTURE_LOSS
+    }
+
     /// Appends the packet as it stands on the wire.
     pub fn write(&self, out: &mut BytesMut) {
         let packet_type = match self.kind {
@@ -63,3 +81,7 @@ impl<'a> Feedback<'a> {
         });
     }
 }
+
+/// Formats of transport and payload feedback (RFC 4585, 6.2 and 6.3).
+const GENERIC_NACK: u8 = 1;
+const PICTURE_LOSS: u8 = 1;

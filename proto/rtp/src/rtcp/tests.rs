@@ -182,6 +182,32 @@ fn feedback_applications_and_the_unknown_are_kept() {
     assert_eq!(out, bytes[..]);
 }
 
+/// RFC 4585, 6.2.1: the packet itself, and a bit for each of the sixteen after it.
+#[test]
+fn a_nack_says_what_is_missing() {
+    let nack = Feedback {
+        kind: FeedbackKind::Transport,
+        format: 1,
+        sender: 1,
+        media: 2,
+        information: &[0xff, 0xfe, 0x80, 0x05, 0, 9, 0, 0],
+    };
+    let missing: Vec<u16> = nack.missing().collect();
+    assert_eq!(missing, [0xfffe, 0xffff, 1, 14, 9]);
+    assert!(!nack.is_picture_loss());
+    let loss = Feedback {
+        kind: FeedbackKind::Payload,
+        ..nack
+    };
+    assert!(loss.is_picture_loss());
+    assert_eq!(loss.missing().count(), 0);
+    let other = Feedback { format: 15, ..nack };
+    assert_eq!(
+        (other.missing().count(), other.is_picture_loss()),
+        (0, false)
+    );
+}
+
 fn any_packet() -> impl Strategy<Value = Vec<u8>> {
     let types = prop_oneof![200u8..=208, any::<u8>()];
     let body = prop::collection::vec(prop_oneof![3 => 0u8..4, 1 => any::<u8>()], 0..60);

@@ -119,6 +119,24 @@ fn media(received: Received) -> Frame {
 }
 
 /// RFC 3550, 5.1: everything random, the sequence rises by one, the timestamp with the media.
+/// RFC 4585: what a peer with the AVPF profile says beside its reports is for nobody here, and does no harm.
+#[test]
+fn feedback_is_tolerated() {
+    let mut end = End::new(1);
+    let mut compound = BytesMut::new();
+    write_report(&mut compound, 77, None, std::iter::empty());
+    compound.extend_from_slice(&[0x81, 205, 0, 3, 0, 0, 0, 77]);
+    compound.extend_from_slice(&end.session.ssrc().to_be_bytes());
+    compound.extend_from_slice(&[0, 5, 0xff, 0xff]);
+    compound.extend_from_slice(&[0x81, 206, 0, 2, 0, 0, 0, 77, 0, 0, 0, 1]);
+    assert!(end.session.handle_rtcp(end.now, address(1), &compound));
+    let statistics = end.session.statistics();
+    assert_eq!((statistics.reports_received, statistics.malformed), (1, 0));
+    assert_eq!(end.session.poll_output(), None);
+    // Alone it is no compound packet (RFC 5506 was not agreed on).
+    assert!(!end.session.handle_rtcp(end.now, address(1), &compound[8..]));
+}
+
 #[test]
 fn what_is_written_is_numbered() {
     let mut end = End::new(1);

@@ -117,6 +117,7 @@ impl AudioStream {
         }
         if due(&mut self.timers.no_audio) && self.is_listening() {
             self.push(StreamEvent::GotNoAudio);
+            self.diagnose();
         }
         if due(&mut self.timers.timeout) {
             let silent_at = self
@@ -127,9 +128,19 @@ impl AudioStream {
                 Some(at) => self.timers.timeout = Some(at),
                 None => {
                     self.push(StreamEvent::DidTimeout);
+                    self.diagnose();
                     self.rearm(now);
                 }
             }
+        }
+    }
+
+    /// One-way audio is told with what one end can know of its reason.
+    fn diagnose(&mut self) {
+        if self.is_sending()
+            && let Some(diagnosis) = self.transport.diagnose()
+        {
+            self.push(StreamEvent::GotDiagnosis(diagnosis));
         }
     }
 

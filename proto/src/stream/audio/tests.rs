@@ -395,12 +395,83 @@ fn silence_is_told() {
         let name = |event: &StreamEvent| match event {
             StreamEvent::GotNoAudio => "no audio",
             StreamEvent::DidTimeout => "timeout",
+            StreamEvent::GotDiagnosis(_) => "diagnosis",
             _ => "?",
         };
         pair.events[end].iter().map(name).collect()
     };
-    assert_eq!(names(0), ["no audio"]);
+    assert_eq!(names(0), ["no audio", "diagnosis"]);
     assert!(pair.sent[1][1] > 5, "reports came");
+}
+
+/// Who speaks and hears nothing is told what comes instead, and from where.
+#[test]
+fn one_way_audio_is_explained() {
+    let speech_of = |payload_type: u8| {
+        let header = rtp::Header {
+            marker: false,
+            payload_type,
+            sequence: 1,
+            timestamp: 160,
+            ssrc: 7,
+        };
+        let mut out = BytesMut::new();
+        rtp::Packet::new(header, &[0xff; 160]).write(&mut out);
+        out
+    };
+    let stun = BytesMut::from(&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..]);
+    for (datagram, reason) in [
+        (None, rtp::Silence::NothingComes),
+        (Some(speech_of(18)), rtp::Silence::WrongCodec),
+        (Some(speech_of(72)), rtp::Silence::OnlyReports),
+        (Some(stun), rtp::Silence::PeerWantsIce),
+    ] {
+        let mut pair = Pair::new(BOTH);
+        let from = SocketAddr::from(([198, 51, 100, 9], 9_000));
+        let now = pair.now;
+        let [stream, _] = &mut pair.streams;
+        let mut told = Vec::new();
+        for tick in 0..=300u64 {
+            let now = now + Duration::from_millis(20 * tick);
+            let frame = Frame {
+                payload_type: 0,
+                marker: false,
+                sequence: 0,
+                timestamp: tick as u32 * 160,
+                ssrc: 0,
+                arrived: now,
+                payload: vec![0xff; 160].into(),
+            };
+            stream.handle_input(now, StreamInput::Media(frame));
+            if let Some(payload) = datagram.clone() {
+                let input = StreamInput::Datagram {
+                    slot: crate::stream::rtp::RTP,
+                    from,
+                    payload,
+                };
+                stream.handle_input(now, input);
+            }
+            while stream.poll_timeout().is_some_and(|next| next.at <= now) {
+                stream.handle_input(now, StreamInput::Timeout);
+            }
+            while let Some(output) = stream.poll_output() {
+                if let StreamOutput::Event(StreamEvent::GotDiagnosis(diagnosis)) = output {
+                    told.push(diagnosis);
+                }
+            }
+        }
+        let [told] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(told.reason, reason);
+        assert_eq!(
+            (told.announced, told.described),
+            (address(0, 0), Some(address(1, 0)))
+        );
+        assert!(told.packets_sent >= 250 && told.is_heard.is_none());
+        let arrivals: Vec<_> = told.arrivals.iter().map(|arrival| arrival.from).collect();
+        assert_eq!(arrivals, vec![from; usize::from(datagram.is_some())]);
+    }
 }
 
 /// What one forged INVITE draws is bounded: two seconds of media, until somebody acknowledges.

@@ -7,7 +7,10 @@ use super::{Slot, StreamError, StreamInput, StreamOutput};
 use base::{Clock, Deadline, Rng, earliest};
 use bytes::{Bytes, BytesMut};
 use ports::Ports;
-use rtp::{Frame, KeepAlive, Latch, Outgoing, Output, PayloadType, Received, Session, Statistics};
+use rtp::{
+    Arrivals, Diagnosis, Frame, KeepAlive, Latch, Outgoing, Output, PayloadType, Received, Session,
+    Statistics, Unplayed,
+};
 use std::{
     collections::VecDeque,
     net::{IpAddr, SocketAddr},
@@ -52,6 +55,8 @@ struct Flow {
     /// Nothing is sent until the peer has proved to be there.
     is_paused: bool,
     received_from: Option<SocketAddr>,
+    /// What comes instead of media.
+    arrivals: Arrivals,
 }
 
 /// What an agreement says about the transport.
@@ -156,6 +161,7 @@ impl RtpTransport {
                     is_null: peer.rtp.is_none(),
                     is_paused: false,
                     received_from: None,
+                    arrivals: Arrivals::default(),
                 });
             }
         }
@@ -224,6 +230,7 @@ impl RtpTransport {
                     return Heard::Nothing;
                 }
                 flow.rtcp.handle_packet(now, from);
+                flow.arrivals.note(from, Unplayed::Report);
                 self.drain();
                 Heard::Report
             }
@@ -235,15 +242,26 @@ impl RtpTransport {
         let Some(flow) = &mut self.flow else {
             return Heard::Nothing;
         };
+        let first = datagram.first().copied();
         let received = flow.session.handle_rtp(now, from, datagram);
         let heard = match received {
             Received::Media(frame) => {
                 flow.rtp.handle_packet(now, from);
                 flow.received_from = Some(from);
+                flow.arrivals.clear();
                 Heard::Frame(frame)
             }
-            Received::Placeholder(frame) => Heard::Frame(frame),
-            Received::Ignored(_) => Heard::Nothing,
+            Received::Placeholder(frame) => {
+                let what = Unplayed::Placeholder(frame.payload_type);
+                flow.arrivals.note(from, what);
+                Heard::Frame(frame)
+            }
+            Received::Ignored(reason) => {
+                if let Some(what) = Unplayed::of(first, reason) {
+                    flow.arrivals.note(from, what);
+                }
+                Heard::Nothing
+            }
         };
         self.drain();
         heard
@@ -303,6 +321,14 @@ impl RtpTransport {
     /// What was counted so far.
     pub(crate) fn statistics(&self) -> Option<Statistics> {
         Some(self.flow.as_ref()?.session.statistics())
+    }
+
+    /// Why nothing is heard; `None` unless something was sent.
+    pub(crate) fn diagnose(&self) -> Option<Diagnosis> {
+        let (flow, (local, _)) = (self.flow.as_ref()?, self.ports.pair()?);
+        let statistics = flow.session.statistics();
+        let (described, _) = self.remote();
+        (statistics.packets_sent > 0).then(|| flow.arrivals.diagnose(local, described, &statistics))
     }
 
     fn drain(&mut self) {
