@@ -45,6 +45,8 @@ pub enum Unplayed {
     Stun,
     /// DTLS: the peer waits for keys (RFC 5764).
     Dtls,
+    /// RTP or RTCP whose proof does not fit the keys that were agreed on (RFC 3711, 3.3).
+    Forged,
     /// None of these.
     Noise,
 }
@@ -59,14 +61,26 @@ impl Unplayed {
             Ignored::UnknownPayloadType(number) => Self::PayloadType(number),
             Ignored::Empty => Self::Empty,
             Ignored::Looped => Self::Looped,
-            // RFC 7983, 7.
-            Ignored::Malformed(_) => match first {
-                Some(0..=3) => Self::Stun,
-                Some(20..=63) => Self::Dtls,
-                Some(_) | None => Self::Noise,
-            },
+            Ignored::Malformed(_) => Self::other(first).unwrap_or(Self::Noise),
             Ignored::Left => return None,
         })
+    }
+
+    /// Tells what a datagram was that could not be opened, by its first byte.
+    pub fn refused(first: Option<u8>) -> Self {
+        match first {
+            Some(128..=191) => Self::Forged,
+            first => Self::other(first).unwrap_or(Self::Noise),
+        }
+    }
+
+    /// What else comes to the ports of media (RFC 7983, 7).
+    const fn other(first: Option<u8>) -> Option<Self> {
+        match first {
+            Some(0..=3) => Some(Self::Stun),
+            Some(20..=63) => Some(Self::Dtls),
+            Some(_) | None => None,
+        }
     }
 }
 
@@ -102,6 +116,8 @@ pub enum Silence {
     OnlyReports,
     /// Media comes in codecs that were not agreed on.
     WrongCodec,
+    /// What comes is encrypted with keys that were not agreed on, or not at all although it was agreed on.
+    WrongKeys,
     /// What comes has nothing in it.
     OnlyEmpty,
     /// What comes is what we send.
@@ -168,10 +184,11 @@ impl Arrivals {
             Unplayed::PayloadType(_) => (0, Silence::WrongCodec),
             Unplayed::Dtls => (1, Silence::PeerWantsDtls),
             Unplayed::Stun => (2, Silence::PeerWantsIce),
-            Unplayed::Looped => (3, Silence::OnlyOurs),
-            Unplayed::Noise => (4, Silence::OnlyNoise),
-            Unplayed::Empty | Unplayed::Placeholder(_) => (5, Silence::OnlyEmpty),
-            Unplayed::Report => (6, Silence::OnlyReports),
+            Unplayed::Forged => (3, Silence::WrongKeys),
+            Unplayed::Looped => (4, Silence::OnlyOurs),
+            Unplayed::Noise => (5, Silence::OnlyNoise),
+            Unplayed::Empty | Unplayed::Placeholder(_) => (6, Silence::OnlyEmpty),
+            Unplayed::Report => (7, Silence::OnlyReports),
         };
         self.known
             .iter()
@@ -249,6 +266,16 @@ mod tests {
         }
         assert_eq!(Unplayed::of(Some(0x80), Ignored::Left), None);
         arrivals.clear();
+        for (first, reason) in [
+            (0x00, Silence::PeerWantsIce),
+            (0x16, Silence::PeerWantsDtls),
+            (0x80, Silence::WrongKeys),
+            (0xff, Silence::OnlyNoise),
+        ] {
+            arrivals.note(peer, Unplayed::refused(Some(first)));
+            assert_eq!(diagnose(&arrivals).reason, reason);
+            arrivals.clear();
+        }
         assert_eq!(diagnose(&arrivals).reason, Silence::NothingComes);
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     session::{DescriptionError, IncomingCall, Session, SessionError, parse_description},
-    stream::{Direction, Offered, StreamEnv, Streams},
+    stream::{Direction, Offered, Refusal, StreamEnv, Streams},
 };
 use base::scan::is_token;
 use sip::{
@@ -92,9 +92,10 @@ impl UserAgent {
         }
         let id = self.sessions.next_key();
         let local = self.local_address_for(Some(call.peer.ip()));
+        let mut refusal = None;
         let lines = match &call.offer {
             Some(description) => match parse_description(description) {
-                Ok(offer) => self.offered_streams(id, local, &offer),
+                Ok(offer) => self.offered_streams(id, local, &offer, &mut refusal),
                 Err(error) => {
                     let status = match error {
                         DescriptionError::NotSdp => Status::UNSUPPORTED_MEDIA_TYPE,
@@ -107,7 +108,8 @@ impl UserAgent {
             None => self.streams_without_offer(id, local),
         };
         if lines.iter().all(Option::is_none) {
-            let warning = Some("no stream is acceptable".to_owned());
+            let warning = refusal.map_or("no stream is acceptable", |refusal| refusal.warning);
+            let warning = Some(warning.to_owned());
             return self.refuse_call(invitation, Status::NOT_ACCEPTABLE_HERE, warning);
         }
         let origin = sdp::Origin::new(self.origin_id(), local);
@@ -116,6 +118,7 @@ impl UserAgent {
             dialog: call.dialog,
             offer: call.offer.map(|description| description.body),
             lines,
+            is_confidential: call.transport.is_secure(),
             replaces: call
                 .replaces
                 .and_then(|replaced| self.invitations.get(&replaced).copied()),
@@ -221,12 +224,13 @@ impl UserAgent {
         self.touch(Child::Endpoint);
     }
 
-    /// For every m-line of an offer the stream that took it.
+    /// For every m-line of an offer the stream that took it; if one was refused, the first reason.
     fn offered_streams(
         &mut self,
         session: SessionId,
         local: IpAddr,
         offer: &sdp::Session,
+        first: &mut Option<Refusal>,
     ) -> Vec<Option<StreamId>> {
         let tie_breaker = self.rng.u64();
         let limit = self.config.limits.streams_per_session;
@@ -242,6 +246,7 @@ impl UserAgent {
                 Offered::Taken(stream) => Some(self.streams.insert(session, stream)),
                 Offered::Refused(refusal) => {
                     tracing::debug!(index, refusal.warning, "m-line refused");
+                    first.get_or_insert(refusal);
                     None
                 }
                 Offered::NotMine => None,

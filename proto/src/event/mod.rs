@@ -358,6 +358,20 @@ pub enum StreamEvent {
     },
     /// `AudioStreamDidChangeRTPParameters` (AUS-22).
     DidChangeRtpParameters,
+    /// `RTPStreamDidEnableEncryption`: from here on nothing in the clear is sent or played.
+    DidEnableEncryption {
+        /// How keys were agreed on.
+        method: KeyMethod,
+        /// What protects (`AES_CM_128_HMAC_SHA1_80`).
+        cipher: rtp::srtp::Profile,
+        /// The keys stood in signalling that others than the next hop could read.
+        keys_in_clear: bool,
+    },
+    /// `RTPStreamDidNotEnableEncryption`: it was wished for, and media are in the clear.
+    DidNotEnableEncryption {
+        /// Why.
+        reason: &'static str,
+    },
     /// `AudioStreamGotDTMF` (AUS-23).
     GotDtmf {
         /// One of `0-9A-D*#`.
@@ -372,6 +386,15 @@ pub enum StreamEvent {
     GotDiagnosis(rtp::Diagnosis),
     /// An event of an application's own stream.
     Custom(Arc<dyn CustomEvent>),
+}
+
+/// How the keys of media were agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum KeyMethod {
+    /// They stand in the descriptions (RFC 4568).
+    Sdes,
 }
 
 /// Why a stream cannot be, or cannot go on.
@@ -393,6 +416,9 @@ pub enum StreamError {
     /// The description of the peer cannot be used.
     #[error("bad description: {0}")]
     BadDescription(&'static str),
+    /// Media must be encrypted, and nobody agreed on how (RTP-10).
+    #[error("not encrypted: {0}")]
+    NotEncrypted(&'static str),
     /// It did not start in time (SES-12).
     #[error("media stream timed-out while starting")]
     TimedOut,

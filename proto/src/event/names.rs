@@ -158,6 +158,8 @@ impl StreamEvent {
             Self::DidEnd => "MediaStreamDidEnd",
             Self::DidChangeHoldState { .. } => "AudioStreamDidChangeHoldState",
             Self::DidChangeRtpParameters => "AudioStreamDidChangeRTPParameters",
+            Self::DidEnableEncryption { .. } => "RTPStreamDidEnableEncryption",
+            Self::DidNotEnableEncryption { .. } => "RTPStreamDidNotEnableEncryption",
             Self::GotDtmf { .. } => "AudioStreamGotDTMF",
             Self::DidTimeout => "AudioStreamDidTimeout",
             Self::GotNoAudio => "SIPSessionGotNoAudio",
@@ -299,6 +301,12 @@ mod tests {
                 on_hold: true,
             },
             StreamEvent::DidChangeRtpParameters,
+            StreamEvent::DidEnableEncryption {
+                method: KeyMethod::Sdes,
+                cipher: rtp::srtp::Profile::AesCm128HmacSha1_80,
+                keys_in_clear: true,
+            },
+            StreamEvent::DidNotEnableEncryption { reason: "no key" },
             StreamEvent::GotDtmf { digit: '#' },
             StreamEvent::DidTimeout,
             StreamEvent::GotNoAudio,
@@ -431,13 +439,18 @@ mod tests {
         });
         // SES-73: what the living source has beside them.
         let living = [
-            ("NewIncoming", &["transfer_destination"][..]),
-            ("DidEnd", &[]),
-            ("GotProgress", &["code", "reason"]),
+            (
+                "SIPSessionTransferNewIncoming",
+                &["transfer_destination"][..],
+            ),
+            ("SIPSessionTransferDidEnd", &[]),
+            ("SIPSessionTransferGotProgress", &["code", "reason"]),
+            ("RTPStreamDidEnableEncryption", &[]),
+            ("RTPStreamDidNotEnableEncryption", &["reason"]),
         ];
         let living = living.into_iter().map(|(name, fields)| {
             let fields = fields.iter().map(|field| (*field).to_owned()).collect();
-            (format!("SIPSessionTransfer{name}"), fields)
+            (name.to_owned(), fields)
         });
         Some(rows.chain(living).collect())
     }

@@ -24,6 +24,8 @@ pub(crate) struct IncomingCall {
     /// For every m-line the stream that took it, if one did; without an offer, the streams that we
     /// propose.
     pub(crate) lines: Vec<Option<StreamId>>,
+    /// It came over a secured link.
+    pub(crate) is_confidential: bool,
     /// The session that ends when this one is accepted (RFC 3891).
     pub(crate) replaces: Option<SessionId>,
 }
@@ -44,6 +46,7 @@ impl Session {
         session.branch = Some(call.dialog);
         session.has_call = true;
         session.replaces = call.replaces;
+        session.is_confidential = call.is_confidential;
         session.push(SessionEvent::NewIncoming {
             streams: session.streams(),
         });

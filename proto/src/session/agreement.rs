@@ -155,6 +155,7 @@ impl Session {
                 local: &local,
                 remote,
                 index,
+                is_confidential: self.is_confidential,
             };
             if line.is_started {
                 stream.update(now, agreed);

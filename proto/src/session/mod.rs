@@ -64,6 +64,8 @@ pub(crate) struct Session {
     /// The dialog whose answer the streams follow.
     branch: Option<DialogId>,
     confirmed: Option<DialogId>,
+    /// The signalling goes over secured links, as far as we see.
+    is_confidential: bool,
     acknowledged: bool,
     /// The application accepted before all streams were prepared.
     accepting: bool,
@@ -216,6 +218,7 @@ impl Session {
             descriptions: Descriptions::new(origin),
             branch: None,
             confirmed: None,
+            is_confidential: false,
             acknowledged: false,
             accepting: false,
             offered: None,
@@ -232,6 +235,11 @@ impl Session {
             seen: Coverage::default(),
             out: VecDeque::new(),
         }
+    }
+
+    /// Says whether the signalling goes over a secured link.
+    pub(crate) const fn set_confidential(&mut self, is_confidential: bool) {
+        self.is_confidential = is_confidential;
     }
 
     /// Takes what happened.

@@ -173,6 +173,7 @@ impl Bench {
             dialog: DIALOG(0),
             offer: Some(peer(count, 1)),
             lines: ids.iter().copied().map(Some).collect(),
+            is_confidential: false,
             replaces: None,
         };
         let id = SessionId::from_parts(0, 0);

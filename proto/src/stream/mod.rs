@@ -9,6 +9,8 @@ mod registry;
 mod rtp;
 mod table;
 
+pub use self::rtp::Discarded;
+pub use ::rtp::srtp::Profile as SrtpProfile;
 pub(crate) use registry::Registry;
 pub(crate) use table::Streams;
 
@@ -169,6 +171,10 @@ pub struct MediaSettings {
     pub rtp_timeout: std::time::Duration,
     /// How often an otherwise silent stream sends a keep-alive packet (AUS-34).
     pub rtp_keepalive: std::time::Duration,
+    /// Whether media are encrypted, and how keys are agreed on (RTP-02, CFG-06).
+    pub encryption: Encryption,
+    /// The SRTP suites that are offered, the preferred one first; accepted are all that there are.
+    pub srtp_suites: Vec<SrtpProfile>,
     /// How digits are sent (AUS-09).
     pub digits: DigitMode,
     /// For how long media may be sent to an address that has not acknowledged the call: bounds what
@@ -205,10 +211,31 @@ impl Default for MediaSettings {
             codecs: vec![static_codec("PCMU", 0), static_codec("PCMA", 8)],
             rtp_timeout: std::time::Duration::from_secs(30),
             rtp_keepalive: std::time::Duration::from_secs(15),
+            encryption: Encryption::default(),
+            srtp_suites: vec![
+                SrtpProfile::AeadAes256Gcm,
+                SrtpProfile::AesCm128HmacSha1_80,
+                SrtpProfile::AesCm128HmacSha1_32,
+            ],
             digits: DigitMode::default(),
             unacknowledged_media: std::time::Duration::from_secs(2),
         }
     }
+}
+
+/// Whether media are encrypted (SRTP, RFC 3711), and how keys are agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Encryption {
+    /// Never. An offer that insists on it is refused.
+    Off,
+    /// If the peer can: keys stand in the description (SDES, RFC 4568) of plain RTP, where a peer that
+    /// knows nothing of them passes over them. An attacker on the way of the signalling can do so, too.
+    #[default]
+    SdesOptional,
+    /// Always, with keys in the description (SDES, RFC 4568); there is no call without them.
+    SdesMandatory,
 }
 
 /// How digits are sent; they are heard in both ways.
@@ -242,6 +269,8 @@ pub struct Agreement<'a> {
     pub remote: &'a sdp::Session,
     /// Which m-line is ours, in both.
     pub index: usize,
+    /// The descriptions went over a secured link: beside the peer and its proxies nobody read them.
+    pub is_confidential: bool,
 }
 
 /// Why an m-line is refused.

@@ -9,7 +9,7 @@ use sipsimple::{
     agent::{Account, Config},
     base::digest::Secret,
     sip::{auth::Credentials, config::Reliability},
-    stream::{Codec, DigitMode, audio::AudioFactory},
+    stream::{Codec, DigitMode, Encryption, audio::AudioFactory},
     tls::TlsConfig,
 };
 use std::{
@@ -77,6 +77,11 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
         config.media.digits = match media.dtmf_mode {
             options::DtmfMode::Rfc4733 => DigitMode::Rfc4733,
             options::DtmfMode::Info => DigitMode::Info,
+        };
+        config.media.encryption = match media.srtp {
+            options::Srtp::Off => Encryption::Off,
+            options::Srtp::Optional => Encryption::SdesOptional,
+            options::Srtp::Mandatory => Encryption::SdesMandatory,
         };
     }
     config.factories.push(Box::new(AudioFactory::new()));

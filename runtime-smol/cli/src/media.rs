@@ -277,10 +277,15 @@ fn describe(agent: &UserAgent, stream: StreamId) -> Option<Value> {
     let stream = agent.stream::<AudioStream>(stream)?;
     let format = stream.format()?;
     let statistics = stream.statistics()?;
+    let encryption = stream.encryption();
     Some(json!({
         "codec": format.codec,
         "sample_rate": format.sample_rate,
-        "srtp": false,
+        "srtp": encryption.is_some(),
+        "srtp_method": encryption.map(|known| known.method),
+        "srtp_cipher": encryption.map(|known| known.cipher),
+        "srtp_keys_in_clear": encryption.map(|known| known.keys_in_clear),
+        "srtp_discarded": encryption.map(|known| known.discarded),
         "ice": false,
         "packets_sent": statistics.packets_sent,
         "bytes_sent": statistics.bytes_sent,

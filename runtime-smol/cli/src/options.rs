@@ -207,6 +207,17 @@ pub(crate) enum DtmfMode {
     Info,
 }
 
+/// Whether media are encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Srtp {
+    /// Never; who insists on it is refused.
+    Off,
+    /// If the peer can: keys in the description, in the clear unless signalling is secured.
+    Optional,
+    /// Always, or there is no call.
+    Mandatory,
+}
+
 /// Timers of RFC 3261, table 4.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Timers {
@@ -253,6 +264,9 @@ pub(crate) struct MediaOptions {
     /// How to send them; both ways are heard.
     #[arg(long, value_enum, default_value_t = DtmfMode::Rfc4733, value_name = "HOW")]
     pub(crate) dtmf_mode: DtmfMode,
+    /// Whether media are encrypted (SRTP, keys by SDES).
+    #[arg(long, value_enum, default_value_t = Srtp::Optional, value_name = "HOW")]
+    pub(crate) srtp: Srtp,
     /// Codecs in the order of preference.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) codecs: Vec<String>,

@@ -135,7 +135,7 @@ impl Session {
                 break ssrc;
             }
         };
-        self.sequence = self.rng.u32() as u16;
+        self.sequence = super::first_sequence(&mut self.rng);
         let media_time = self.media_time(now);
         self.timeline.at = now;
         self.timeline.timestamp = self.rng.u32();

@@ -260,7 +260,7 @@ impl Session {
             payload_types: config.payload_types,
             cname,
             ssrc: rng.u32(),
-            sequence: rng.u32() as u16,
+            sequence: first_sequence(&mut rng),
             timeline,
             packets: 0,
             bytes: 0,
@@ -282,9 +282,8 @@ impl Session {
         }
     }
 
-    /// Writes an RTP packet with the next sequence number. It is cut from `arena`, which allocates
-    /// only when it is used up and its earlier packets are still held by somebody.
-    pub fn write(&mut self, now: Instant, outgoing: Outgoing<'_>, arena: &mut BytesMut) -> Bytes {
+    /// Writes an RTP packet with the next sequence number behind what `out` has.
+    pub fn write(&mut self, now: Instant, outgoing: Outgoing<'_>, out: &mut BytesMut) {
         let timestamp = outgoing.timestamp.wrapping_add(self.timeline.offset);
         self.timeline.advance(now, timestamp);
         let header = Header {
@@ -301,8 +300,7 @@ impl Session {
         self.known = true;
         self.statistics.packets_sent += 1;
         self.statistics.bytes_sent += outgoing.payload.len() as u64;
-        Packet::new(header, outgoing.payload).write(arena);
-        arena.split().freeze()
+        Packet::new(header, outgoing.payload).write(out);
     }
 
     /// The application's media time at `now`: what a packet that belongs to no frame of speech (an
@@ -434,6 +432,12 @@ impl Session {
         }
         self.out.push_back(output);
     }
+}
+
+/// Where an SSRC begins: at random (RFC 3550, 5.1), in the lower half, so that whoever misses the first
+/// packets still knows how often the number wrapped (RFC 4568, 6.4).
+fn first_sequence(rng: &mut Rng) -> u16 {
+    rng.u32() as u16 & 0x7fff
 }
 
 /// How many sources are kept apart. A call has one, a conference by mixer some more; beyond 50

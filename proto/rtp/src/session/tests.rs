@@ -59,7 +59,8 @@ impl End {
             payload: &[0xff; 160],
         };
         self.time += 160;
-        self.session.write(self.now, outgoing, &mut self.arena)
+        self.session.write(self.now, outgoing, &mut self.arena);
+        self.arena.split().freeze()
     }
 
     fn hear(&mut self, datagram: &[u8]) -> Received {

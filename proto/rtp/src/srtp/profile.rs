@@ -1,23 +1,30 @@
 //! Which transforms protect packets.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A protection profile: cipher, authentication and the lengths of keys and tags. A profile without
 /// encryption or without authentication does not exist.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Profile {
     /// AES in counter mode with 128 bits, tags of 80 bits (RFC 3711, RFC 4568 6.2.1): what everybody has.
+    #[serde(rename = "AES_CM_128_HMAC_SHA1_80")]
     AesCm128HmacSha1_80,
     /// The same with tags of 32 bits on RTP; those on RTCP have 80 (RFC 4568, 6.2.2).
+    #[serde(rename = "AES_CM_128_HMAC_SHA1_32")]
     AesCm128HmacSha1_32,
     /// AES in counter mode with 256 bits (RFC 6188), tags of 80 bits.
+    #[serde(rename = "AES_256_CM_HMAC_SHA1_80")]
     AesCm256HmacSha1_80,
     /// The same with tags of 32 bits on RTP.
+    #[serde(rename = "AES_256_CM_HMAC_SHA1_32")]
     AesCm256HmacSha1_32,
     /// AES-GCM with 128 bits, tags of 128 (RFC 7714).
+    #[serde(rename = "AEAD_AES_128_GCM")]
     AeadAes128Gcm,
     /// AES-GCM with 256 bits, tags of 128 (RFC 7714).
+    #[serde(rename = "AEAD_AES_256_GCM")]
     AeadAes256Gcm,
 }
 

@@ -158,6 +158,11 @@ impl Endpoint {
         Some(info)
     }
 
+    /// The way of the last message of a call.
+    pub fn transport(&self, id: InvitationId) -> Option<Transport> {
+        Some(self.invitations.get(id)?.path()?.transport)
+    }
+
     /// All calls that are alive, lingering ones included, in the order of their places.
     pub fn invitations(&self) -> impl Iterator<Item = InvitationId> + '_ {
         self.invitations.iter().map(|(id, _)| id)

@@ -79,6 +79,11 @@ impl UserAgent {
             {
                 self.lookup_failed(session);
             }
+            if let Some(transport) = self.endpoint.transport(id)
+                && let Some(entry) = self.sessions.get_mut(session)
+            {
+                entry.session.set_confidential(transport.is_secure());
+            }
             self.session_input(session, SessionInput::Call(event));
         }
         if is_over {

@@ -1,9 +1,12 @@
 //! How audio describes itself, and what it reads out of an agreement (AUS-02, AUS-32, AUS-33).
 
 use super::{AudioFormat, AudioStream, KIND, Role, pairs};
-use crate::stream::{Agreement, MediaSettings, Refusal, rtp::Peer};
+use crate::stream::{
+    Agreement, MediaSettings, Refusal,
+    rtp::{Keys, Peer},
+};
 use rtp::PayloadType;
-use sdp::{Agreed, Attribute, Codec, Direction, Media, Rtcp};
+use sdp::{Agreed, Attribute, Codec, Crypto, Direction, Media, Rtcp};
 use std::time::Duration;
 
 /// What was agreed on: the codec, and the events that go along with it.
@@ -56,7 +59,7 @@ impl Format {
     }
 
     /// What the transport needs to know.
-    pub(super) fn peer(&self, agreed: Agreement<'_>, is_new: bool) -> Peer {
+    pub(super) fn peer(&self, agreed: Agreement<'_>, keys: Option<Keys>, is_new: bool) -> Peer {
         let (remote, index) = (agreed.remote, agreed.index);
         let is_null = remote.is_connection_null(index);
         Peer {
@@ -65,6 +68,7 @@ impl Format {
             payload_types: self.receives.clone(),
             clock_rate: self.codec.remote.clock_rate,
             keepalive_payload_type: self.codec.send_payload_type(),
+            keys,
             is_new,
         }
     }
@@ -78,29 +82,42 @@ impl Format {
 }
 
 impl AudioStream {
-    pub(super) fn describe_offer(&self) -> Media {
+    pub(super) fn describe_offer(&mut self) -> Media {
         // AUS-30: who holds one that holds him says inactive.
         let direction = match self.hold.local_intent && self.hold.by_remote {
             true => Direction::Inactive,
             false => self.wish(),
         };
-        self.describe(PROTOCOL, &codecs(&self.settings), direction)
+        // What the peer has agreed to once is what it understands.
+        let protocol = match &self.protocol {
+            Some(agreed) => agreed.clone(),
+            None => self.sdes.protocol().into(),
+        };
+        let keys = self.sdes.offer();
+        self.describe(&protocol, &codecs(&self.settings), &keys, direction)
     }
 
     pub(super) fn describe_answer(
-        &self,
+        &mut self,
         remote: &sdp::Session,
         index: usize,
     ) -> Result<Media, Refusal> {
         let offered = remote.media.get(index).ok_or(NOT_ACCEPTABLE)?;
         let agreed = acceptable(&self.settings, remote, index)?;
+        let key = self.sdes.answer(offered)?;
         let codecs: Vec<Codec> = agreed.into_iter().map(|pair| pair.local).collect();
         let direction = Direction::answer(remote.direction(index), self.wish());
         // The offered token is repeated letter by letter.
-        Ok(self.describe(&offered.protocol, &codecs, direction))
+        Ok(self.describe(&offered.protocol, &codecs, key.as_slice(), direction))
     }
 
-    fn describe(&self, protocol: &str, codecs: &[Codec], direction: Direction) -> Media {
+    fn describe(
+        &self,
+        protocol: &str,
+        codecs: &[Codec],
+        keys: &[Crypto],
+        direction: Direction,
+    ) -> Media {
         let (rtp, rtcp) = match self.transport.local() {
             Some((rtp, rtcp)) => (rtp.port(), rtcp.port()),
             // Cut short before the sockets were there: a line without a port is a refused one.
@@ -115,6 +132,9 @@ impl AudioStream {
         media
             .attributes
             .push(Attribute::new("ptime", PACKET_TIME.as_millis()));
+        for key in keys {
+            media.attributes.push(key.attribute());
+        }
         media.set_direction(direction);
         media
     }
@@ -131,10 +151,7 @@ pub(super) fn acceptable(
     index: usize,
 ) -> Result<Vec<Agreed>, Refusal> {
     let offered = remote.media.get(index).ok_or(NOT_ACCEPTABLE)?;
-    let is_plain = ["RTP/AVP", "RTP/AVPF"]
-        .iter()
-        .any(|plain| offered.protocol.eq_ignore_ascii_case(plain));
-    if !is_plain {
+    if offered.rtp_profile().is_none_or(|profile| profile.dtls) {
         return Err(Refusal {
             code: 488,
             warning: "transport protocol not available",
@@ -196,7 +213,6 @@ const NOT_ACCEPTABLE: Refusal = Refusal {
     code: 488,
     warning: "no common codec",
 };
-const PROTOCOL: &str = "RTP/AVP";
 /// The first dynamic payload number (RFC 3551, 6).
 const DYNAMIC: u8 = 96;
 /// The number that everybody uses for events of 8 kHz codecs.

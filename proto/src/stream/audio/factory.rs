@@ -41,8 +41,10 @@ impl StreamFactory for AudioFactory {
         if media.is_disabled() {
             return Offered::NotMine;
         }
-        match describe::acceptable(&env.settings, remote, index) {
-            Ok(_) => Offered::Taken(Box::new(AudioStream::new(env))),
+        let is_acceptable = describe::acceptable(&env.settings, remote, index);
+        let mut stream = AudioStream::new(env);
+        match is_acceptable.and_then(|_| stream.accepts_keys(media)) {
+            Ok(()) => Offered::Taken(Box::new(stream)),
             Err(refusal) => Offered::Refused(refusal),
         }
     }

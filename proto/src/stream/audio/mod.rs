@@ -6,6 +6,7 @@
 
 mod command;
 mod describe;
+mod encryption;
 mod factory;
 mod flow;
 mod relay;
@@ -13,12 +14,13 @@ mod relay;
 mod tests;
 
 pub use command::{SendDtmf, SendDtmfError};
+pub use encryption::EncryptionInfo;
 pub use factory::AudioFactory;
 
 use super::{
     Agreement, Hold, MediaSettings, MediaStream, Purpose, Refusal, StreamEnv, StreamInput,
     StreamOutput,
-    rtp::{Heard, RtpTransport, earliest_of},
+    rtp::{Heard, RtpTransport, Sdes, earliest_of},
 };
 use crate::event::{Originator, StreamEvent};
 use base::Deadline;
@@ -42,6 +44,11 @@ pub struct AudioStream {
     /// Whose description the running proposal answers.
     proposal: Option<Role>,
     format: Option<Format>,
+    /// The transport protocol that was agreed on.
+    protocol: Option<sdp::Text>,
+    sdes: Sdes,
+    /// What the application was told of encryption last, if it was.
+    secured: Option<Option<encryption::Secured>>,
     direction: Direction,
     hold: Hold,
     branch: Option<sip::DialogId>,
@@ -103,12 +110,15 @@ pub struct AudioFormat {
 
 impl AudioStream {
     fn new(env: StreamEnv) -> Self {
+        let mut rng = env.rng;
+        let suites = env.settings.srtp_suites.clone();
+        let sdes = Sdes::new(env.settings.encryption, suites, rng.fork());
         let transport = RtpTransport::new(
             env.local_address,
             env.settings.rtp_port_range,
             env.settings.rtp_keepalive,
             env.clock,
-            env.rng,
+            rng,
         );
         Self {
             settings: env.settings,
@@ -116,6 +126,9 @@ impl AudioStream {
             state: State::New,
             proposal: None,
             format: None,
+            protocol: None,
+            sdes,
+            secured: None,
             direction: Direction::SendRecv,
             hold: Hold::default(),
             branch: None,
@@ -181,7 +194,8 @@ impl AudioStream {
         }
     }
 
-    fn agree(&mut self, now: Instant, agreed: Agreement<'_>) {
+    /// Follows an agreement; false if there is none that we can live with.
+    fn agree(&mut self, now: Instant, agreed: Agreement<'_>) -> bool {
         let before = (
             self.format.as_ref().map(Format::public),
             self.transport.remote().0,
@@ -192,7 +206,15 @@ impl AudioStream {
             .replace(agreed.branch)
             .is_some_and(|branch| branch != agreed.branch);
         let Some(format) = Format::agree(agreed, role) else {
-            return self.fail(super::StreamError::NoCommonCodec);
+            self.fail(super::StreamError::NoCommonCodec);
+            return false;
+        };
+        let keys = match self.agree_keys(agreed, role) {
+            Ok(keys) => keys,
+            Err(error) => {
+                self.fail(error);
+                return false;
+            }
         };
         if is_new {
             self.digits_in = EventReceiver::new();
@@ -202,7 +224,8 @@ impl AudioStream {
         {
             self.digits_out = EventSender::new(events.remote.clock_rate);
         }
-        self.transport.agree(now, format.peer(agreed, is_new));
+        self.transport.agree(now, format.peer(agreed, keys, is_new));
+        self.tell_encryption(agreed.is_confidential);
         self.format = Some(format);
         self.set_direction(agreed);
         self.rearm(now);
@@ -213,6 +236,7 @@ impl AudioStream {
         if self.state == State::Established && before != after {
             self.push(StreamEvent::DidChangeRtpParameters);
         }
+        true
     }
 
     /// RFC 3264, 8.4; `c=0.0.0.0` is the older way to hold.
@@ -263,7 +287,10 @@ impl MediaStream for AudioStream {
             }
             State::Initializing | State::Ended => {}
             State::Initialized | State::Established => match self.transport.reopen() {
-                true => self.drain(),
+                true => {
+                    self.sdes.moved();
+                    self.drain();
+                }
                 // The sockets are there, whatever is offered anew.
                 false => self.out.push_back(StreamOutput::Prepared),
             },
@@ -287,8 +314,7 @@ impl MediaStream for AudioStream {
     }
 
     fn start(&mut self, now: Instant, agreed: Agreement<'_>) {
-        self.agree(now, agreed);
-        if self.format.is_some() {
+        if self.agree(now, agreed) {
             self.state = State::Established;
             self.begin(now);
             self.out.push_back(StreamOutput::Started);
@@ -300,7 +326,8 @@ impl MediaStream for AudioStream {
     }
 
     fn rollback(&mut self, _now: Instant) {
-        // Offers and answers are made of what is agreed and wished: nothing else was changed.
+        // Offers and answers are made of what is agreed and wished: nothing else was changed. A key
+        // that was offered in vain was never in use.
         self.proposal = None;
     }
 

@@ -1,13 +1,16 @@
 //! Two audio streams, wired by hand.
 
+mod encryption;
+
 use super::{AudioFactory, AudioStream, SendDtmf, SendDtmfError};
 use crate::{
     edge::Frame,
     event::{Originator, StreamEvent},
     id::{SessionId, StreamId},
     stream::{
-        Agreement, DigitMode, Direction, MediaSettings, MediaStream, Offered, Purpose, Slot,
-        SlotOpen, StreamCommand as _, StreamEnv, StreamFactory as _, StreamInput, StreamOutput,
+        Agreement, DigitMode, Direction, Encryption, MediaSettings, MediaStream, Offered, Purpose,
+        Slot, SlotOpen, StreamCommand as _, StreamEnv, StreamFactory as _, StreamInput,
+        StreamOutput,
     },
 };
 use base::{Clock, Key as _, Rng};
@@ -58,22 +61,28 @@ fn env(now: Instant, end: usize, codecs: &[&str]) -> StreamEnv {
     }
 }
 
+/// An arbitrary origin for virtual time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an arbitrary origin for virtual time"
+)]
+fn origin() -> Instant {
+    Instant::now()
+}
+
 impl Pair {
     /// Two streams after one exchange; the callee has not been acknowledged.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an arbitrary origin for virtual time"
-    )]
     fn new(codecs: [&[&str]; 2]) -> Self {
-        let now = Instant::now();
+        let now = origin();
+        Self::with(now, [0, 1].map(|end| env(now, end, codecs[end])))
+    }
+
+    fn with(now: Instant, [ours, theirs]: [StreamEnv; 2]) -> Self {
         let factory = AudioFactory::new();
-        let mut caller = factory
-            .create(now, env(now, 0, codecs[0]), &serde_json::Value::Null)
-            .unwrap();
+        let mut caller = factory.create(now, ours, &serde_json::Value::Null).unwrap();
         open(&mut caller, now, 0);
         let offer = assemble(0, caller.offer(now));
-        let Offered::Taken(mut callee) = factory.from_sdp(now, env(now, 1, codecs[1]), &offer, 0)
-        else {
+        let Offered::Taken(mut callee) = factory.from_sdp(now, theirs, &offer, 0) else {
             panic!("not taken");
         };
         open(&mut callee, now, 1);
@@ -100,6 +109,7 @@ impl Pair {
                 local: &self.descriptions[end],
                 remote: &self.descriptions[1 - end],
                 index: 0,
+                is_confidential: false,
             };
             match self.started {
                 false => self.streams[end].start(now, agreed),
@@ -389,10 +399,9 @@ fn silence_is_told() {
     let mut pair = Pair::new(BOTH);
     pair.streams[1].handle_input(pair.now, StreamInput::Acknowledged);
     pair.run(Duration::from_secs(4));
-    assert!(pair.events[0].is_empty());
-    pair.run(Duration::from_secs(60));
-    let names = |end: usize| -> Vec<&str> {
+    let names = |pair: &Pair, end: usize| -> Vec<&str> {
         let name = |event: &StreamEvent| match event {
+            StreamEvent::DidEnableEncryption { .. } => "encrypted",
             StreamEvent::GotNoAudio => "no audio",
             StreamEvent::DidTimeout => "timeout",
             StreamEvent::GotDiagnosis(_) => "diagnosis",
@@ -400,7 +409,9 @@ fn silence_is_told() {
         };
         pair.events[end].iter().map(name).collect()
     };
-    assert_eq!(names(0), ["no audio", "diagnosis"]);
+    assert_eq!(names(&pair, 0), ["encrypted"]);
+    pair.run(Duration::from_secs(60));
+    assert_eq!(names(&pair, 0), ["encrypted", "no audio", "diagnosis"]);
     assert!(pair.sent[1][1] > 5, "reports came");
 }
 
@@ -420,13 +431,16 @@ fn one_way_audio_is_explained() {
         out
     };
     let stun = BytesMut::from(&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..]);
-    for (datagram, reason) in [
-        (None, rtp::Silence::NothingComes),
-        (Some(speech_of(18)), rtp::Silence::WrongCodec),
-        (Some(speech_of(72)), rtp::Silence::OnlyReports),
-        (Some(stun), rtp::Silence::PeerWantsIce),
+    use Encryption::{Off, SdesOptional};
+    for (policy, datagram, reason) in [
+        (Off, None, rtp::Silence::NothingComes),
+        (Off, Some(speech_of(18)), rtp::Silence::WrongCodec),
+        (Off, Some(speech_of(72)), rtp::Silence::OnlyReports),
+        (Off, Some(stun.clone()), rtp::Silence::PeerWantsIce),
+        (SdesOptional, Some(speech_of(0)), rtp::Silence::WrongKeys),
+        (SdesOptional, Some(stun), rtp::Silence::PeerWantsIce),
     ] {
-        let mut pair = Pair::new(BOTH);
+        let mut pair = encryption::secured([policy; 2]);
         let from = SocketAddr::from(([198, 51, 100, 9], 9_000));
         let now = pair.now;
         let [stream, _] = &mut pair.streams;
@@ -499,6 +513,7 @@ fn the_null_address_is_an_old_hold() {
         local: &pair.descriptions[1].clone(),
         remote: &offer,
         index: 0,
+        is_confidential: false,
     };
     pair.streams[1].update(pair.now, agreed);
     assert!(pair.streams[1].hold().unwrap().by_remote);

@@ -1,15 +1,21 @@
 //! The transport of an RTP stream: a pair of UDP sockets, an RTP session over them, and the rules
 //! where packets go to (requirements 33).
 
+mod keys;
 mod ports;
+mod sdes;
+
+pub use keys::Discarded;
+pub(crate) use sdes::{Keys, Sdes};
 
 use super::{Slot, StreamError, StreamInput, StreamOutput};
 use base::{Clock, Deadline, Rng, earliest};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use keys::Protection;
 use ports::Ports;
 use rtp::{
     Arrivals, Diagnosis, Frame, KeepAlive, Latch, Outgoing, Output, PayloadType, Received, Session,
-    Statistics, Unplayed,
+    Statistics, Unplayed, srtp::Profile,
 };
 use std::{
     collections::VecDeque,
@@ -45,6 +51,7 @@ pub(crate) struct RtpTransport {
 #[derive(Debug)]
 struct Flow {
     session: Session,
+    protection: Protection,
     rtp: Latch,
     rtcp: Latch,
     keepalive: KeepAlive,
@@ -72,6 +79,8 @@ pub(crate) struct Peer {
     pub(crate) clock_rate: u32,
     /// What our empty packets are numbered as.
     pub(crate) keepalive_payload_type: u8,
+    /// What packets are sealed and opened with; `None` for media in the clear.
+    pub(crate) keys: Option<Keys>,
     /// Another peer than before (a forked answer): nothing that was learnt of the old one counts.
     pub(crate) is_new: bool,
 }
@@ -147,13 +156,17 @@ impl RtpTransport {
                     flow.rtp.describe(rtp);
                     flow.rtcp.describe(rtcp);
                 }
+                flow.protection.agree(now, peer.keys, peer.is_new);
                 flow.keepalive_payload_type = peer.keepalive_payload_type;
                 flow.is_null = peer.rtp.is_none();
             }
             None => {
                 let config = rtp::Config::new(peer.clock_rate, peer.payload_types);
+                let mut protection = Protection::default();
+                protection.agree(now, peer.keys, true);
                 self.flow = Some(Flow {
                     session: Session::new(now, config, self.clock, self.rng.fork()),
+                    protection,
                     rtp: Latch::new(rtp),
                     rtcp: Latch::new(rtcp),
                     keepalive: KeepAlive::new(now, self.keepalive_interval),
@@ -183,7 +196,12 @@ impl RtpTransport {
         if self.arena.capacity() < ARENA_LOW {
             self.arena.reserve(ARENA);
         }
-        let payload = flow.session.write(now, outgoing, &mut self.arena);
+        flow.session.write(now, outgoing, &mut self.arena);
+        let is_sealed = flow.protection.seal_rtp(&mut self.arena);
+        let payload = self.arena.split().freeze();
+        if !is_sealed {
+            return;
+        }
         flow.keepalive.handle_sent(now);
         self.out.push_back(StreamOutput::Transmit {
             slot: RTP,
@@ -217,15 +235,20 @@ impl RtpTransport {
                 slot: RTP,
                 from,
                 payload,
-            } => self.rtp(now, from, payload.freeze()),
+            } => self.rtp(now, from, payload),
             StreamInput::Datagram {
                 slot: RTCP,
                 from,
-                payload,
+                mut payload,
             } => {
                 let Some(flow) = &mut self.flow else {
                     return Heard::Nothing;
                 };
+                let first = payload.first().copied();
+                if !flow.protection.open_rtcp(now, &mut payload) {
+                    flow.arrivals.note(from, Unplayed::refused(first));
+                    return Heard::Nothing;
+                }
                 if !flow.session.handle_rtcp(now, from, &payload) {
                     return Heard::Nothing;
                 }
@@ -238,12 +261,17 @@ impl RtpTransport {
         }
     }
 
-    fn rtp(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) -> Heard {
+    fn rtp(&mut self, now: Instant, from: SocketAddr, mut datagram: BytesMut) -> Heard {
         let Some(flow) = &mut self.flow else {
             return Heard::Nothing;
         };
         let first = datagram.first().copied();
-        let received = flow.session.handle_rtp(now, from, datagram);
+        // RFC 3711, 3.3: what is not authentic is as if it had not come, for the latch as well.
+        if !flow.protection.open_rtp(now, &mut datagram) {
+            flow.arrivals.note(from, Unplayed::refused(first));
+            return Heard::Nothing;
+        }
+        let received = flow.session.handle_rtp(now, from, datagram.freeze());
         let heard = match received {
             Received::Media(frame) => {
                 flow.rtp.handle_packet(now, from);
@@ -282,13 +310,15 @@ impl RtpTransport {
         let flow = self.flow.as_ref()?;
         let session = flow.session.poll_timeout();
         let keepalive = flow.keepalive.poll_timeout();
-        [session, keepalive].into_iter().flatten().min()
+        let protection = flow.protection.poll_timeout();
+        [session, keepalive, protection].into_iter().flatten().min()
     }
 
     /// Reports and keeps alive what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let Some(flow) = &mut self.flow else { return };
         flow.session.handle_timeout(now);
+        flow.protection.handle_timeout(now);
         flow.keepalive.handle_timeout(now);
         if flow.keepalive.poll_output() {
             let keepalive = Outgoing {
@@ -331,13 +361,35 @@ impl RtpTransport {
         (statistics.packets_sent > 0).then(|| flow.arrivals.diagnose(local, described, &statistics))
     }
 
+    /// What seals and opens packets; `None` if nothing does.
+    pub(crate) fn profile(&self) -> Option<Profile> {
+        self.flow.as_ref()?.protection.profile()
+    }
+
+    /// What encryption kept from being played or sent.
+    pub(crate) fn discarded(&self) -> Discarded {
+        let none = Discarded::default();
+        self.flow
+            .as_ref()
+            .map_or(none, |flow| flow.protection.discarded())
+    }
+
     fn drain(&mut self) {
         let Some(flow) = &mut self.flow else { return };
         while let Some(output) = flow.session.poll_output() {
-            if let Output::Rtcp(payload) = output
+            if let Output::Rtcp(report) = output
                 && !flow.is_null
                 && !flow.is_paused
             {
+                if self.arena.capacity() < ARENA_LOW {
+                    self.arena.reserve(ARENA);
+                }
+                self.arena.extend_from_slice(&report);
+                let is_sealed = flow.protection.seal_rtcp(&mut self.arena);
+                let payload = self.arena.split().freeze();
+                if !is_sealed {
+                    continue;
+                }
                 self.out.push_back(StreamOutput::Transmit {
                     slot: RTCP,
                     to: flow.rtcp.remote(),

@@ -250,7 +250,7 @@ fn media(media: &Value) {
     assert!((430.0..450.0).contains(&hertz), "{media}");
     assert_eq!(
         (&media["srtp"], &media["ice"]),
-        (&false.into(), &false.into())
+        (&true.into(), &false.into())
     );
     assert!(media.get("rtt_ms").is_some());
 }

@@ -15,6 +15,7 @@ mod failures;
 mod names;
 mod peer;
 mod registered;
+mod srtp;
 mod subscribed;
 mod tls;
 
