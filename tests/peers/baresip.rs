@@ -220,6 +220,11 @@ fn config(directory: &Path, setup: Setup<'_>) -> String {
     let identity = setup.identity.map_or_else(String::new, |path| {
         format!("sip_certificate {}\n", path.display())
     });
+    // Only where an account asks for it: it is in no other case.
+    let encryption = match setup.account.contains("mediaenc=") {
+        true => "module srtp.so\nmodule dtls_srtp.so\n",
+        false => "",
+    };
     format!(
         "poll_method epoll\n\
          {identity}\
@@ -244,6 +249,7 @@ fn config(directory: &Path, setup: Setup<'_>) -> String {
          net_interface 127.0.0.1\n\
          module_path /usr/lib/baresip/modules\n\
          module g711.so\n\
+         {encryption}\
          module aufile.so\n\
          module aubridge.so\n\
          module sndfile.so\n\

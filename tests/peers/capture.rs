@@ -124,6 +124,22 @@ pub(crate) fn look(path: &Path) -> Outcome<Verdict> {
     })
 }
 
+/// What Wireshark finds behind the RTP headers of packets to a port.
+pub(crate) fn rtp_payloads(path: &Path, port: u16) -> Outcome<Vec<Vec<u8>>> {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(path);
+    command.args(["-d", &format!("udp.port=={port},rtp")]);
+    command.args(["-Y", &format!("rtp && udp.dstport == {port}")]);
+    command.args(["-T", "fields", "-e", "rtp.payload"]);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let lines = process::run(&mut command)?;
+    let payloads = lines.lines().map(|line| {
+        let digits: Vec<u8> = line.bytes().filter(|byte| *byte != b':').collect();
+        digits.chunks(2).filter_map(byte).collect()
+    });
+    Ok(payloads.collect())
+}
+
 fn tshark(path: &Path, filter: &str, fields: &[&str]) -> Outcome<Vec<String>> {
     let mut command = Command::new("tshark");
     command

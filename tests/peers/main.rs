@@ -41,6 +41,7 @@ mod rtp;
 mod sipp;
 mod sofia;
 mod speech;
+mod srtp;
 mod table;
 mod timers;
 mod ways;

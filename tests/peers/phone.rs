@@ -10,7 +10,7 @@ use crate::{
     network::Place,
     pcap::{self, Packet},
     sipp::Transport,
-    speech,
+    speech, srtp,
 };
 use audio::{
     Sound,
@@ -26,7 +26,13 @@ use std::{
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
-    let cases = [speech::expected(), hold::expected(), ending::expected()].concat();
+    let cases = [
+        speech::expected(),
+        hold::expected(),
+        ending::expected(),
+        srtp::expected(),
+    ]
+    .concat();
     let wire = TRANSPORTS
         .map(|transport| [FORM, WIRESHARK].map(|what| format!("{}: {what}", transport.name())));
     cases
@@ -45,6 +51,7 @@ pub(crate) fn run(lab: &Lab) {
     speech::run(&desk);
     hold::run(&desk);
     ending::run(&desk);
+    srtp::run(&desk);
     for transport in TRANSPORTS {
         let case = format!("{}: {FORM}", transport.name());
         lab.run(PEER, &case, || desk.judge_messages(transport));
@@ -113,6 +120,11 @@ impl<'a> Desk<'a> {
     ///
     /// The options are those of our verb, media and all.
     pub(crate) fn call(&self, way: Way, options: &[&str]) -> Outcome<Phone> {
+        self.call_with(way, options, "")
+    }
+
+    /// The same with further parameters of baresip's account.
+    pub(crate) fn call_with(&self, way: Way, options: &[&str], account: &str) -> Outcome<Phone> {
         let name = format!("call-{}", way.number);
         let port = way.port();
         let filter = format!("portrange {port}-{}", port + PORTS - 1);
@@ -123,7 +135,7 @@ impl<'a> Desk<'a> {
             codec: way.codec,
             speech: &self.their_file,
             takes_calls: way.takes_calls,
-            account: "",
+            account,
             identity: None,
         };
         let mut baresip = Baresip::start(self.lab, setup)?;
@@ -245,6 +257,17 @@ impl Trail {
                 line.split(' ').next()?.parse().ok()
             });
         described.ok_or_else(|| "no audio is described".to_owned())
+    }
+
+    /// A line of baresip's that has `text` in it.
+    pub(crate) fn baresip_says(&self, text: &str) -> Option<String> {
+        let name = self.directory.display();
+        let said = ["out", "err"].map(|end| {
+            let path = format!("{name}.baresip.{end}");
+            std::fs::read_to_string(path).unwrap_or_default()
+        });
+        let mut lines = said.iter().flat_map(|said| said.lines());
+        lines.find(|line| line.contains(text)).map(str::to_owned)
     }
 
     /// What baresip heard.

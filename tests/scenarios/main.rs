@@ -49,6 +49,7 @@ mod runs;
 mod runtimes;
 mod sdp;
 mod sdp_lines;
+mod srtp;
 mod torture;
 mod torture_endpoint;
 mod transfer;

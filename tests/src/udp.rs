@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use sipsimple::agent::{Input, LinkId, Open};
 use std::{
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a test decides about a datagram.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// The path decides.
     Pass,
@@ -23,6 +23,10 @@ pub enum Verdict {
     Drop,
     /// The path gets it so much later.
     Delay(Duration),
+    /// This is on the wire in its place.
+    Instead(Bytes),
+    /// These are on the wire before it, from and to the same addresses.
+    After(Vec<Bytes>),
 }
 
 /// A datagram that leaves a host.
@@ -150,7 +154,19 @@ impl World {
             Verdict::Pass => {}
             Verdict::Drop => return self.trace_send(host, packet, Fate::Intercepted),
             Verdict::Delay(delay) => now += delay,
+            Verdict::Instead(payload) => {
+                return self.travel(host, receiver, now, &Packet { payload, ..*packet });
+            }
+            Verdict::After(forged) => {
+                for payload in forged {
+                    self.travel(host, receiver, now, &Packet { payload, ..*packet });
+                }
+            }
         }
+        self.travel(host, receiver, now, packet);
+    }
+
+    fn travel(&mut self, host: HostId, receiver: HostId, now: Instant, packet: &Packet) {
         let (first, second) = self.link(host, receiver).send(now, packet.payload.len());
         for fate in [Some(first), second].into_iter().flatten() {
             self.trace_send(host, packet, fate);

@@ -182,7 +182,7 @@ fn media_time_goes_on_between_frames_and_through_events() {
             timestamp: began,
             payload: &[1, 10, 0, 160],
         };
-        end.session.write(end.now, outgoing, &mut end.arena);
+        end.session.write(end.now, outgoing, &mut BytesMut::new());
         end.now += Duration::from_millis(20);
     }
     assert_eq!(end.session.media_time(end.now), 1_320 + 480);

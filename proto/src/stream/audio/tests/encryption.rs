@@ -216,8 +216,10 @@ fn a_changed_key_in_the_answer_leaves_silence() {
 fn rtp_10_mandatory_encryption_does_not_start_without_a_key() {
     let now = origin();
     let mut pair = secured([Encryption::SdesMandatory, Encryption::SdesOptional]);
-    let mut settings = MediaSettings::default();
-    settings.encryption = Encryption::SdesMandatory;
+    let settings = MediaSettings {
+        encryption: Encryption::SdesMandatory,
+        ..MediaSettings::default()
+    };
     let mut bare = pair.descriptions[1].clone();
     bare.media[0].attributes.remove("crypto");
     let mut fresh_env = env(now, 0, &["PCMU"]);
