@@ -27,6 +27,7 @@ mod generated;
 mod hold;
 mod hostile;
 mod hygiene;
+mod ice;
 mod jitter;
 mod limits;
 mod loss;

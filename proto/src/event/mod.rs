@@ -3,9 +3,11 @@
 mod account;
 mod fields;
 mod filter;
+mod ice;
 mod names;
 mod subscription;
 
+pub use self::ice::IcePair;
 pub use account::{AccountEvent, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
 pub use sip::usage::invitation::Originator;
@@ -372,6 +374,27 @@ pub enum StreamEvent {
         /// Why.
         reason: &'static str,
     },
+    /// `AudioStreamICENegotiationStateDidChange` (AUS-24, RTP-14).
+    IceNegotiationStateDidChange {
+        /// `new`, `gathering`, `gathered`, `running`, `completed` or `failed`.
+        prev_state: String,
+        /// The same.
+        state: String,
+    },
+    /// `AudioStreamICENegotiationDidSucceed` (AUS-25, RTP-14).
+    IceNegotiationDidSucceed {
+        /// From the peer's description on, in seconds.
+        duration: f64,
+        /// The pairs that carry RTP and RTCP.
+        chosen: Vec<IcePair>,
+        /// All pairs, the best one first.
+        checked: Vec<IcePair>,
+    },
+    /// `AudioStreamICENegotiationDidFail` (AUS-26, RTP-14): no pair works, or none any more.
+    IceNegotiationDidFail {
+        /// Why.
+        reason: &'static str,
+    },
     /// `AudioStreamGotDTMF` (AUS-23).
     GotDtmf {
         /// One of `0-9A-D*#`.
@@ -419,6 +442,9 @@ pub enum StreamError {
     /// Media must be encrypted, and nobody agreed on how (RTP-10).
     #[error("not encrypted: {0}")]
     NotEncrypted(&'static str),
+    /// ICE found no pair of addresses that works, or lost it (AUS-26).
+    #[error("ICE failed: {0}")]
+    IceFailed(&'static str),
     /// It did not start in time (SES-12).
     #[error("media stream timed-out while starting")]
     TimedOut,

@@ -83,6 +83,9 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
             options::Srtp::Optional => Encryption::SdesOptional,
             options::Srtp::Mandatory => Encryption::SdesMandatory,
         };
+        config.media.ice = media.ice;
+        config.media.ice_allow_loopback = media.ice_loopback;
+        config.media.stun_servers.clone_from(&media.stun);
     }
     config.factories.push(Box::new(AudioFactory::new()));
     Ok(config)

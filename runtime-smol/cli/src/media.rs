@@ -286,7 +286,11 @@ fn describe(agent: &UserAgent, stream: StreamId) -> Option<Value> {
         "srtp_cipher": encryption.map(|known| known.cipher),
         "srtp_keys_in_clear": encryption.map(|known| known.keys_in_clear),
         "srtp_discarded": encryption.map(|known| known.discarded),
-        "ice": false,
+        "ice": stream.ice().map_or(json!(false), |ice| json!({
+            "state": ice.state,
+            "rtp": ice.rtp,
+            "rtcp": ice.rtcp,
+        })),
         "packets_sent": statistics.packets_sent,
         "bytes_sent": statistics.bytes_sent,
         "packets_received": statistics.packets_received,

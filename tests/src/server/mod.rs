@@ -11,6 +11,7 @@ mod peer;
 mod proxy;
 mod registrar;
 mod shell;
+mod stun;
 mod websocket;
 mod wire;
 
@@ -21,4 +22,5 @@ pub use peer::{Peer, Received};
 pub use proxy::{Proxy, ProxyStats, RecordRoute};
 pub use registrar::{Quirk, Registrar, Rules};
 pub use shell::Shell;
+pub use stun::StunServer;
 pub use websocket::WebServer;

@@ -97,13 +97,16 @@ impl Agent {
         }
     }
 
-    /// RFC 8445, 7.2.5.3.3.
+    /// RFC 8445, 7.2.5.3.3. A translator may show other ports of the peer than it has told: such a pair
+    /// has a foundation of its own, and speaks for all that lead to the same address.
     pub(super) fn thaw_like(&mut self, now: Instant, at: usize) {
         let foundation = self.foundation_of(at);
+        let ip = |agent: &Self, at: usize| agent.remotes[agent.pairs[at].remote].address.ip();
+        let (ours, theirs) = (foundation.0.clone(), ip(self, at));
         for other in 0..self.pairs.len() {
-            if self.pairs[other].state == PairState::Frozen
-                && self.foundation_of(other) == foundation
-            {
+            let own = self.foundation_of(other);
+            let is_like = own == foundation || (own.0 == ours && ip(self, other) == theirs);
+            if self.pairs[other].state == PairState::Frozen && is_like {
                 self.pairs[other].set(now, PairState::Waiting, "one of its kind works");
             }
         }

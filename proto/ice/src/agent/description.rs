@@ -1,8 +1,8 @@
 //! What is told to the peer, and what it tells (RFC 8839, 5; RFC 8838).
 
-use super::{Agent, Credentials, Description, Remote, State, request::Early};
+use super::{Agent, Component, Credentials, Description, Remote, State, request::Early};
 use crate::{Candidate, Kind, role::Role, stun::Key};
-use std::time::Instant;
+use std::{net::SocketAddr, time::Instant};
 
 impl Agent {
     /// What to tell the peer: all that is known by now.
@@ -19,6 +19,18 @@ impl Agent {
             is_lite: false,
             is_trickling: self.state < State::Gathered,
         }
+    }
+
+    /// Whose checks are taken, once the peer has told.
+    pub fn remote_credentials(&self) -> Option<&Credentials> {
+        self.remote.as_ref().map(|remote| &remote.credentials)
+    }
+
+    /// The candidate of ours at an address, those that only the peer has seen included.
+    pub fn candidate(&self, component: Component, address: SocketAddr) -> Option<Candidate> {
+        let mut all = self.locals.iter().map(|local| &local.candidate);
+        all.find(|own| own.component == component && own.address == address)
+            .cloned()
     }
 
     /// Takes what the peer told, and begins to check. The same credentials again add candidates; other

@@ -3,7 +3,7 @@
 use super::{AudioFormat, AudioStream, KIND, Role, pairs};
 use crate::stream::{
     Agreement, MediaSettings, Refusal,
-    rtp::{Keys, Peer},
+    rtp::{Ice, Keys, Peer},
 };
 use rtp::PayloadType;
 use sdp::{Agreed, Attribute, Codec, Crypto, Direction, Media, Rtcp};
@@ -94,7 +94,8 @@ impl AudioStream {
             None => self.sdes.protocol().into(),
         };
         let keys = self.sdes.offer();
-        self.describe(&protocol, &codecs(&self.settings), &keys, direction)
+        let ice = self.transport.ice_mut().map_or_else(Vec::new, Ice::offer);
+        self.describe(&protocol, &codecs(&self.settings), &keys, ice, direction)
     }
 
     pub(super) fn describe_answer(
@@ -107,8 +108,12 @@ impl AudioStream {
         let key = self.sdes.answer(offered)?;
         let codecs: Vec<Codec> = agreed.into_iter().map(|pair| pair.local).collect();
         let direction = Direction::answer(remote.direction(index), self.wish());
+        let ice = self.transport.ice_mut().map_or_else(Vec::new, |ice| {
+            let answer = ice.consider(remote, index);
+            ice.answer(answer)
+        });
         // The offered token is repeated letter by letter.
-        Ok(self.describe(&offered.protocol, &codecs, key.as_slice(), direction))
+        Ok(self.describe(&offered.protocol, &codecs, key.as_slice(), ice, direction))
     }
 
     fn describe(
@@ -116,18 +121,28 @@ impl AudioStream {
         protocol: &str,
         codecs: &[Codec],
         keys: &[Crypto],
+        ice: Vec<Attribute>,
         direction: Direction,
     ) -> Media {
-        let (rtp, rtcp) = match self.transport.local() {
-            Some((rtp, rtcp)) => (rtp.port(), rtcp.port()),
-            // Cut short before the sockets were there: a line without a port is a refused one.
-            None => (0, 0),
-        };
-        let mut media = Media::rtp(KIND, rtp, protocol.to_owned(), codecs);
-        if let Some((address, _)) = self.transport.local() {
-            media.connections.push(sdp::Connection::new(address.ip()));
+        let has_candidates = ice.iter().any(|attribute| attribute.is("candidate"));
+        let defaults = self.transport.ice().filter(|_| has_candidates);
+        let local = defaults
+            .and_then(Ice::defaults)
+            .or_else(|| self.transport.local());
+        // Cut short before the sockets were there: a line without a port is a refused one.
+        let port = local.map_or(0, |(rtp, _)| rtp.port());
+        let mut media = Media::rtp(KIND, port, protocol.to_owned(), codecs);
+        if let Some((rtp, rtcp)) = local {
+            media.connections.push(sdp::Connection::new(rtp.ip()));
             // RFC 3605: always said, since not every peer adds one.
-            media.attributes.push(Rtcp::port(rtcp).attribute());
+            let mut attribute = Rtcp::port(rtcp.port());
+            if rtcp.ip() != rtp.ip() {
+                attribute.connection = Some(sdp::Connection::new(rtcp.ip()));
+            }
+            media.attributes.push(attribute.attribute());
+        }
+        for attribute in ice {
+            media.attributes.push(attribute);
         }
         media
             .attributes

@@ -169,6 +169,7 @@ impl AudioStream {
         while let Some(output) = self.transport.poll_output() {
             self.out.push_back(output);
         }
+        self.hear_ice();
     }
 }
 

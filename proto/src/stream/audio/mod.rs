@@ -9,6 +9,7 @@ mod describe;
 mod encryption;
 mod factory;
 mod flow;
+mod ice;
 mod relay;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ pub use factory::AudioFactory;
 use super::{
     Agreement, Hold, MediaSettings, MediaStream, Purpose, Refusal, StreamEnv, StreamInput,
     StreamOutput,
-    rtp::{Heard, RtpTransport, Sdes, earliest_of},
+    rtp::{Heard, Ice, RtpTransport, Sdes, earliest_of},
 };
 use crate::event::{Originator, StreamEvent};
 use base::Deadline;
@@ -52,6 +53,10 @@ pub struct AudioStream {
     direction: Direction,
     hold: Hold,
     branch: Option<sip::DialogId>,
+    /// It has agreed, and waits for a way to start.
+    is_starting: bool,
+    /// The way was lost, and is looked for once more.
+    is_lost: bool,
     /// The media clock of the application is tied to the one on the wire.
     is_aligned: bool,
     /// The ACK has come, or needs not come: we called.
@@ -113,11 +118,13 @@ impl AudioStream {
         let mut rng = env.rng;
         let suites = env.settings.srtp_suites.clone();
         let sdes = Sdes::new(env.settings.encryption, suites, rng.fork());
+        let ice = Ice::new(&env.settings, &env.interfaces, env.tie_breaker, rng.fork());
         let transport = RtpTransport::new(
             env.local_address,
             env.settings.rtp_port_range,
             env.settings.rtp_keepalive,
             env.clock,
+            ice,
             rng,
         );
         Self {
@@ -132,6 +139,8 @@ impl AudioStream {
             direction: Direction::SendRecv,
             hold: Hold::default(),
             branch: None,
+            is_starting: false,
+            is_lost: false,
             is_aligned: false,
             is_acknowledged: env.direction == super::Direction::Outgoing,
             digits_out: EventSender::new(describe::DTMF_CLOCK_RATE),
@@ -225,6 +234,7 @@ impl AudioStream {
             self.digits_out = EventSender::new(events.remote.clock_rate);
         }
         self.transport.agree(now, format.peer(agreed, keys, is_new));
+        self.agree_ice(now, agreed);
         self.tell_encryption(agreed.is_confidential);
         self.format = Some(format);
         self.set_direction(agreed);
@@ -278,15 +288,15 @@ impl MediaStream for AudioStream {
         KIND
     }
 
-    fn prepare(&mut self, _now: Instant, _purpose: Purpose) {
+    fn prepare(&mut self, now: Instant, _purpose: Purpose) {
         match self.state {
             State::New => {
                 self.state = State::Initializing;
-                self.transport.open();
+                self.transport.open(now);
                 self.drain();
             }
             State::Initializing | State::Ended => {}
-            State::Initialized | State::Established => match self.transport.reopen() {
+            State::Initialized | State::Established => match self.transport.reopen(now) {
                 true => {
                     self.sdes.moved();
                     self.drain();
@@ -317,12 +327,18 @@ impl MediaStream for AudioStream {
         if self.agree(now, agreed) {
             self.state = State::Established;
             self.begin(now);
-            self.out.push_back(StreamOutput::Started);
+            self.is_starting = true;
+            self.start_if_ready();
         }
+        self.drain();
     }
 
     fn update(&mut self, now: Instant, agreed: Agreement<'_>) {
-        self.agree(now, agreed);
+        if self.agree(now, agreed) {
+            // An answer without ICE after one with it: there is nothing left to wait for.
+            self.start_if_ready();
+        }
+        self.drain();
     }
 
     fn rollback(&mut self, _now: Instant) {
@@ -346,6 +362,9 @@ impl MediaStream for AudioStream {
     fn end(&mut self, now: Instant) {
         if self.state == State::Ended {
             return;
+        }
+        if self.is_starting && self.is_waiting_for_ice() {
+            self.push(StreamEvent::IceNegotiationDidFail { reason: ice::LATE });
         }
         self.state = State::Ended;
         self.timers = Timers::default();

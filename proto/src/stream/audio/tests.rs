@@ -1,6 +1,7 @@
 //! Two audio streams, wired by hand.
 
 mod encryption;
+mod ice;
 
 use super::{AudioFactory, AudioStream, SendDtmf, SendDtmfError};
 use crate::{

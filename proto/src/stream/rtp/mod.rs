@@ -1,14 +1,19 @@
 //! The transport of an RTP stream: a pair of UDP sockets, an RTP session over them, and the rules
 //! where packets go to (requirements 33).
 
+mod ice;
 mod keys;
 mod ports;
 mod sdes;
 
+pub use self::ice::IceInfo;
+pub(crate) use self::ice::{Ice, News};
 pub use keys::Discarded;
 pub(crate) use sdes::{Keys, Sdes};
 
 use super::{Slot, StreamError, StreamInput, StreamOutput};
+use crate::edge::System;
+use ::ice::stun;
 use base::{Clock, Deadline, Rng, earliest};
 use bytes::BytesMut;
 use keys::Protection;
@@ -30,18 +35,21 @@ pub(crate) const RTCP: Slot = Slot(1);
 
 /// The transport of one RTP stream (RTP-01).
 ///
-/// *Feed* it the inputs of its two slots, what to send, and each agreement. *It says* stream outputs
-/// by [`poll_output`](Self::poll_output); what it hears is the answer to the input that brought it.
+/// *Feed* it the inputs of its slots, what to send, and each agreement. *It says* stream outputs
+/// by [`poll_output`](Self::poll_output) and what became of ICE by [`poll_news`](Self::poll_news); what it
+/// hears is the answer to the input that brought it.
 /// *Wake it* at [`poll_timeout`](Self::poll_timeout).
 ///
-/// Where packets go: to the described address until the peer proves to be elsewhere, by the policy of
-/// [`rtp::Latch`]; to nobody while the peer's address is the null address.
+/// Where packets go: with ICE over the pair that it has found, without it to the described address until
+/// the peer proves to be elsewhere, by the policy of [`rtp::Latch`]; to nobody while the peer's address is
+/// the null address.
 #[derive(Debug)]
 pub(crate) struct RtpTransport {
     ports: Ports,
     rng: Rng,
     clock: Clock,
     keepalive_interval: Duration,
+    ice: Option<Ice>,
     flow: Option<Flow>,
     arena: BytesMut,
     out: VecDeque<StreamOutput>,
@@ -106,6 +114,7 @@ impl RtpTransport {
         range: (u16, u16),
         keepalive: Duration,
         clock: Clock,
+        ice: Option<Ice>,
         mut rng: Rng,
     ) -> Self {
         Self {
@@ -113,15 +122,19 @@ impl RtpTransport {
             rng,
             clock,
             keepalive_interval: keepalive,
+            ice,
             flow: None,
             arena: BytesMut::new(),
             out: VecDeque::new(),
         }
     }
 
-    /// Opens the sockets; answered by [`Heard::Opened`] or [`Heard::Failed`].
-    pub(crate) fn open(&mut self) {
+    /// Opens the sockets; answered by [`Heard::Opened`] or [`Heard::Failed`], with ICE by [`News::Ready`].
+    pub(crate) fn open(&mut self, now: Instant) {
         self.ports.open(&mut self.out);
+        if let Some(ice) = &mut self.ice {
+            ice.open(now, self.ports.local(), &mut self.out);
+        }
     }
 
     /// Says from which address packets leave from now on.
@@ -131,8 +144,54 @@ impl RtpTransport {
 
     /// Opens new sockets if the address of the old ones is not ours any more; answered like
     /// [`open`](Self::open). False if there is nothing to do.
-    pub(crate) fn reopen(&mut self) -> bool {
-        self.ports.reopen(&mut self.out)
+    pub(crate) fn reopen(&mut self, now: Instant) -> bool {
+        let is_stale = self.ports.reopen(&mut self.out);
+        if let Some(ice) = self.ice.as_mut().filter(|_| is_stale) {
+            ice.open(now, self.ports.local(), &mut self.out);
+        }
+        is_stale
+    }
+
+    /// What there is of ICE.
+    pub(crate) const fn ice(&self) -> Option<&Ice> {
+        self.ice.as_ref()
+    }
+
+    /// The same, to describe it.
+    pub(crate) const fn ice_mut(&mut self) -> Option<&mut Ice> {
+        self.ice.as_mut()
+    }
+
+    /// Follows what both descriptions say of ICE; true if packets go where it says.
+    pub(crate) fn agree_ice(
+        &mut self,
+        now: Instant,
+        local: &sdp::Session,
+        remote: &sdp::Session,
+        index: usize,
+    ) -> bool {
+        let out = &mut self.out;
+        self.ice
+            .as_mut()
+            .is_some_and(|ice| ice.agree(now, local, remote, index, out))
+    }
+
+    /// Takes the next piece of news of ICE.
+    pub(crate) fn poll_news(&mut self) -> Option<News> {
+        self.ice.as_mut()?.poll_news()
+    }
+
+    /// Where a packet goes, and from which socket.
+    fn way(&self, slot: Slot) -> Option<(Slot, SocketAddr)> {
+        let flow = self.flow.as_ref().filter(|flow| !flow.is_paused)?;
+        if let Some(ice) = self.ice.as_ref().filter(|ice| ice.is_agreed()) {
+            return ice.way(slot);
+        }
+        let latch = match slot {
+            RTP => &flow.rtp,
+            _ => &flow.rtcp,
+        };
+        (!flow.is_null && self.ports.pair().is_some()).then(|| (slot, latch.remote()))
     }
 
     /// Our addresses of RTP and RTCP, once open.
@@ -189,10 +248,10 @@ impl RtpTransport {
 
     /// Sends a packet.
     pub(crate) fn send(&mut self, now: Instant, outgoing: Outgoing<'_>) {
-        let Some(flow) = &mut self.flow else { return };
-        if flow.is_null || flow.is_paused || self.ports.pair().is_none() {
+        let Some((slot, to)) = self.way(RTP) else {
             return;
-        }
+        };
+        let Some(flow) = &mut self.flow else { return };
         if self.arena.capacity() < ARENA_LOW {
             self.arena.reserve(ARENA);
         }
@@ -203,11 +262,8 @@ impl RtpTransport {
             return;
         }
         flow.keepalive.handle_sent(now);
-        self.out.push_back(StreamOutput::Transmit {
-            slot: RTP,
-            to: flow.rtp.remote(),
-            payload,
-        });
+        self.out
+            .push_back(StreamOutput::Transmit { slot, to, payload });
     }
 
     /// Ties the media clock of whoever writes to the one on the wire.
@@ -226,39 +282,89 @@ impl RtpTransport {
 
     /// Takes an input of one of the two slots.
     pub(crate) fn handle_input(&mut self, now: Instant, input: StreamInput) -> Heard {
-        match input {
-            StreamInput::Opened { slot, local, .. } => {
-                self.ports.opened(slot, local, &mut self.out)
+        let heard = match input {
+            StreamInput::Opened { slot, local, .. } => self.opened(slot, local),
+            StreamInput::Closed { slot, error } => match &mut self.ice {
+                Some(ice) if ice.owns(slot) => {
+                    ice.closed(slot);
+                    Heard::Nothing
+                }
+                _ => self.ports.closed(slot, error, &mut self.out),
+            },
+            StreamInput::Resolved { result, .. } => {
+                if let Some(ice) = &mut self.ice {
+                    ice.resolved(result.unwrap_or_default());
+                }
+                Heard::Nothing
             }
-            StreamInput::Closed { slot, error } => self.ports.closed(slot, error, &mut self.out),
+            StreamInput::System(System::Interfaces(interfaces)) => {
+                if let Some(ice) = &mut self.ice {
+                    ice.set_interfaces(interfaces);
+                }
+                Heard::Nothing
+            }
             StreamInput::Datagram {
-                slot: RTP,
+                slot,
                 from,
                 payload,
-            } => self.rtp(now, from, payload),
-            StreamInput::Datagram {
-                slot: RTCP,
-                from,
-                mut payload,
-            } => {
-                let Some(flow) = &mut self.flow else {
-                    return Heard::Nothing;
-                };
-                let first = payload.first().copied();
-                if !flow.protection.open_rtcp(now, &mut payload) {
-                    flow.arrivals.note(from, Unplayed::refused(first));
-                    return Heard::Nothing;
-                }
-                if !flow.session.handle_rtcp(now, from, &payload) {
-                    return Heard::Nothing;
-                }
-                flow.rtcp.handle_packet(now, from);
-                flow.arrivals.note(from, Unplayed::Report);
-                self.drain();
-                Heard::Report
-            }
+            } => return self.datagram(now, slot, from, payload),
             _ => Heard::Nothing,
+        };
+        self.advance_ice(now);
+        heard
+    }
+
+    fn opened(&mut self, slot: Slot, local: SocketAddr) -> Heard {
+        match &mut self.ice {
+            Some(ice) if ice.owns(slot) => {
+                ice.opened(slot, local);
+                Heard::Nothing
+            }
+            Some(_) => match self.ports.opened(slot, local, &mut self.out) {
+                // It is ready when its servers have answered.
+                Heard::Opened => Heard::Nothing,
+                heard => heard,
+            },
+            None => self.ports.opened(slot, local, &mut self.out),
         }
+    }
+
+    fn advance_ice(&mut self, now: Instant) {
+        if let Some(ice) = &mut self.ice {
+            ice.advance(now, &self.ports, &mut self.out);
+        }
+    }
+
+    fn datagram(&mut self, now: Instant, slot: Slot, from: SocketAddr, payload: BytesMut) -> Heard {
+        if let Some(ice) = &mut self.ice
+            && stun::is_stun(&payload)
+        {
+            // RFC 7983, 7.
+            ice.handle_datagram(now, slot, from, &payload, &mut self.out);
+            return Heard::Nothing;
+        }
+        match ice::component_of(slot) {
+            1 => self.rtp(now, from, payload),
+            _ => self.rtcp(now, from, payload),
+        }
+    }
+
+    fn rtcp(&mut self, now: Instant, from: SocketAddr, mut payload: BytesMut) -> Heard {
+        let Some(flow) = &mut self.flow else {
+            return Heard::Nothing;
+        };
+        let first = payload.first().copied();
+        if !flow.protection.open_rtcp(now, &mut payload) {
+            flow.arrivals.note(from, Unplayed::refused(first));
+            return Heard::Nothing;
+        }
+        if !flow.session.handle_rtcp(now, from, &payload) {
+            return Heard::Nothing;
+        }
+        flow.rtcp.handle_packet(now, from);
+        flow.arrivals.note(from, Unplayed::Report);
+        self.drain();
+        Heard::Report
     }
 
     fn rtp(&mut self, now: Instant, from: SocketAddr, mut datagram: BytesMut) -> Heard {
@@ -303,24 +409,36 @@ impl RtpTransport {
         self.drain();
         self.flow = None;
         self.ports.close(&mut self.out);
+        if let Some(ice) = &mut self.ice {
+            ice.close(&mut self.out);
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
-        let flow = self.flow.as_ref()?;
-        let session = flow.session.poll_timeout();
-        let keepalive = flow.keepalive.poll_timeout();
-        let protection = flow.protection.poll_timeout();
-        [session, keepalive, protection].into_iter().flatten().min()
+        let ice = self.ice.as_ref().and_then(Ice::poll_timeout);
+        let flow = self.flow.as_ref().map(|flow| {
+            [
+                flow.session.poll_timeout(),
+                flow.keepalive.poll_timeout(),
+                flow.protection.poll_timeout(),
+            ]
+        });
+        flow.into_iter().flatten().chain([ice]).flatten().min()
     }
 
     /// Reports and keeps alive what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if let Some(ice) = &mut self.ice {
+            ice.handle_timeout(now, &self.ports, &mut self.out);
+        }
         let Some(flow) = &mut self.flow else { return };
         flow.session.handle_timeout(now);
         flow.protection.handle_timeout(now);
         flow.keepalive.handle_timeout(now);
-        if flow.keepalive.poll_output() {
+        // RFC 7675, 5.1: with ICE its checks keep the way open.
+        let is_ice = self.ice.as_ref().is_some_and(Ice::is_agreed);
+        if flow.keepalive.poll_output() && !is_ice {
             let keepalive = Outgoing {
                 payload_type: flow.keepalive_payload_type,
                 marker: false,
@@ -375,12 +493,10 @@ impl RtpTransport {
     }
 
     fn drain(&mut self) {
+        let way = self.way(RTCP);
         let Some(flow) = &mut self.flow else { return };
         while let Some(output) = flow.session.poll_output() {
-            if let Output::Rtcp(report) = output
-                && !flow.is_null
-                && !flow.is_paused
-            {
+            if let (Output::Rtcp(report), Some((slot, to))) = (output, way) {
                 if self.arena.capacity() < ARENA_LOW {
                     self.arena.reserve(ARENA);
                 }
@@ -390,11 +506,8 @@ impl RtpTransport {
                 if !is_sealed {
                     continue;
                 }
-                self.out.push_back(StreamOutput::Transmit {
-                    slot: RTCP,
-                    to: flow.rtcp.remote(),
-                    payload,
-                });
+                self.out
+                    .push_back(StreamOutput::Transmit { slot, to, payload });
             }
         }
     }

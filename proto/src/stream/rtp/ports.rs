@@ -56,6 +56,10 @@ impl Ports {
         self.try_pair(out);
     }
 
+    pub(super) const fn local(&self) -> IpAddr {
+        self.local
+    }
+
     pub(super) const fn set_local(&mut self, local: IpAddr) {
         self.local = local;
     }

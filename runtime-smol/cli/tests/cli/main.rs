@@ -12,6 +12,7 @@ mod bench;
 mod calls;
 mod demo;
 mod failures;
+mod ice;
 mod names;
 mod peer;
 mod registered;

@@ -1,0 +1,261 @@
+//! ICE in descriptions (RFC 8839).
+
+use super::{COMPONENTS, Component, DEFAULTS, Ice, RTCP_COMPONENT, RTP_COMPONENT};
+use crate::stream::StreamOutput;
+use ::ice::{Candidate, Credentials, Description, Kind, Role, State};
+use sdp::{Attribute, Session};
+use std::{collections::VecDeque, net::SocketAddr, time::Instant};
+
+/// What a description says of ICE.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    /// Nothing that could be used.
+    Nothing,
+    /// Its default address is none of its candidates: somebody on the way has changed it (RFC 8839,
+    /// 4.2.5).
+    Mismatch,
+    /// What is needed to check.
+    Description {
+        /// Its candidates and credentials.
+        description: Description,
+        /// It follows RFC 8445 (`ice2`).
+        is_modern: bool,
+    },
+}
+
+/// How we answer an offer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// Without a word of ICE.
+    Silent,
+    /// RFC 8839, 4.2.5: that the offer's addresses do not fit.
+    Mismatch,
+    /// With our candidates.
+    Full,
+}
+
+impl Ice {
+    /// What an offer of ours says; none if there is nothing to say. Who offers first controls (RFC 8445,
+    /// 6.1.1).
+    pub(crate) fn offer(&mut self) -> Vec<Attribute> {
+        if self.since.is_none() && !self.is_agreed {
+            self.agent.set_role(Role::Controlling);
+        }
+        self.attributes(true)
+    }
+
+    /// Looks at an offer. Other credentials than before are a restart of the peer, which we follow.
+    pub(crate) fn consider(&mut self, remote: &Session, index: usize) -> Answer {
+        if self.agent.local().candidates.is_empty() {
+            return Answer::Silent;
+        }
+        match told(remote, index) {
+            Told::Nothing => Answer::Silent,
+            Told::Mismatch => Answer::Mismatch,
+            Told::Description { description, .. } => {
+                if self.since.is_none() && !self.is_agreed {
+                    self.agent.set_role(Role::Controlled);
+                } else if self.agent.remote_credentials() != Some(&description.credentials)
+                    && self.agent.remote_credentials().is_some()
+                {
+                    self.restart(Role::Controlled);
+                }
+                Answer::Full
+            }
+        }
+    }
+
+    /// What the answer says.
+    pub(crate) fn answer(&mut self, answer: Answer) -> Vec<Attribute> {
+        match answer {
+            Answer::Silent => Vec::new(),
+            Answer::Mismatch => vec![Attribute::flag("ice-mismatch")],
+            Answer::Full => self.attributes(false),
+        }
+    }
+
+    /// Where our description says that we are, RTP and RTCP: what was chosen, else what is most likely
+    /// to work (RFC 8839, 4.2.1.2).
+    pub(crate) fn defaults(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let candidates = self.described_candidates();
+        let of = |component: Component, like: Option<&Candidate>| {
+            DEFAULTS.iter().find_map(|&kind| {
+                let fitting = |candidate: &&Candidate| {
+                    candidate.component == component
+                        && (candidate.kind == kind || candidate.kind == Kind::PeerReflexive)
+                        && like.is_none_or(|like| like.foundation == candidate.foundation)
+                };
+                candidates.iter().find(fitting)
+            })
+        };
+        let rtp = of(RTP_COMPONENT, None)?;
+        let rtcp = of(RTCP_COMPONENT, Some(rtp)).or_else(|| of(RTCP_COMPONENT, None))?;
+        Some((rtp.address, rtcp.address))
+    }
+
+    /// RFC 8839, 4.4.1.2.1: once a pair is chosen for each component, only that.
+    fn described_candidates(&self) -> Vec<Candidate> {
+        let chosen = |&component: &Component| {
+            let selected = self.agent.selected(component)?;
+            self.agent.candidate(component, selected.local)
+        };
+        let chosen: Vec<Candidate> = COMPONENTS.iter().filter_map(chosen).collect();
+        match self.agent.state() == State::Completed && chosen.len() == COMPONENTS.len() {
+            true => chosen,
+            false => self.agent.local().candidates,
+        }
+    }
+
+    fn attributes(&mut self, is_offer: bool) -> Vec<Attribute> {
+        let local = self.agent.local();
+        let candidates = self.described_candidates();
+        if candidates.is_empty() {
+            return Vec::new();
+        }
+        self.described = self
+            .defaults()
+            .map_or_else(Vec::new, |(rtp, rtcp)| vec![rtp, rtcp]);
+        let mut attributes = vec![
+            Attribute::new("ice-ufrag", &local.credentials.ufrag),
+            Attribute::new("ice-pwd", &local.credentials.pwd),
+            Attribute::new("ice-options", "ice2"),
+        ];
+        attributes.extend(candidates.iter().map(|one| line(one).attribute()));
+        // RFC 8839, 4.4.1.2.2: who controls says what of the peer was chosen.
+        let is_done = self.agent.state() == State::Completed;
+        if is_offer && is_done && self.agent.role() == Role::Controlling {
+            let remote = |&component: &Component| {
+                let selected = self.agent.selected(component)?;
+                Some((u16::from(component), selected.remote))
+            };
+            let list = COMPONENTS.iter().filter_map(remote).collect();
+            attributes.push(sdp::RemoteCandidates(list).attribute());
+        }
+        attributes
+    }
+
+    /// Follows an agreement: false if it is one without ICE.
+    pub(crate) fn agree(
+        &mut self,
+        now: Instant,
+        local: &Session,
+        remote: &Session,
+        index: usize,
+        out: &mut VecDeque<StreamOutput>,
+    ) -> bool {
+        let is_told = local.inherited(index, "ice-ufrag").is_some();
+        self.is_agreed = false;
+        if let (
+            true,
+            Told::Description {
+                description,
+                is_modern,
+            },
+        ) = (is_told, told(remote, index))
+        {
+            self.is_agreed = true;
+            self.is_peer_modern = is_modern;
+            if self.agent.remote_credentials() != Some(&description.credentials) {
+                self.since = Some(now);
+            }
+            self.agent.set_remote(now, description);
+            self.drain(now, out);
+        }
+        self.is_agreed
+    }
+}
+
+/// Reads the ICE of a description.
+pub(super) fn told(session: &Session, index: usize) -> Told {
+    let Some(media) = session.media.get(index) else {
+        return Told::Nothing;
+    };
+    let (Some(ufrag), Some(pwd)) = (
+        session.inherited(index, "ice-ufrag"),
+        session.inherited(index, "ice-pwd"),
+    ) else {
+        return match media.attributes.has("ice-mismatch") {
+            true => Told::Mismatch,
+            false => Told::Nothing,
+        };
+    };
+    let candidates: Vec<Candidate> = media
+        .attributes
+        .all("candidate")
+        .filter_map(sdp::Candidate::read)
+        .filter_map(|line| candidate(&line))
+        .collect();
+    let options = session.inherited(index, "ice-options").unwrap_or_default();
+    let has = |name: &str| {
+        options
+            .split_ascii_whitespace()
+            .any(|option| option == name)
+    };
+    // RFC 8840, 4.1.3 and 4.2: more may come, and the default address is none.
+    let is_trickling = has("trickle") && !media.attributes.has("end-of-candidates");
+    let is_lite = session.attributes.has("ice-lite");
+    if !is_trickling && !fits(session, index, &candidates) {
+        return Told::Mismatch;
+    }
+    let credentials = Credentials {
+        ufrag: ufrag.to_owned(),
+        pwd: pwd.to_owned(),
+    };
+    let mut description = Description::new(credentials, candidates);
+    (description.is_lite, description.is_trickling) = (is_lite, is_trickling);
+    Told::Description {
+        description,
+        is_modern: has("ice2"),
+    }
+}
+
+/// RFC 8839, 4.2.5: the default address of each component is one of its candidates. A peer that says
+/// nothing of RTCP has one component.
+fn fits(session: &Session, index: usize, candidates: &[Candidate]) -> bool {
+    let has = |component: Component, address: Option<SocketAddr>| {
+        let mut all = candidates
+            .iter()
+            .filter(|candidate| candidate.component == component)
+            .peekable();
+        let is_known = all.peek().is_some();
+        let Some(address) = address else {
+            return is_known;
+        };
+        all.any(|candidate| candidate.address == address)
+            || (component == RTCP_COMPONENT && !is_known)
+    };
+    has(RTP_COMPONENT, session.media_address(index))
+        && has(RTCP_COMPONENT, session.rtcp_address(index))
+}
+
+/// What a line says, if it is of use: an address, for UDP, of a kind that we know.
+fn candidate(line: &sdp::Candidate) -> Option<Candidate> {
+    let related = line.related.as_ref().and_then(|(address, port)| {
+        let ip = address.parse().ok()?;
+        Some(SocketAddr::new(ip, *port))
+    });
+    Some(Candidate {
+        foundation: line.foundation.to_string(),
+        component: u8::try_from(line.component).ok()?,
+        priority: line.priority,
+        address: line.udp_address().filter(|address| address.port() != 0)?,
+        kind: Kind::of_name(&line.kind)?,
+        related,
+    })
+}
+
+/// The line of a candidate.
+fn line(candidate: &Candidate) -> sdp::Candidate {
+    let related = |address: SocketAddr| (address.ip().to_string().into(), address.port());
+    sdp::Candidate {
+        foundation: candidate.foundation.clone().into(),
+        component: u16::from(candidate.component),
+        transport: "UDP".into(),
+        priority: candidate.priority,
+        address: candidate.address.ip().to_string().into(),
+        port: candidate.address.port(),
+        kind: candidate.kind.name().into(),
+        related: candidate.related.map(related),
+        extensions: Vec::new(),
+    }
+}

@@ -1,0 +1,113 @@
+//! What an application wishes for its media.
+
+use ::rtp::srtp::Profile as SrtpProfile;
+use base::HostPort;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Media settings as a stream sees them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MediaSettings {
+    /// First and last RTP port to choose from; (0, 0) lets the system choose (ENG-23).
+    pub rtp_port_range: (u16, u16),
+    /// Codecs in the order of preference (AUS-33).
+    pub codecs: Vec<Codec>,
+    /// How long a received packet may be missing before `AudioStreamDidTimeout` (AUS-31).
+    pub rtp_timeout: Duration,
+    /// How often an otherwise silent stream sends a keep-alive packet (AUS-34).
+    pub rtp_keepalive: Duration,
+    /// Whether media are encrypted, and how keys are agreed on (RTP-02, CFG-06).
+    pub encryption: Encryption,
+    /// The SRTP suites that are offered, the preferred one first; accepted are all that there are.
+    pub srtp_suites: Vec<SrtpProfile>,
+    /// Whether the way between both ends is found out by ICE (RFC 8445; RTP-02).
+    pub ice: bool,
+    /// Who tells how our addresses look from outside: four at most are asked, and only with ICE. A name
+    /// without a port is looked for by SRV first (RFC 8489, 8.1).
+    pub stun_servers: Vec<HostPort>,
+    /// What to do when no pair of addresses works: go on with those of the description (AUS-27), or let
+    /// the stream fail.
+    pub ice_fallback: bool,
+    /// Addresses of this machine only may be candidates, against RFC 8445, 5.1.1.1: for tests and
+    /// demonstrations.
+    pub ice_allow_loopback: bool,
+    /// How digits are sent (AUS-09).
+    pub digits: DigitMode,
+    /// For how long media may be sent to an address that has not acknowledged the call: bounds what
+    /// one spoofed INVITE can draw.
+    pub unacknowledged_media: Duration,
+}
+
+/// A codec as SDP describes it; what it does to samples is the application's business.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Codec {
+    /// The encoding name (`PCMU`), compared without case.
+    pub name: String,
+    /// The RTP clock rate in Hz.
+    pub clock_rate: u32,
+    /// How many channels.
+    pub channels: u8,
+    /// The static payload type, if it has one (RFC 3551, 6).
+    pub payload_type: Option<u8>,
+    /// Format parameters, as in `a=fmtp`.
+    pub fmtp: Option<String>,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        let static_codec = |name: &str, payload_type| Codec {
+            name: name.to_owned(),
+            clock_rate: 8000,
+            channels: 1,
+            payload_type: Some(payload_type),
+            fmtp: None,
+        };
+        Self {
+            rtp_port_range: (50_000, 50_500),
+            codecs: vec![static_codec("PCMU", 0), static_codec("PCMA", 8)],
+            rtp_timeout: Duration::from_secs(30),
+            rtp_keepalive: Duration::from_secs(15),
+            encryption: Encryption::default(),
+            srtp_suites: vec![
+                SrtpProfile::AeadAes256Gcm,
+                SrtpProfile::AesCm128HmacSha1_80,
+                SrtpProfile::AesCm128HmacSha1_32,
+            ],
+            ice: false,
+            stun_servers: Vec::new(),
+            ice_fallback: false,
+            ice_allow_loopback: false,
+            digits: DigitMode::default(),
+            unacknowledged_media: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Whether media are encrypted (SRTP, RFC 3711), and how keys are agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Encryption {
+    /// Never. An offer that insists on it is refused.
+    Off,
+    /// If the peer can: keys stand in the description (SDES, RFC 4568) of plain RTP, where a peer that
+    /// knows nothing of them passes over them. An attacker on the way of the signalling can do so, too.
+    #[default]
+    SdesOptional,
+    /// Always, with keys in the description (SDES, RFC 4568); there is no call without them.
+    SdesMandatory,
+}
+
+/// How digits are sent; they are heard in both ways.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DigitMode {
+    /// As telephone events among the media (RFC 4733).
+    #[default]
+    Rfc4733,
+    /// In INFO, as `application/dtmf-relay`: for peers that know nothing better. They take the way of the
+    /// signalling, through all that can read it.
+    Info,
+}
