@@ -4,7 +4,8 @@
 //! public, it compares by value, unknown attributes keep their place and their text. What two
 //! descriptions say together is answered by functions: [`check_offer`] and [`check_answer`] look at
 //! what a peer sent, [`audit_offer`] and [`audit_answer`] hold our own descriptions to the letter,
-//! [`negotiate_codecs`] finds what both sides speak, [`Direction`] is an algebra.
+//! [`negotiate_codecs`] finds what both sides speak, [`PayloadNumbers`] keeps numbers what they are,
+//! [`Direction`] is an algebra.
 //!
 //! ```
 //! use sdp::{Codec, Connection, Media, Origin, Session, negotiate_codecs, Preference};
@@ -37,6 +38,7 @@ mod codec;
 mod connection;
 mod media;
 mod negotiate;
+mod numbers;
 mod parse;
 mod print;
 mod session;
@@ -53,6 +55,7 @@ pub use media::{Media, RtpProfile};
 pub use negotiate::{
     NegotiationError, audit_answer, audit_offer, check_answer, check_offer, negotiated_direction,
 };
+pub use numbers::PayloadNumbers;
 pub use parse::{
     MAX_ATTRIBUTES, MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_TEXT, ParseError, ParseErrorKind,
 };

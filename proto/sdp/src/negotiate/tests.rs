@@ -1,3 +1,5 @@
+mod sequence;
+
 use proptest::prelude::*;
 
 use super::*;

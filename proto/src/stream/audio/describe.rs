@@ -95,7 +95,11 @@ impl AudioStream {
         };
         let keys = self.sdes.offer();
         let ice = self.transport.ice_mut().map_or_else(Vec::new, Ice::offer);
-        self.describe(&protocol, &codecs(&self.settings), &keys, ice, direction)
+        // RFC 3264, 8.3.2: no number changes its meaning, whoever gave it.
+        let codecs = self.numbers.assign(codecs(&self.settings));
+        let media = self.describe(&protocol, &codecs, &keys, ice, direction);
+        self.numbers.learn(&media);
+        media
     }
 
     pub(super) fn describe_answer(

@@ -50,6 +50,8 @@ pub struct AudioStream {
     sdes: Sdes,
     /// What the application was told of encryption last, if it was.
     secured: Option<Option<encryption::Secured>>,
+    /// What payload numbers mean, whoever gave them.
+    numbers: sdp::PayloadNumbers,
     direction: Direction,
     hold: Hold,
     branch: Option<sip::DialogId>,
@@ -136,6 +138,7 @@ impl AudioStream {
             protocol: None,
             sdes,
             secured: None,
+            numbers: sdp::PayloadNumbers::default(),
             direction: Direction::SendRecv,
             hold: Hold::default(),
             branch: None,
@@ -214,6 +217,15 @@ impl AudioStream {
             .branch
             .replace(agreed.branch)
             .is_some_and(|branch| branch != agreed.branch);
+        if is_new {
+            // Another peer gives numbers of its own.
+            self.numbers = sdp::PayloadNumbers::default();
+        }
+        for said in [agreed.local, agreed.remote] {
+            if let Some(media) = said.media.get(agreed.index) {
+                self.numbers.learn(media);
+            }
+        }
         let Some(format) = Format::agree(agreed, role) else {
             self.fail(super::StreamError::NoCommonCodec);
             return false;
@@ -318,6 +330,9 @@ impl MediaStream for AudioStream {
         remote: &sdp::Session,
         index: usize,
     ) -> Result<sdp::Media, Refusal> {
+        if let Some(offered) = remote.media.get(index) {
+            self.numbers.learn(offered);
+        }
         let media = self.describe_answer(remote, index)?;
         self.proposal = Some(Role::Answerer);
         Ok(media)

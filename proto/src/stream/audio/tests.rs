@@ -2,6 +2,7 @@
 
 mod encryption;
 mod ice;
+mod numbers;
 
 use super::{AudioFactory, AudioStream, SendDtmf, SendDtmfError};
 use crate::{
