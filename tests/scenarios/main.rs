@@ -51,6 +51,7 @@ mod runtimes;
 mod sdp;
 mod sdp_lines;
 mod srtp;
+mod subscription;
 mod torture;
 mod torture_endpoint;
 mod transfer;

@@ -126,6 +126,7 @@ impl World {
     }
 }
 
+/// SUB-01, SUB-03, SUB-04, SUB-06, SUB-07, SUB-09, SUB-10.
 #[test]
 fn sub_01_03_04_06_07_09_10_both_sides_from_pending_to_the_end() {
     let (mut world, id) = World::subscribing();

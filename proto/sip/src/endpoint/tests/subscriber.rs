@@ -224,6 +224,36 @@ fn sub_08_notify_before_the_2xx() {
     assert_eq!(text(&refresh, HeaderName::CSeq), "2 SUBSCRIBE");
 }
 
+/// Its end was asked for before the SUBSCRIBE had its answer, which never comes, though a NOTIFY has.
+#[test]
+fn sub_04_it_is_left_when_nobody_answers_any_more() {
+    let mut wire = Wire::new();
+    let (id, request) = wire.subscribe(plan());
+    wire.receive(&notify(&request, "n1", 1, "active;expires=600", PIDF));
+    assert_eq!(wire.response().status.code(), 200);
+    let now = wire.now;
+    wire.endpoint.unsubscribe(now, id).unwrap();
+    wire.wait(ms(31_900));
+    let lines = wire.lines();
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.starts_with("SUBSCRIBE sip:bob@"))
+    );
+    wire.wait(ms(200));
+    let leave = wire.request();
+    assert_eq!(text(&leave, HeaderName::Expires), "0");
+    assert_eq!(leave.uri.as_str(), "sip:pa.biloxi.com");
+    wire.reply(&leave, "200 OK\nExpires: 0");
+    wire.receive(&notify(&request, "n1", 2, "terminated;reason=timeout", ""));
+    assert_eq!(wire.response().status.code(), 200);
+    assert_eq!(
+        wire.subscription_end(),
+        (SubscriptionEnd::Unsubscribed, None, Retry::Never)
+    );
+    wire.at_rest();
+}
+
 /// wire-rules "Registration refresh" and "Subscriptions"; BUG-11.
 #[test]
 fn sub_08_a_refresh_in_time_keeps_it_and_moves_the_target() {

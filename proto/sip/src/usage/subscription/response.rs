@@ -47,12 +47,14 @@ impl Subscription {
                 &response.headers,
             ),
         }
-        // Asked for while the request ran.
-        if self.is_leaving && self.running.is_none() && self.state != State::Terminated {
-            match asked {
-                Asked::Leave => {}
-                Asked::First | Asked::Refresh => self.ask(now, Asked::Leave),
-            }
+        self.leave_at_last(now, asked);
+    }
+
+    /// Its end was asked for while a request ran, which is over.
+    fn leave_at_last(&mut self, now: Instant, asked: Asked) {
+        let stands = self.running.is_none() && self.state != State::Terminated;
+        if self.is_leaving && stands && asked != Asked::Leave {
+            self.ask(now, Asked::Leave);
         }
     }
 
@@ -73,6 +75,7 @@ impl Subscription {
             status.phrase(),
             &Headers::new(),
         );
+        self.leave_at_last(now, asked);
     }
 
     fn handle_success(&mut self, now: Instant, asked: Asked, response: &Response) {
