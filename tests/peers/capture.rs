@@ -128,6 +128,8 @@ pub(crate) fn look(path: &Path) -> Outcome<Verdict> {
 pub(crate) fn rtp_payloads(path: &Path, port: u16) -> Outcome<Vec<Vec<u8>>> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(path);
+    // As if it had not read that they are sealed.
+    command.args(["-o", "sdp.establish_conversation:FALSE"]);
     command.args(["-d", &format!("udp.port=={port},rtp")]);
     command.args(["-Y", &format!("rtp && udp.dstport == {port}")]);
     command.args(["-T", "fields", "-e", "rtp.payload"]);

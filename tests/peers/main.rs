@@ -8,7 +8,7 @@
 //!
 //! It needs what `.ci/peers` installs and the right to make network namespaces. It prints a table of
 //! peer, case and value seen, and fails if a row is bad or missing: it retries nothing and skips nothing.
-//! A word as argument (`load`, `loss`, `baresip`, `ways`, `sofia`, `errors`, `kamailio`, `failover`, `certificates`,
+//! A word as argument (`load`, `loss`, `baresip`, `srtp`, `ways`, `sofia`, `errors`, `kamailio`, `failover`, `certificates`,
 //! `roam`) runs one part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another
 //! agent of Sofia-SIP.
 
@@ -118,6 +118,9 @@ fn work() -> Outcome<bool> {
     if runs("baresip") {
         phone::run(&lab);
     }
+    if runs("srtp") {
+        srtp::run(&lab);
+    }
     if runs("ways") {
         ways::run(&lab);
     }
@@ -160,6 +163,7 @@ fn expected() -> Vec<(&'static str, String)> {
         load::expected(),
         loss::expected(),
         phone::expected(),
+        srtp::expected(),
         ways::expected(),
         sofia::expected(),
         errors::expected(),

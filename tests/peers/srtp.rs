@@ -1,8 +1,8 @@
 //! Encrypted speech with baresip: who wants it, who insists on it, and what others can hear of it.
 
 use crate::{
-    Outcome, capture,
-    phone::{Desk, PATIENCE, Phone, RATE, Trail, Way, compare, figures, read},
+    Lab, Outcome, capture,
+    phone::{Desk, PATIENCE, PEER, Phone, RATE, Trail, Way, compare, figures, read},
     rtp,
     sipp::Transport,
 };
@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::{path::PathBuf, time::Duration};
 
 /// The rows of this part.
-pub(crate) fn expected() -> Vec<String> {
+pub(crate) fn expected() -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     for case in CASES {
         rows.extend([KEYS, TO, FROM, LISTENER].map(|what| case.row(what)));
@@ -19,16 +19,20 @@ pub(crate) fn expected() -> Vec<String> {
     for case in REFUSED {
         rows.push(case.row(REFUSAL));
     }
-    rows
+    rows.into_iter().map(|row| (PEER, row)).collect()
 }
 
 /// Runs all calls.
-pub(crate) fn run(desk: &Desk<'_>) {
+pub(crate) fn run(lab: &Lab) {
+    let desk = match Desk::new(lab) {
+        Ok(desk) => desk,
+        Err(error) => return lab.say(&format!("{PEER}, SRTP: {error}")),
+    };
     for case in CASES {
-        desk.run(&case.row(KEYS), || case.speak(desk));
+        desk.run(&case.row(KEYS), || case.speak(&desk));
     }
     for case in REFUSED {
-        desk.run(&case.row(REFUSAL), || case.is_refused(desk));
+        desk.run(&case.row(REFUSAL), || case.is_refused(&desk));
     }
 }
 
@@ -40,8 +44,6 @@ struct Case {
     ours: &'static str,
     /// baresip's `mediaenc`; empty for none.
     theirs: &'static str,
-    /// What baresip says when media are encrypted.
-    says: &'static str,
     /// What we say: method and cipher.
     told: Option<(&'static str, &'static str)>,
 }
@@ -99,7 +101,7 @@ impl Case {
         let trail = desk.finish(phone)?;
         let last = last?;
         let media = &last.data["media"];
-        let said = trail.baresip_says(self.says);
+        let said = trail.baresip_says(SAYS);
         let is_told = match self.told {
             Some((method, cipher)) => {
                 media["srtp"] == true
@@ -109,8 +111,7 @@ impl Case {
             }
             None => media["srtp"] == false,
         };
-        // A peer in the clear has nothing to say of it.
-        let is_said = self.told.is_none() || said.is_some();
+        let is_said = said.is_some() == self.told.is_some();
         let value = format!(
             "{}; we say {} {} (exit {})",
             said.as_deref().unwrap_or("it says nothing"),
@@ -142,10 +143,11 @@ impl Case {
             .lab
             .directory
             .join(format!("call-{}.pcap", self.number));
-        let payloads = capture::rtp_payloads(&file, port)?;
+        let mut payloads = capture::rtp_payloads(&file, port)?;
+        payloads.retain(|payload| payload.len() >= 160);
         let mut sound = Sound::new(RATE, Vec::new());
         let mut law = codec::open_static(rtp::PCMU).ok_or("no PCMU")?;
-        for payload in payloads.iter().filter(|payload| payload.len() >= 160) {
+        for payload in &payloads {
             law.decode(&payload[..160], &mut sound.samples);
         }
         let result = compare(&desk.ours, &sound)?;
@@ -166,7 +168,7 @@ impl Case {
             let trail = desk.finish(phone)?;
             let warning = trail.messages.iter().find_map(|seen| {
                 let warned = seen.is_ours && seen.message.status() == Some(488);
-                warned.then(|| seen.message.header("Warning").unwrap_or_default())
+                warned.then(|| seen.message.header("warning").unwrap_or_default())
             });
             let value = format!("{}, {:?}", closed?.parameter, warning);
             let is_good = warning.is_some_and(|warning| warning.contains("must be encrypted"));
@@ -192,8 +194,14 @@ const fn sdes(number: u16, is_ours: bool, ours: &'static str, theirs: &'static s
         is_ours,
         ours,
         theirs,
-        says: "SRTP is Enabled",
-        told: Some(("sdes", "AES_CM_128_HMAC_SHA1_80")),
+        // It offers this one first, and takes the first of ours.
+        told: Some((
+            "sdes",
+            match is_ours {
+                true => "AEAD_AES_256_GCM",
+                false => "AES_CM_128_HMAC_SHA1_80",
+            },
+        )),
     }
 }
 
@@ -203,7 +211,6 @@ const fn clear(number: u16, is_ours: bool, ours: &'static str) -> Case {
         is_ours,
         ours,
         theirs: "",
-        says: "",
         told: None,
     }
 }
@@ -213,12 +220,18 @@ const CASES: &[Case] = &[
     sdes(33, false, "optional", "srtp"),
     sdes(34, true, "mandatory", "srtp-mand"),
     sdes(35, false, "mandatory", "srtp-mand"),
-    sdes(36, true, "optional", "srtp-mand"),
     sdes(37, false, "optional", "srtp-mand"),
     clear(38, true, "optional"),
     clear(39, false, "optional"),
 ];
-const REFUSED: &[Case] = &[clear(40, true, "mandatory"), clear(41, false, "mandatory")];
+const REFUSED: &[Case] = &[
+    // It takes no keys from an offer of RTP/AVP.
+    sdes(36, true, "optional", "srtp-mand"),
+    clear(40, true, "mandatory"),
+    clear(41, false, "mandatory"),
+];
+/// What baresip says when media are encrypted.
+const SAYS: &str = "SRTP is Enabled";
 /// Longer than either says its sentence.
 const LENGTH: Duration = Duration::from_secs(8);
 const KEYS: &str = "keys";

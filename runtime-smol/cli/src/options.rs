@@ -493,6 +493,8 @@ pub(crate) enum What {
     Parse,
     /// Writing a message.
     Print,
+    /// Sealing and opening a packet of speech, by suite.
+    Srtp,
 }
 
 #[derive(Debug, Args)]

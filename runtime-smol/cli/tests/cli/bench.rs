@@ -18,6 +18,14 @@ fn every_benchmark_has_figures() {
         // RFC 3261, 17.2.2: over UDP a server keeps each of them for Timer J; no answer is stateless.
         assert!(data["kept"].as_u64() >= data["done"].as_u64(), "{data}");
     }
+    let ended = run(&["bench", "srtp", "--seconds", "0.1"]);
+    let suites = ended.assert_exit(0)["data"]["suites"].as_object().unwrap();
+    assert_eq!(suites.len(), 6);
+    for (suite, figures) in suites {
+        for what in ["seal_ns", "open_ns", "streams_per_core"] {
+            assert!(figures[what].as_f64().unwrap() > 0.0, "{suite}: {figures}");
+        }
+    }
     let ended = run(&["bench", "memory", "--count", "200"]);
     let data = &ended.assert_exit(0)["data"];
     assert!(data["registration_bytes"].as_u64().unwrap() > 0, "{data}");

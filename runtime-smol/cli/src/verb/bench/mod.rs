@@ -4,6 +4,7 @@ mod load;
 mod memory;
 mod messages;
 mod server;
+mod srtp;
 mod text;
 mod thread;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(options: &Bench, printer: &Printer) -> Outcome {
         What::Print => messages::print(options.seconds),
         What::Transactions => exchange(Kind::Messages, options.seconds)?,
         What::Calls => exchange(Kind::Calls, options.seconds)?,
+        What::Srtp => srtp::seal(options.seconds),
         What::Memory => memory::weigh(options.count)?,
     };
     for line in lines(&data) {
