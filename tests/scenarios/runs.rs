@@ -6,7 +6,10 @@ use simulator::{
     Between, Cut, Loss, Outcomes, Path, ProbeFactory, ProbeOptions, Setup, Stage,
     server::RecordRoute,
 };
-use sipsimple::stream::{StreamFactory, audio::AudioFactory};
+use sipsimple::{
+    agent::Config,
+    stream::{StreamFactory, audio::AudioFactory},
+};
 use std::{
     env,
     io::{Read, Write},
@@ -24,6 +27,12 @@ pub(crate) struct Matrix {
     pub(crate) phones: usize,
     /// The phones belong to different people.
     pub(crate) apart: bool,
+    /// Endpoints without agents.
+    pub(crate) lines: usize,
+    /// How agents and lines do SIP; told the name of each.
+    pub(crate) sip: fn(&str, &mut sip::Config),
+    /// What else agents are told.
+    pub(crate) configure: fn(&str, &mut Config),
     /// With and without a proxy; only with.
     pub(crate) proxy: Proxied,
     /// What probes do that a peer proposed to the callee.
@@ -49,6 +58,9 @@ impl Matrix {
             one_in: 1,
             phones: 1,
             apart: false,
+            lines: 0,
+            sip: |_, _| {},
+            configure: |_, _| {},
             proxy: Proxied::Both,
             incoming: ProbeOptions::default(),
         }
@@ -110,10 +122,15 @@ impl Matrix {
                 setup.between = between;
                 setup.phones = self.phones;
                 setup.apart = self.apart;
+                setup.lines = self.lines;
+                setup.configure_line = self.sip;
                 setup.record = !coverage::is_counting();
                 let incoming = self.incoming.clone();
+                let (sip, configure) = (self.sip, self.configure);
                 setup.configure = Rc::new(move |name, config| {
                     config.factories = factories(name, &incoming);
+                    sip(name, &mut config.sip);
+                    configure(name, config);
                 });
                 // Every second seed changes the transport at the proxy.
                 setup.callee_transport = match (seed % 2, transport) {

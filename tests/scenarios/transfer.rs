@@ -29,7 +29,7 @@ fn carol(stage: &Stage) -> HostId {
 }
 
 /// Alice calls a phone that answers; their sessions.
-fn call(stage: &mut Stage, phone: usize) -> Option<(SessionId, SessionId)> {
+pub(crate) fn call(stage: &mut Stage, phone: usize) -> Option<(SessionId, SessionId)> {
     let (alice, host, uri) = (stage.alice, stage.phones[phone], stage.phone_uri(phone));
     let known = stage.model(host).alive();
     let ours = stage.agent(alice, "connect", |agent, now| {
@@ -54,7 +54,7 @@ fn is_up(stage: &Stage, host: HostId, id: SessionId) -> bool {
 }
 
 /// How many calls of a host stand.
-fn up(stage: &Stage, host: HostId) -> usize {
+pub(crate) fn up(stage: &Stage, host: HostId) -> usize {
     let model = stage.model(host);
     let sessions = model.sessions();
     sessions
@@ -63,7 +63,7 @@ fn up(stage: &Stage, host: HostId) -> usize {
 }
 
 /// The events of transfers that a host was told, with their codes.
-fn told(stage: &Stage, host: HostId) -> String {
+pub(crate) fn told(stage: &Stage, host: HostId) -> String {
     let events = stage.world.host(host).inbox().notifications.iter();
     let word = |event: &Event| match event {
         Event::Session(_, SessionEvent::TransferGotProgress { code, .. }) => Some(code.to_string()),
@@ -93,7 +93,7 @@ fn ends(stage: &Stage, host: HostId) -> Vec<String> {
 }
 
 /// Makes a host decide about transfers, a while after they are asked for.
-fn on_transfer(
+pub(crate) fn on_transfer(
     stage: &mut Stage,
     host: HostId,
     after: Duration,
@@ -116,12 +116,12 @@ fn on_transfer(
         });
 }
 
-fn accept(agent: &mut UserAgent, now: std::time::Instant, session: SessionId) {
+pub(crate) fn accept(agent: &mut UserAgent, now: std::time::Instant, session: SessionId) {
     // The session may be over by now.
     let _ = agent.accept_transfer(now, session, probe());
 }
 
-fn transfer(
+pub(crate) fn transfer(
     stage: &mut Stage,
     host: HostId,
     session: SessionId,
@@ -134,11 +134,11 @@ fn transfer(
 }
 
 /// Until nobody has anything to say about a transfer any more.
-fn settle(stage: &mut Stage) {
+pub(crate) fn settle(stage: &mut Stage) {
     stage.world.run_for(Duration::from_secs(100));
 }
 
-const PATIENCE: Duration = Duration::from_secs(100);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// XFR-01, XFR-04, XFR-06; RFC 5589, 6.1: Alice sends Bob to Carol.
 #[test]

@@ -35,6 +35,7 @@
 //! | [`World::cut_path`], [`World::crash`], [`World::suspend`], [`World::intercept`] … | what goes wrong on purpose |
 //! | [`Trace`] | every step, as data, lines, a ladder, a capture file |
 //! | [`server`] | a [`Proxy`](server::Proxy) with a [`Registrar`](server::Registrar), a [`NameServer`](server::NameServer), and a [`Peer`](server::Peer) whose messages a test writes by hand |
+//! | [`Line`] | calls as `sip` alone makes them, for what no session does by itself |
 //! | [`Stage`], [`Setup`] | caller, callee with several phones, perhaps a proxy |
 //! | [`Model`], [`Stage::finish`] | what each user should believe, and what must hold at rest |
 //! | [`ProbeStream`] | a media stream of an application, which watches its session |
@@ -54,6 +55,7 @@ mod files;
 mod generate;
 mod host;
 mod invariant;
+mod line;
 mod link;
 mod log;
 mod model;
@@ -77,6 +79,7 @@ pub use files::FileContent;
 pub use generate::{Move, MoveKind, Plan};
 pub use host::{Host, HostId, Inbox};
 pub use invariant::{Limits, Violation};
+pub use line::Line;
 pub use link::{Loss, Path};
 pub use model::{Belief, Model, Phase};
 pub use nat::{Depends, Nat};

@@ -8,7 +8,7 @@ use sipsimple::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::{Action, Fate, HostId, Model, Stage};
+use crate::{Action, Fate, HostId, Line, Model, Stage};
 
 /// A call that one end believes to be up.
 struct Up {
@@ -44,7 +44,20 @@ impl Stage {
                 });
             }
         }
+        for &line in &self.lines {
+            self.world
+                .command(line, "shutdown", |line: &mut Line, now| {
+                    line.endpoint_mut().shutdown(now);
+                });
+        }
         self.world.run_for(LINGER);
+        for &line in &self.lines {
+            let mut left = self.world.node::<Line>(line).endpoint().stats();
+            left.connections = 0;
+            if left != sip::endpoint::Stats::default() {
+                complaints.push(format!("{}: after all calls {left:?}", self.name(line)));
+            }
+        }
         for host in self.up() {
             // Idle connections may stay, and what an account keeps; what belongs to a call may not.
             let stats = self.world.node::<UserAgent>(host).stats();
@@ -100,6 +113,7 @@ impl Stage {
             let name = self.name(call.host);
             match other {
                 None if self.is_excused(call) => {}
+                None if self.knows_line(&call.call_id) => {}
                 None => complaints.push(format!("{name}: {:?} is up at this end only", call.id)),
                 Some(other) => {
                     let holds = (call.info.on_hold_by_local, call.info.on_hold_by_remote);
@@ -114,6 +128,11 @@ impl Stage {
             }
         }
         complaints
+    }
+
+    fn knows_line(&self, call_id: &str) -> bool {
+        let mut lines = self.lines.iter();
+        lines.any(|&line| self.world.node::<Line>(line).knows(call_id))
     }
 
     fn calls_up(&self, host: HostId) -> Vec<Up> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    Cut, HostId, Path, ProbeFactory, World,
+    Cut, HostId, Line, Path, ProbeFactory, World,
     server::{Proxy, RecordRoute},
 };
 
@@ -50,10 +50,14 @@ pub struct Setup {
     /// The phones belong to different people: each has an address of its own, and a call for the callee
     /// goes to the first alone.
     pub apart: bool,
+    /// How many [`Line`]s there are besides.
+    pub lines: usize,
     /// The agents record everything.
     pub record: bool,
     /// Changes the configuration of an agent before it starts; told its name.
     pub configure: Configure,
+    /// The same for a line.
+    pub configure_line: fn(&str, &mut sip::Config),
 }
 
 impl std::fmt::Debug for Setup {
@@ -85,8 +89,10 @@ impl Setup {
             cut: Cut::Random,
             phones: 1,
             apart: false,
+            lines: 0,
             record: false,
             configure: Rc::new(|_, _| {}),
+            configure_line: |_, _| {},
         }
     }
 
@@ -108,6 +114,8 @@ pub struct Stage {
     pub alice: HostId,
     /// The callee's phones.
     pub phones: Vec<HostId>,
+    /// Endpoints without agents.
+    pub lines: Vec<HostId>,
     /// The proxy.
     pub proxy: Option<HostId>,
     setup: Setup,
@@ -125,6 +133,9 @@ impl Stage {
         let alice = add_agent(&mut world, &setup, "alice", 1);
         let phones: Vec<HostId> = (0..setup.phones.max(1))
             .map(|n| add_agent(&mut world, &setup, &phone_name(n), phone_host(n)))
+            .collect();
+        let lines: Vec<HostId> = (0..setup.lines)
+            .map(|n| add_line(&mut world, &setup, n))
             .collect();
         let proxy = match setup.between {
             Between::Nothing => None,
@@ -148,6 +159,11 @@ impl Stage {
                     }
                 }
                 proxy.bind("alice", &[contact("alice", 1, setup.transport)]);
+                for n in 0..lines.len() {
+                    let user = line_name(n);
+                    let reached = contact(&user, line_host(n), setup.callee_transport);
+                    proxy.bind(&user, &[reached]);
+                }
                 Some(world.add_host("proxy", &[ip(PROXY)], proxy))
             }
         };
@@ -165,6 +181,7 @@ impl Stage {
             world,
             alice,
             phones,
+            lines,
             proxy,
             setup,
         }
@@ -198,6 +215,22 @@ impl Stage {
             Some(_) => contact(&phone_name(n), PROXY, self.setup.transport),
             None => contact(&phone_name(n), phone_host(n), self.setup.transport),
         }
+    }
+
+    /// The address that calls for a line go to.
+    pub fn line_uri(&self, n: usize) -> Uri {
+        let host = self.proxy.map_or_else(|| line_host(n), |_| PROXY);
+        contact(&line_name(n), host, self.setup.transport)
+    }
+
+    /// Acts as a line.
+    pub fn line<R>(
+        &mut self,
+        n: usize,
+        what: &str,
+        act: impl FnOnce(&mut Line, std::time::Instant) -> R,
+    ) -> R {
+        self.world.command(self.lines[n], what, act)
     }
 
     /// The address that calls for the caller go to.
@@ -285,14 +318,27 @@ fn add_agent(world: &mut World, setup: &Setup, name: &str, last: u8) -> HostId {
     world.add_host(name, &[ip(last)], agent)
 }
 
-fn config(setup: &Setup, name: &str, generation: u64) -> Config {
+fn add_line(world: &mut World, setup: &Setup, n: usize) -> HostId {
+    let name = line_name(n);
+    let mut config = sip::Config::new("line");
+    (setup.configure_line)(&name, &mut config);
+    let address = SocketAddr::new(ip(line_host(n)), PORT);
+    let line = Line::new(world.now(), config, address, &name, seed(setup, &name, 0));
+    world.add_host(&name, &[address.ip()], line)
+}
+
+fn seed(setup: &Setup, name: &str, generation: u64) -> [u8; 32] {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&setup.seed.to_le_bytes());
     seed[8..16].copy_from_slice(&generation.to_le_bytes());
     for (to, from) in seed[16..].iter_mut().zip(name.bytes()) {
         *to = from;
     }
-    let mut config = Config::new(seed, START);
+    seed
+}
+
+fn config(setup: &Setup, name: &str, generation: u64) -> Config {
+    let mut config = Config::new(seed(setup, name, generation), START);
     config.udp_port = Some(PORT);
     config.tcp_port = Some(PORT);
     config.record = setup.record;
@@ -325,6 +371,14 @@ fn phone_name(n: usize) -> String {
 /// More phones than fit into one network are a mistake of the test.
 fn phone_host(n: usize) -> u8 {
     u8::try_from(n + 2).unwrap_or(u8::MAX)
+}
+
+fn line_name(n: usize) -> String {
+    format!("line{}", n + 1)
+}
+
+fn line_host(n: usize) -> u8 {
+    u8::try_from(n + 100).unwrap_or(u8::MAX)
 }
 
 fn ip(last: u8) -> IpAddr {

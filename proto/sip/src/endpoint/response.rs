@@ -99,7 +99,9 @@ impl Endpoint {
         }
         let capabilities = answer.status.is_success()
             && matches!(request.method, Method::Invite | Method::Options);
-        if capabilities || answer.status == Status::METHOD_NOT_ALLOWED {
+        let is_reliable = answer.headers.contains(HeaderName::RSeq);
+        // RFC 3311, 5.1: who is not told that we take UPDATE sends none in the early dialog.
+        if capabilities || is_reliable || answer.status == Status::METHOD_NOT_ALLOWED {
             response.headers.push(HeaderName::Allow, List(ALLOWED));
         }
         if capabilities {
@@ -113,7 +115,6 @@ impl Endpoint {
             }
         }
         // RFC 6086, 4.2.2 and 5.2.3: never unasked, but in 469.
-        let is_reliable = answer.headers.contains(HeaderName::RSeq);
         let tells_packages = request.headers.contains(HeaderName::RecvInfo)
             && (answer.status.is_success() || is_reliable);
         let packages = self.config.info.packages.as_deref();

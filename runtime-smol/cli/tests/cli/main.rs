@@ -11,6 +11,7 @@
 mod bench;
 mod calls;
 mod demo;
+mod extensions;
 mod failures;
 mod ice;
 mod names;

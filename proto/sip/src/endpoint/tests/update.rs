@@ -206,8 +206,15 @@ fn update_in_an_early_dialog() {
     let invite_sent = wire.dial();
     let further = format!("{ALLOW}Require: 100rel\nRSeq: 1\n");
     wire.receive(&answer_with(&invite_sent, "180 Ringing", "b", &further, ""));
-    wire.sent.clear();
     let dialog = wire.dialled().info().unwrap().dialogs[0];
+    // It would overtake the PRACK (RFC 3261, 12.2.2).
+    assert_eq!(wire.update(dialog, None), Err(OfferError::Busy));
+    let acknowledge = |wire: &mut Wire| {
+        let prack = wire.request();
+        assert_eq!(prack.method, Method::Prack);
+        wire.receive(&answer_to(&prack, "200 OK", "", ""));
+    };
+    acknowledge(&mut wire);
     // Our first offer is open (RFC 3311, 5.1).
     assert_eq!(wire.update(dialog, Some("offer2")), Err(OfferError::Busy));
     wire.update(dialog, None).unwrap();
@@ -220,7 +227,7 @@ fn update_in_an_early_dialog() {
         2,
         "answer",
     ));
-    wire.sent.clear();
+    acknowledge(&mut wire);
     wire.update(dialog, Some("offer2")).unwrap();
     let update = wire.request();
     // The INVITE is accepted meanwhile.

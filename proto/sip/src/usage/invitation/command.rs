@@ -124,6 +124,7 @@ pub enum OfferError {
     #[error("the peer does not take UPDATE")]
     NoUpdate,
     /// Another offer, ours or the peer's, or its transaction is still open (RFC 3261, 14.1; INV-20).
+    /// UPDATE waits for a PRACK of ours, too.
     #[error("another offer is open")]
     Busy,
     /// A header that the stack writes itself.

@@ -45,8 +45,10 @@ impl Invitation {
             return self.offer(now, description, headers);
         }
         // RFC 3311, 5.2: the peer would refuse a second one. A reliable description of ours that is not
-        // acknowledged is open, too (5.1).
-        let is_open = self.is_running(|kind| kind == Kind::Update(id))
+        // acknowledged is open, too (5.1). A PRACK that this one overtakes would come out of order
+        // (RFC 3261, 12.2.2), and never acknowledge anything.
+        let is_open = self
+            .is_running(|kind| matches!(kind, Kind::Update(to) | Kind::Prack(to) if to == id))
             || self.served.iter().any(|served| {
                 let outstanding = served.outstanding.as_ref();
                 served.dialog == id && outstanding.is_some_and(|out| out.holds_success())
