@@ -1,4 +1,4 @@
-//! Chaos: calls, a registration, a publication and messages while links die, addresses change, servers
+//! Chaos: calls, a registration, a publication, subscriptions and messages while links die, addresses change, servers
 //! restart, the clock jumps and machines sleep, with up to 40 % of all packets lost. Whatever happened,
 //! it heals: what is wanted is there again, and in the end nothing is left, neither in tables nor on
 //! the heap.
@@ -8,13 +8,14 @@ use crate::{
     heap,
     names::ip,
     runs::{Elsewhere, seeds, show},
+    subscription::{grant, publish, tell},
 };
 use base::Transport;
 use simulator::{
     HostId, Path, ProbeOptions, Setup, Stage,
     server::{Compositor, Proxy, Registrar, Rules},
 };
-use sipsimple::agent::{Connect, Message, Publish, UserAgent};
+use sipsimple::agent::{Connect, Message, Publish, Subscribe, SubscriptionId, UserAgent};
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 /// What may happen.
@@ -38,9 +39,12 @@ enum Happening {
     ClockJumps,
     ServerRestarts,
     ServerForgets,
+    Watch,
+    Unwatch,
+    Tell,
 }
 
-const ALL: [Happening; 18] = [
+const ALL: [Happening; 21] = [
     Happening::Call,
     Happening::Answer,
     Happening::End,
@@ -59,7 +63,13 @@ const ALL: [Happening; 18] = [
     Happening::ClockJumps,
     Happening::ServerRestarts,
     Happening::ServerForgets,
+    Happening::Watch,
+    Happening::Unwatch,
+    Happening::Tell,
 ];
+
+/// The same without subscriptions: their tables keep a room of their own, which [`AT_REST`] does not count.
+const WITHOUT_SUBSCRIPTIONS: &[Happening] = ALL.split_at(18).0;
 
 /// How many things happen in one run.
 const HAPPENINGS: usize = 24;
@@ -96,17 +106,26 @@ struct Chaos {
     stage: Stage,
     server: HostId,
     wanted: [Wanted; 2],
+    watching: [Vec<SubscriptionId>; 2],
+    /// What may happen here.
+    known: &'static [Happening],
 }
 
 impl Chaos {
-    fn new(setup: Setup) -> Self {
+    fn new(setup: Setup, known: &'static [Happening]) -> Self {
         let mut stage = Stage::new(setup);
         let server = server(&mut stage);
         stage.world.run_for(Duration::from_millis(10));
+        for host in stage.agents() {
+            publish(&mut stage, host, "presence");
+            grant(&mut stage, host, Duration::from_millis(10), "open");
+        }
         Self {
             stage,
             server,
             wanted: [Wanted::default(); 2],
+            watching: [Vec::new(), Vec::new()],
+            known,
         }
     }
 
@@ -116,7 +135,7 @@ impl Chaos {
 
     /// Lets something happen to somebody, and some time pass.
     fn step(&mut self) {
-        let happening = ALL[self.draw(ALL.len() as u32) as usize];
+        let happening = self.known[self.draw(self.known.len() as u32) as usize];
         let who = self.draw(2) as usize;
         let host = self.stage.agents()[who];
         self.happen(happening, who, host);
@@ -178,6 +197,22 @@ impl Chaos {
                     drop(agent.unpublish(now, None, "presence"));
                 });
             }
+            Happening::Watch => {
+                let subscribe = Subscribe::new(peer, "presence");
+                let watching = &mut self.watching[who];
+                stage.agent(host, "watch", |agent, now| {
+                    watching.extend(agent.subscribe(now, subscribe));
+                });
+            }
+            Happening::Unwatch => {
+                let Some(id) = self.watching[who].pop() else {
+                    return;
+                };
+                stage.agent(host, "unwatch", |agent, now| {
+                    let _ = agent.unsubscribe(now, id);
+                });
+            }
+            Happening::Tell => tell(stage, host, "busy"),
             Happening::Write => {
                 let message = Message::new(peer, "are you there?");
                 stage.agent(host, "write", |agent, now| {
@@ -239,7 +274,12 @@ impl Chaos {
 
     /// Nobody wants anything any more.
     fn rest(&mut self) {
-        for host in self.stage.agents() {
+        for (who, host) in self.stage.agents().into_iter().enumerate() {
+            for id in std::mem::take(&mut self.watching[who]) {
+                self.stage.agent(host, "unwatch", |agent, now| {
+                    let _ = agent.unsubscribe(now, id);
+                });
+            }
             for id in self.stage.model(host).alive() {
                 self.stage.agent(host, "end", |agent, now| {
                     let _ = agent.end(now, id);
@@ -256,7 +296,7 @@ impl Chaos {
 }
 
 fn play(setup: &Setup) -> (Stage, Vec<String>) {
-    let mut chaos = Chaos::new(setup.clone());
+    let mut chaos = Chaos::new(setup.clone(), &ALL);
     for _ in 0..HAPPENINGS {
         chaos.step();
     }
@@ -307,7 +347,7 @@ fn chaos_leaves_nothing_on_the_heap() {
     for seed in 0..2 {
         let mut setup = setup(seed);
         setup.record = false;
-        let mut chaos = Chaos::new(setup);
+        let mut chaos = Chaos::new(setup, WITHOUT_SUBSCRIPTIONS);
         chaos.stage.world.set_tracing(false);
         let clear = |chaos: &mut Chaos| {
             chaos.rest();

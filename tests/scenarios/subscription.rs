@@ -13,7 +13,7 @@ use sipsimple::{
 use std::{collections::BTreeMap, time::Duration};
 
 /// Lets a host report on a package.
-fn publish(stage: &mut Stage, host: HostId, package: &str) {
+pub(crate) fn publish(stage: &mut Stage, host: HostId, package: &str) {
     let types = vec![TYPE.to_owned()];
     let package = Package::new(package, types);
     stage
@@ -55,7 +55,7 @@ fn on_subscribe(
 }
 
 /// Makes a host grant every subscription with a document.
-fn grant(stage: &mut Stage, host: HostId, after: Duration, text: &'static str) {
+pub(crate) fn grant(stage: &mut Stage, host: HostId, after: Duration, text: &'static str) {
     on_subscribe(stage, host, after, move |agent, now, id| {
         // It may be over by now.
         let _ = agent.accept_subscription(now, id, document(text));
@@ -155,7 +155,7 @@ fn subscribers(stage: &Stage, host: HostId) -> Vec<NotifierId> {
 }
 
 /// Tells all subscribers of a host, and those to come.
-fn tell(stage: &mut Stage, host: HostId, text: &str) {
+pub(crate) fn tell(stage: &mut Stage, host: HostId, text: &str) {
     for id in subscribers(stage, host) {
         stage.agent(host, "notify", |agent, now| {
             // What has just come is told when it is granted.
