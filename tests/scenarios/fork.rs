@@ -57,7 +57,7 @@ fn one_phone_answers_the_others_stop_ringing() {
     });
 }
 
-// RFC 3261, 13.2.2.4: every further 2xx is acknowledged, and its dialog ended.
+/// INV-21, RFC 3261, 13.2.2.4: every further 2xx is acknowledged, and its dialog ended.
 #[test]
 fn all_phones_answer_at_once() {
     Matrix {

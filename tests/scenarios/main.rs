@@ -30,6 +30,7 @@ mod hostile;
 mod hygiene;
 mod ice;
 mod info;
+mod invitation;
 mod jitter;
 mod limits;
 mod line;

@@ -3,7 +3,7 @@
 use crate::{
     call::{label, probe, wait},
     line::{PATIENCE, requests, words},
-    runs::Matrix,
+    runs::{Matrix, Proxied},
 };
 use simulator::Stage;
 use sip::{HeaderName, Headers, Method, Status, Uri, usage::invitation::InvitationEvent};
@@ -155,5 +155,61 @@ fn a_redirection_that_nobody_follows() {
         let call = call(stage, 1);
         wait(stage, stage.alice, call, Duration::from_secs(200));
         label(stage, stage.alice, call)
+    });
+}
+
+/// RFC 3261, 21.3: a phone sends the caller to another one, which takes the call.
+#[test]
+fn a_callee_redirects() {
+    Matrix {
+        phones: 2,
+        apart: true,
+        ..Matrix::new("callee redirects")
+    }
+    .run("connected", |stage| {
+        let (bob, carol, to) = (stage.phones[0], stage.phones[1], stage.phone_uri(1));
+        stage.answer(carol, Duration::ZERO, Duration::from_millis(500));
+        let target = to.clone();
+        stage.on_call(bob, Duration::from_millis(300), move |agent, now, id, _| {
+            let _ = agent.redirect(now, id, 302, vec![target.clone()]);
+        });
+        follows(stage, Some(to));
+        let mut connect = Connect::new(stage.phone_uri(0), probe());
+        connect.redirects = 1;
+        let call = stage.agent(stage.alice, "connect", |agent, now| {
+            agent.connect(now, connect).expect("the agent runs")
+        });
+        wait(stage, stage.alice, call, PATIENCE);
+        label(stage, stage.alice, call)
+    });
+}
+
+/// RFC 3261, 20.33: a callee without room says when it may have some, and the caller is told.
+#[test]
+fn a_failure_says_when_to_try_again() {
+    Matrix {
+        configure: |name, config| {
+            if name == "bob" {
+                config.limits.sessions = 0;
+            }
+        },
+        // A proxy makes it a 500 (RFC 3261, 16.7).
+        proxy: Proxied::Never,
+        ..Matrix::new("503")
+    }
+    .run("503, in 30 s", |stage| {
+        let call = stage.call(probe());
+        wait(stage, stage.alice, call, PATIENCE);
+        let said = words(stage, stage.alice, |event| match event {
+            SessionEvent::DidFail { code, hints, .. } => {
+                let retry = hints.as_ref().and_then(|hints| hints.retry_after);
+                Some(match retry {
+                    Some(seconds) => format!("{code}, in {seconds} s"),
+                    None => code.to_string(),
+                })
+            }
+            _ => None,
+        });
+        said.join(" ")
     });
 }

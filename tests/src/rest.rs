@@ -51,7 +51,7 @@ impl Stage {
                 });
         }
         self.world.run_for(LINGER);
-        for &line in &self.lines {
+        for line in self.lines_up() {
             let mut left = self.world.node::<Line>(line).endpoint().stats();
             left.connections = 0;
             if left != sip::endpoint::Stats::default() {
@@ -85,6 +85,13 @@ impl Stage {
     /// What a user should believe.
     pub fn model(&self, host: HostId) -> Model {
         Model::of(&self.world.host(host).inbox().notifications)
+    }
+
+    /// The lines that are up.
+    pub fn lines_up(&self) -> Vec<HostId> {
+        let mut lines = self.lines.clone();
+        lines.retain(|&host| self.world.host(host).is_up());
+        lines
     }
 
     /// The agents that are up.
@@ -131,8 +138,8 @@ impl Stage {
     }
 
     fn knows_line(&self, call_id: &str) -> bool {
-        let mut lines = self.lines.iter();
-        lines.any(|&line| self.world.node::<Line>(line).knows(call_id))
+        let mut lines = self.lines_up().into_iter();
+        lines.any(|line| self.world.node::<Line>(line).knows(call_id))
     }
 
     fn calls_up(&self, host: HostId) -> Vec<Up> {

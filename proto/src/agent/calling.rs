@@ -55,6 +55,31 @@ impl UserAgent {
         })
     }
 
+    /// Sends the caller of a session elsewhere: refuses the call with a code of 300 to 399 (302: for now) and
+    /// says where to call instead, the preferred one first (RFC 3261, 21.3).
+    ///
+    /// # Errors
+    ///
+    /// Only an incoming session that waits for an answer, only such a code, and not without a target.
+    pub fn redirect(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        code: u16,
+        targets: Vec<Uri>,
+    ) -> Result<(), SessionError> {
+        let command = |targets: &Vec<Uri>| Command::Redirect {
+            session,
+            code,
+            targets: targets.clone(),
+        };
+        self.perform(now, command, targets, |agent, targets| {
+            agent.with_session(session, |session, now, table| {
+                session.redirect(now, table, code, targets)
+            })
+        })
+    }
+
     pub(super) fn apply_inform(
         &mut self,
         session: SessionId,

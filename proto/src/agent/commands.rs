@@ -41,6 +41,15 @@ pub enum Command {
         /// The phrase, if not the usual one.
         reason: Option<String>,
     },
+    /// [`UserAgent::redirect`].
+    Redirect {
+        /// Which.
+        session: SessionId,
+        /// The status code.
+        code: u16,
+        /// Where to.
+        targets: Vec<sip::Uri>,
+    },
     /// [`UserAgent::end`].
     End {
         /// Which.
@@ -389,6 +398,11 @@ impl UserAgent {
                 code,
                 reason,
             } => drop(self.reject(now, session, code, reason.as_deref())),
+            Command::Redirect {
+                session,
+                code,
+                targets,
+            } => drop(self.redirect(now, session, code, targets)),
             Command::End { session } => drop(self.end(now, session)),
             Command::Hold { session } => drop(self.hold(now, session)),
             Command::Unhold { session } => drop(self.unhold(now, session)),

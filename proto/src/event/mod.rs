@@ -3,6 +3,7 @@
 mod account;
 mod fields;
 mod filter;
+mod hints;
 mod ice;
 mod names;
 mod subscription;
@@ -10,6 +11,7 @@ mod subscription;
 pub use self::ice::IcePair;
 pub use account::{AccountEvent, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
+pub use hints::Hints;
 pub use sip::usage::invitation::Originator;
 pub use subscription::{GotSubscribe, IncomingSubscriptionEvent, SubscriptionEvent};
 
@@ -225,6 +227,8 @@ pub enum SessionEvent {
         reason: String,
         /// Why, in words (`user request`, `missing ACK`).
         failure_reason: String,
+        /// What the peer's final response says besides, if it says more.
+        hints: Option<Box<Hints>>,
     },
     /// `SIPSessionWillEnd` (SES-61).
     WillEnd {

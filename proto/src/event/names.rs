@@ -235,6 +235,7 @@ mod tests {
                 code,
                 reason: reason.clone(),
                 failure_reason: "user request".to_owned(),
+                hints: None,
             },
             SessionEvent::WillEnd { originator },
             SessionEvent::DidEnd {

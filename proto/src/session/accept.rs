@@ -138,6 +138,7 @@ impl Session {
             code,
             reason,
             warning,
+            contacts: Vec::new(),
         });
         self.fail(now, streams, Originator::Local, code, phrase, failure);
     }
@@ -203,7 +204,7 @@ impl Session {
     }
 }
 
-fn phrase(code: u16) -> String {
+pub(super) fn phrase(code: u16) -> String {
     Status::new(code)
         .map(|status| status.phrase().to_owned())
         .unwrap_or_default()

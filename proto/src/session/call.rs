@@ -2,7 +2,7 @@
 
 use super::{InputKind, Session, SessionError, State, TransferInfo, words::words};
 use crate::{
-    event::{Originator, SessionEvent},
+    event::{Hints, Originator, SessionEvent},
     stream::{Direction, StreamInput, Streams},
 };
 use bytes::Bytes;
@@ -29,6 +29,8 @@ pub(crate) enum CallCommand {
         code: u16,
         reason: Option<String>,
         warning: Option<String>,
+        /// Where else to call, of a 3xx.
+        contacts: Vec<sip::Uri>,
     },
     /// CANCEL, BYE, or what else the state asks for.
     End { reason: Option<&'static str> },
@@ -189,6 +191,10 @@ impl Session {
                     )
                 });
                 let words = words(originator, cause, reason_header.as_deref());
+                // What is ours to say is known here.
+                if originator == Originator::Remote && response.is_some() {
+                    self.hints = Hints::of(&headers);
+                }
                 match response {
                     // One of ours is an answer, and no redirection of this session.
                     Some((code, reason))

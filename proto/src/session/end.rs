@@ -57,6 +57,7 @@ impl Session {
                     code: 488,
                     reason: None,
                     warning: Some(failure.clone()),
+                    contacts: Vec::new(),
                 });
                 self.fail(
                     now,
@@ -153,6 +154,7 @@ impl Session {
             code,
             reason,
             failure_reason,
+            hints: self.hints.take(),
         };
         self.terminate(now, streams, event);
     }

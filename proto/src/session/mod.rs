@@ -33,7 +33,7 @@ pub(crate) use state::{Coverage, InputKind};
 pub(crate) use transfer::TransferMisuse;
 
 use crate::{
-    event::{Originator, SessionEvent, StreamEvent},
+    event::{Hints, Originator, SessionEvent, StreamEvent},
     id::{SessionId, StreamId},
     stream::{Direction, StreamError, Streams},
 };
@@ -84,6 +84,8 @@ pub(crate) struct Session {
     replaces: Option<SessionId>,
     /// The latest transfer.
     transfer: Option<Box<TransferInfo>>,
+    /// What the peer's final response said besides its code.
+    hints: Option<Box<Hints>>,
     /// What the application will be told at the end.
     ending: Option<end::Ending>,
     timers: Timers,
@@ -199,6 +201,9 @@ pub enum SessionError {
     /// No stream is left.
     #[error("no streams")]
     NoStreams,
+    /// A redirection names nobody to call instead.
+    #[error("no target is named")]
+    NoTarget,
 }
 
 impl Session {
@@ -230,6 +235,7 @@ impl Session {
             closing: Vec::new(),
             replaces: None,
             transfer: None,
+            hints: None,
             ending: None,
             timers: Timers::default(),
             seen: Coverage::default(),

@@ -1,6 +1,6 @@
 //! Redirection: the callee is said to be elsewhere (RFC 3261, 8.1.3.4), and the application decides.
 
-use super::{CallCommand, Session, SessionError, State};
+use super::{CallCommand, InputKind, Session, SessionError, State, accept::phrase};
 use crate::{
     event::{Originator, SessionEvent},
     stream::Streams,
@@ -118,6 +118,7 @@ impl Session {
             return Err(wrong_state);
         };
         self.redirects.waiting = None;
+        self.hints = None;
         self.redirects.left -= 1;
         self.redirects.tried.push(to.clone());
         self.timers.redirect = None;
@@ -127,6 +128,37 @@ impl Session {
             offer,
             to: Some(to),
         });
+        Ok(())
+    }
+
+    /// Sends the caller of this session elsewhere (RFC 3261, 21.3).
+    ///
+    /// # Errors
+    ///
+    /// Only in state incoming, only a code of 300 to 399, and not without a target.
+    pub(crate) fn redirect(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        code: u16,
+        targets: Vec<Uri>,
+    ) -> Result<(), SessionError> {
+        self.seen.note(self.state, InputKind::Reject);
+        self.in_state(&[State::Incoming])?;
+        if !(300..400).contains(&code) {
+            return Err(SessionError::BadCode);
+        }
+        if targets.is_empty() {
+            return Err(SessionError::NoTarget);
+        }
+        self.push_call(CallCommand::Reject {
+            code,
+            reason: None,
+            warning: None,
+            contacts: targets,
+        });
+        let failure = "user request".to_owned();
+        self.fail(now, streams, Originator::Local, code, phrase(code), failure);
         Ok(())
     }
 

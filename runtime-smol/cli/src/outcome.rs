@@ -51,6 +51,17 @@ impl Failure {
 /// What the last line says of a verb that did its job.
 pub(crate) type Outcome = Result<Value, Failure>;
 
+/// The exit code for a call that stood, and ended for this reason.
+pub(crate) fn of_end(reason: &str) -> Exit {
+    match reason {
+        reason if reason.starts_with("name resolution") => Exit::Resolution,
+        reason if reason.starts_with("transport") => Exit::Transport,
+        // The peer is silent, or knows nothing of the call any more.
+        "timeout" | "session expired" | "dialog gone" => Exit::TimedOut,
+        _ => Exit::Done,
+    }
+}
+
 /// The exit code for a call that ended with this status code and reason.
 pub(crate) fn of_call(code: u16, reason: &str) -> Exit {
     match (code, reason) {
@@ -61,5 +72,26 @@ pub(crate) fn of_call(code: u16, reason: &str) -> Exit {
         (0, "timeout") => Exit::TimedOut,
         (0, _) => Exit::Media,
         _ => Exit::Rejected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_stood_is_done_unless_the_network_ended_it() {
+        for (reason, exit) in [
+            ("user request", Exit::Done),
+            ("hung up", Exit::Done),
+            ("replaced", Exit::Done),
+            ("session expired", Exit::TimedOut),
+            ("dialog gone", Exit::TimedOut),
+            ("transport: connection reset", Exit::Transport),
+            ("transport failure", Exit::Transport),
+            ("name resolution: not found", Exit::Resolution),
+        ] {
+            assert_eq!(of_end(reason), exit, "{reason}");
+        }
     }
 }

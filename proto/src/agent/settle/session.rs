@@ -5,7 +5,9 @@ use crate::{
     event::Event,
     session::{CallCommand, SessionInput, SessionOutput},
 };
-use sip::{Description, HeaderName, Headers, InvitationEvent, InvitationId, Status, Uri};
+use sip::{
+    Description, HeaderName, Headers, InvitationEvent, InvitationId, Status, Uri, header::Address,
+};
 use std::{fmt::Display, time::Duration};
 
 impl UserAgent {
@@ -108,7 +110,14 @@ impl UserAgent {
                 code,
                 reason,
                 warning,
-            } => said(call.reject(now, status(code), reason, &warning_header(warning))),
+                contacts,
+            } => {
+                let mut headers = warning_header(warning);
+                for contact in contacts {
+                    headers.push(HeaderName::Contact, Address::new(contact));
+                }
+                said(call.reject(now, status(code), reason, &headers))
+            }
             CallCommand::End { reason } => {
                 let mut headers = none;
                 if let Some(reason) = reason {

@@ -4,7 +4,7 @@ use super::{World, config, origin, stream::ProbeFactory};
 use crate::{
     agent::{Connect, InformError, Input, SessionId, replay},
     event::{Event, SessionEvent},
-    session::RedirectError,
+    session::{RedirectError, SessionError},
     stream::StreamSpec,
 };
 use bytes::BytesMut;
@@ -151,6 +151,54 @@ fn a_call_is_redirected_and_stands() {
     world
         .command(0, |agent, now| agent.end(now, alice))
         .unwrap();
+    world.run(Duration::from_secs(100));
+    replays(&mut world);
+}
+
+/// RFC 3261, 21.3: the callee names who else may be called; and its words reach the caller.
+#[test]
+fn a_caller_is_sent_elsewhere() {
+    let mut world = world();
+    call(&mut world, "sip:bob@10.0.0.2");
+    let mut events = world.hosts[1].events.iter();
+    let bob = events.find_map(|event| match event {
+        Event::Session(id, SessionEvent::NewIncoming { .. }) => Some(*id),
+        _ => None,
+    });
+    let bob = bob.expect("a call");
+    let targets: Vec<sip::Uri> = ["sip:desk@10.0.0.7", "sips:home@example.com"]
+        .map(|text| text.parse().unwrap())
+        .into();
+    for (code, targets, refused) in [
+        (486, targets.clone(), SessionError::BadCode),
+        (400, targets.clone(), SessionError::BadCode),
+        (302, Vec::new(), SessionError::NoTarget),
+    ] {
+        let redirected = world.command(1, |agent, now| agent.redirect(now, bob, code, targets));
+        assert_eq!(redirected, Err(refused));
+    }
+    world
+        .command(1, |agent, now| {
+            agent.redirect(now, bob, 302, targets.clone())
+        })
+        .unwrap();
+    world.run(TICK);
+    let heard = world.hosts[0].events.iter().find_map(|event| match event {
+        Event::Session(_, SessionEvent::GotRedirect { code, targets, .. }) => {
+            let targets = targets.iter().map(|target| target.uri.clone());
+            Some((*code, targets.collect::<Vec<_>>()))
+        }
+        _ => None,
+    });
+    assert_eq!(heard, Some((302, targets.clone())));
+    let failed = world.hosts[1].events.iter().any(|event| {
+        matches!(event, Event::Session(id, SessionEvent::DidFail { code: 302, hints: None, .. })
+            if *id == bob)
+    });
+    assert!(failed);
+    let again = world.command(1, |agent, now| agent.redirect(now, bob, 302, targets));
+    assert!(again.is_err());
+    // What waits for a word of the caller is not the matter here.
     world.run(Duration::from_secs(100));
     replays(&mut world);
 }

@@ -132,7 +132,12 @@ impl Running {
                                 redirect(agent, self.session, targets);
                             }
                             SessionEvent::WillEnd { .. } => self.look(agent),
-                            SessionEvent::DidEnd { .. } => return Ok(()),
+                            SessionEvent::DidEnd { end_reason, .. } => {
+                                return match outcome::of_end(&end_reason) {
+                                    Exit::Done => Ok(()),
+                                    exit => Err(Failure::new(exit, end_reason)),
+                                };
+                            }
                             SessionEvent::DidFail {
                                 code,
                                 reason,

@@ -7,7 +7,7 @@ use crate::{
     Headers, Method, ReferralId, Status,
     dialog::{Impact, impact},
     usage::{
-        invitation::{EndCause, is_fatal},
+        invitation::{EndCause, InfoRequest, is_fatal},
         referral::{IncomingReferralEvent, Refer, ReferralEvent},
     },
 };
@@ -63,6 +63,13 @@ impl Shared {
         wire.next_response();
         let trying = wire.request();
         wire.reply(&trying, "200 OK");
+        // The peer takes UPDATE.
+        let question = inside("OPTIONS", 314_162, &tag, "").replace(
+            "Content-Length",
+            "Allow: INVITE, ACK, BYE, UPDATE, INFO\nContent-Length",
+        );
+        wire.receive(&question);
+        assert_eq!(wire.response().status, Status::OK);
         wire.events.clear();
         Self { wire, ours, theirs }
     }
@@ -87,6 +94,18 @@ impl Shared {
                 .report_referral(now, self.theirs, Status::RINGING, None)
                 .unwrap(),
             Method::Subscribe => self.wire.endpoint.forget_referral(now, self.ours),
+            Method::Info => {
+                let digit = InfoRequest::legacy("application/dtmf-relay", "Signal=1");
+                self.wire.call().inform(now, digit).unwrap();
+            }
+            Method::Update => {
+                let dialog = self.wire.call().info().unwrap().confirmed.unwrap();
+                self.wire
+                    .call()
+                    .update(now, dialog, Some(sdp("offer")), &Headers::new())
+                    .unwrap();
+            }
+            Method::Bye => self.wire.call().end(now, &Headers::new()).unwrap(),
             other => panic!("{other} is not asked here"),
         }
         self.wire.request()
@@ -143,8 +162,15 @@ fn expected(method: &Method, code: u16) -> Alive {
         theirs: false,
     };
     match method {
+        // It ends with its own last request, whatever the answer.
+        Method::Bye if DIALOG.contains(&code) => none,
+        Method::Bye => Alive { call: false, ..all },
         _ if DIALOG.contains(&code) => none,
-        Method::Invite if USAGE.contains(&code) => Alive { call: false, ..all },
+        // RFC 5057, 5.1: 405 and 501 are about the method, and a call can do without UPDATE; 489 as below.
+        Method::Update if matches!(code, 405 | 501) => all,
+        Method::Invite | Method::Update if USAGE.contains(&code) => Alive { call: false, ..all },
+        // Note 3: INFO is integral to no usage; but who knows no call has lost it (RFC 3261, 12.2.1.2).
+        Method::Info if code == 481 => Alive { call: false, ..all },
         Method::Notify if USAGE.contains(&code) => Alive {
             theirs: false,
             ..all
@@ -165,6 +191,9 @@ fn every_code_of_every_method_for_every_usage() {
         Method::Notify,
         Method::Refer,
         Method::Subscribe,
+        Method::Info,
+        Method::Update,
+        Method::Bye,
     ] {
         for code in CODES {
             let mut shared = Shared::new();
@@ -200,6 +229,22 @@ fn silence_ends_the_usage_only() {
             Method::Invite,
             Alive {
                 call: false,
+                ours: true,
+                theirs: true,
+            },
+        ),
+        (
+            Method::Update,
+            Alive {
+                call: false,
+                ours: true,
+                theirs: true,
+            },
+        ),
+        (
+            Method::Info,
+            Alive {
+                call: true,
                 ours: true,
                 theirs: true,
             },
