@@ -1,13 +1,12 @@
 //! baresip: a softphone with speech from a file, told what to do over its control port.
 
-use crate::{Lab, Outcome, process::Process};
+use crate::{Lab, Outcome, network::Place, process::Process};
 use serde_json::{Value, json};
 use std::{
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -27,6 +26,8 @@ pub(crate) struct Baresip {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup<'a> {
     pub(crate) name: &'a str,
+    /// Where it runs.
+    pub(crate) place: &'a Place,
     /// Where it listens for SIP over UDP and TCP.
     pub(crate) port: u16,
     pub(crate) codec: &'a str,
@@ -56,15 +57,18 @@ impl Baresip {
         fs::write(directory.join("config"), config(&directory, setup)).map_err(failed)?;
         let answers = if setup.takes_calls { "auto" } else { "manual" };
         let account = format!(
-            "<sip:bob@127.0.0.1:{}>{};regint=0;answermode={answers};audio_codecs={}\n",
-            setup.port, setup.account, setup.codec
+            "<sip:bob@{}:{}>{};regint=0;answermode={answers};audio_codecs={}\n",
+            setup.place.address(),
+            setup.port,
+            setup.account,
+            setup.codec
         );
         fs::write(directory.join("accounts"), account).map_err(failed)?;
         fs::write(directory.join("contacts"), "").map_err(failed)?;
-        let mut command = Command::new("baresip");
+        let mut command = setup.place.command("baresip");
         command.arg("-f").arg(&directory).args(["-s", "-v"]);
         let process = Process::start(&format!("{}.baresip", setup.name), command, &lab.directory)?;
-        let control = connect(setup.port + CONTROL)?;
+        let control = connect(setup.place.address(), setup.port + CONTROL)?;
         let inbox = Arc::new(Inbox::default());
         let (reader, shared) = (
             control.try_clone().map_err(|error| error.to_string())?,
@@ -201,10 +205,10 @@ fn netstring(bytes: &[u8]) -> Option<(Value, usize)> {
     ))
 }
 
-fn connect(port: u16) -> Outcome<TcpStream> {
+fn connect(address: Ipv4Addr, port: u16) -> Outcome<TcpStream> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+        match TcpStream::connect((address, port)) {
             Ok(stream) => return Ok(stream),
             Err(error) if Instant::now() > deadline => {
                 return Err(format!("baresip does not start: {error}"));
@@ -216,11 +220,16 @@ fn connect(port: u16) -> Outcome<TcpStream> {
 
 fn config(directory: &Path, setup: Setup<'_>) -> String {
     let (port, control, rtp) = (setup.port, setup.port + CONTROL, setup.port + RTP);
+    let address = setup.place.address();
     let (directory, speech) = (directory.display(), setup.speech.display());
     let identity = setup.identity.map_or_else(String::new, |path| {
         format!("sip_certificate {}\n", path.display())
     });
-    // Only where an account asks for it: it is in no other case.
+    // Only where an account asks for them: they are in no other case.
+    let nat = match setup.account.contains("medianat=") {
+        true => "module ice.so\nmodule stun.so\n",
+        false => "",
+    };
     let encryption = match setup.account.contains("mediaenc=") {
         true => "module srtp.so\nmodule dtls_srtp.so\n",
         false => "",
@@ -228,7 +237,7 @@ fn config(directory: &Path, setup: Setup<'_>) -> String {
     format!(
         "poll_method epoll\n\
          {identity}\
-         sip_listen 127.0.0.1:{port}\n\
+         sip_listen {address}:{port}\n\
          call_local_timeout 120\n\
          call_max_calls 4\n\
          audio_source aufile,{speech}\n\
@@ -246,19 +255,20 @@ fn config(directory: &Path, setup: Setup<'_>) -> String {
          rtcp_mux no\n\
          jitter_buffer_delay 5-10\n\
          rtp_timeout 60\n\
-         net_interface 127.0.0.1\n\
+         net_interface {address}\n\
          module_path /usr/lib/baresip/modules\n\
          module g711.so\n\
          {encryption}\
          module aufile.so\n\
          module aubridge.so\n\
          module sndfile.so\n\
+         {nat}\
          module_app account.so\n\
          module_app contact.so\n\
          module_app debug_cmd.so\n\
          module_app ctrl_tcp.so\n\
          module_app menu.so\n\
-         ctrl_tcp_listen 127.0.0.1:{control}\n\
+         ctrl_tcp_listen {address}:{control}\n\
          snd_path {directory}\n",
         last = rtp + 19
     )

@@ -8,7 +8,7 @@
 //!
 //! It needs what `.ci/peers` installs and the right to make network namespaces. It prints a table of
 //! peer, case and value seen, and fails if a row is bad or missing: it retries nothing and skips nothing.
-//! A word as argument (`load`, `loss`, `baresip`, `srtp`, `ways`, `sofia`, `errors`, `kamailio`, `failover`, `certificates`,
+//! A word as argument (`load`, `loss`, `baresip`, `srtp`, `ways`, `ice`, `sofia`, `errors`, `kamailio`, `failover`, `certificates`,
 //! `roam`) runs one part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another
 //! agent of Sofia-SIP.
 
@@ -25,6 +25,7 @@ mod ending;
 mod errors;
 mod failover;
 mod hold;
+mod ice;
 mod kamailio;
 mod load;
 mod loss;
@@ -124,6 +125,9 @@ fn work() -> Outcome<bool> {
     if runs("ways") {
         ways::run(&lab);
     }
+    if runs("ice") {
+        ice::run(&lab);
+    }
     if runs("sofia") {
         sofia::run(&lab);
     }
@@ -165,6 +169,7 @@ fn expected() -> Vec<(&'static str, String)> {
         phone::expected(),
         srtp::expected(),
         ways::expected(),
+        ice::expected(),
         sofia::expected(),
         errors::expected(),
         kamailio::expected(),

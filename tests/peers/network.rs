@@ -79,6 +79,60 @@ impl Drop for Island {
     }
 }
 
+/// This machine and a network of its own, with a cable between: addresses that others could have, too.
+#[derive(Debug)]
+pub(crate) struct Cable {
+    pub(crate) near: Place,
+    pub(crate) far: Place,
+    name: String,
+}
+
+impl Cable {
+    pub(crate) fn new() -> Outcome<Self> {
+        let name = format!("peers-{}-cable", std::process::id());
+        ip(&["netns", "add", &name])?;
+        let place = |namespace, address| Place { namespace, address };
+        // From here on it is removed again, and the cable with it, whatever happens.
+        let cable = Self {
+            near: place(None, CABLE[0]),
+            far: place(Some(name.clone()), CABLE[1]),
+            name,
+        };
+        // Names of interfaces have 15 letters at most.
+        let plug = format!("p{}", std::process::id());
+        ip(&[
+            "link",
+            "add",
+            &plug,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            INTERFACE,
+            "netns",
+            &cable.name,
+        ])?;
+        let [near, far] = CABLE.map(|address| format!("{address}/30"));
+        ip(&["addr", "add", &near, "dev", &plug])?;
+        ip(&["link", "set", &plug, "up"])?;
+        let inside = ["-n", &cable.name];
+        ip(&[&inside[..], &["addr", "add", &far, "dev", INTERFACE]].concat())?;
+        ip(&[&inside[..], &["link", "set", INTERFACE, "up"]].concat())?;
+        ip(&[&inside[..], &["link", "set", "lo", "up"]].concat())?;
+        Ok(cable)
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = ip(&["netns", "del", &self.name]);
+    }
+}
+
+/// Of the network for tests between networks (RFC 2544).
+const CABLE: [Ipv4Addr; 2] = [Ipv4Addr::new(198, 18, 77, 1), Ipv4Addr::new(198, 18, 77, 2)];
+
 /// Two networks and a router between them that drops datagrams by chance.
 ///
 /// What a program receives is what a capture at its own end shows; what it sends, too, whatever

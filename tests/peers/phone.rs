@@ -124,6 +124,7 @@ impl<'a> Desk<'a> {
         let capture = Capture::start(self.lab, &Place::loopback(), "lo", &name, &filter)?;
         let setup = Setup {
             name: &name,
+            place: &Place::loopback(),
             port,
             codec: way.codec,
             speech: &self.their_file,

@@ -105,6 +105,7 @@ impl Scene<'_> {
         let capture = Capture::start(self.lab, &Place::loopback(), "lo", &self.name, &filter)?;
         let setup = Setup {
             name: &self.name,
+            place: &Place::loopback(),
             port: self.port,
             codec: "PCMA",
             speech: self.speech,

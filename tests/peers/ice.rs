@@ -1,0 +1,228 @@
+//! Calls with baresip whose media find their way by ICE, over a cable between two networks: addresses of
+//! loopback are no candidates (RFC 8445, 5.1.1.1).
+
+use crate::{
+    Lab, Outcome,
+    agent::Agent,
+    baresip::{Baresip, Setup},
+    network::{Cable, Place},
+    phone::{PATIENCE, RATE, compare, figures, read},
+};
+use audio::{Sound, speech::Voice, wave};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The rows of this part.
+pub(crate) fn expected() -> Vec<(&'static str, String)> {
+    let rows = |case: &Case| [PAIR, TO, FROM].map(|what| (PEER, case.row(what)));
+    CASES.iter().flat_map(rows).collect()
+}
+
+/// Runs all calls.
+pub(crate) fn run(lab: &Lab) {
+    let made = Cable::new().and_then(|cable| Ok((cable, Speech::new(lab)?)));
+    let (cable, speech) = match made {
+        Ok(made) => made,
+        Err(error) => return lab.say(&format!("{PEER}: {error}")),
+    };
+    for (number, case) in (0..).zip(CASES) {
+        lab.run(PEER, &case.row(PAIR), || {
+            case.speak(lab, &cable, &speech, number)
+        });
+    }
+}
+
+/// Who calls, and what each side wishes.
+struct Case {
+    is_ours: bool,
+    ours: &'static [&'static str],
+    /// Parameters of baresip's account.
+    theirs: &'static str,
+    name: &'static str,
+    /// Both sides have ICE.
+    is_ice: bool,
+}
+
+/// What is said.
+struct Speech {
+    ours: Sound,
+    our_file: PathBuf,
+    theirs: Sound,
+    their_file: PathBuf,
+}
+
+impl Speech {
+    fn new(lab: &Lab) -> Outcome<Self> {
+        let speech = Self {
+            ours: audio::speech::utterance(Voice::Alice, RATE),
+            our_file: lab.directory.join("ice-ours.wav"),
+            theirs: audio::speech::utterance(Voice::Bob, RATE),
+            their_file: lab.directory.join("ice-theirs.wav"),
+        };
+        let repeated = Sound::new(RATE, speech.theirs.samples.repeat(4));
+        wave::write(&speech.our_file, &speech.ours).map_err(|error| error.to_string())?;
+        wave::write(&speech.their_file, &repeated).map_err(|error| error.to_string())?;
+        Ok(speech)
+    }
+}
+
+impl Case {
+    fn row(&self, what: &str) -> String {
+        let who = if self.is_ours { "we call" } else { "it calls" };
+        format!("{who}, {}: {what}", self.name)
+    }
+
+    fn speak(&self, lab: &Lab, cable: &Cable, speech: &Speech, number: u16) -> Outcome<()> {
+        let name = format!("ice-{number}");
+        let port = FIRST_PORT + number * PORTS;
+        let our_port = port + PORTS - 2;
+        let mut baresip = Baresip::start(
+            lab,
+            Setup {
+                name: &name,
+                place: &cable.far,
+                port,
+                codec: "PCMU",
+                speech: &speech.their_file,
+                takes_calls: true,
+                account: self.theirs,
+                identity: None,
+            },
+        )?;
+        let record = lab.directory.join(format!("{name}.wav"));
+        let (play, kept) = (speech.our_file.to_string_lossy(), record.to_string_lossy());
+        let target = uri("bob", &cable.far, port);
+        let verb: &[&str] = match self.is_ours {
+            true => &["call", &target],
+            false => &["answer", "--auto", "--count", "1"],
+        };
+        let common = [
+            "--codecs",
+            "PCMU",
+            "--play",
+            &play,
+            "--record",
+            &kept,
+            "--hangup-after",
+            "8",
+        ];
+        let words = [verb, &common, self.ours].concat();
+        let mut agent = Agent::start(lab, &cable.near, &name, our_port, words)?;
+        if !self.is_ours {
+            baresip.tell("dial", &uri("alice", &cable.near, our_port))?;
+        }
+        baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+        agent.event("SIPSessionDidStart", PATIENCE)?;
+        let last = agent.finish(LENGTH + PATIENCE);
+        let directory = baresip.finish()?;
+        let last = last?;
+        let ice = &last.data["media"]["ice"];
+        let said = line(&directory, "connectivity check is complete");
+        let is_good = match self.is_ice {
+            true => ice["state"] == "completed" && said.is_some(),
+            false => ice["state"] != "completed" && said.is_none(),
+        };
+        let value = format!(
+            "{}; we say {} (exit {})",
+            said.as_deref().unwrap_or("it says nothing"),
+            pair(ice),
+            last.exit
+        );
+        lab.table
+            .add(PEER, &self.row(PAIR), last.exit == 0 && is_good, value);
+        self.judge(lab, TO, &speech.ours, heard_by(&directory));
+        self.judge(lab, FROM, &speech.theirs, read(&record));
+        Ok(())
+    }
+
+    fn judge(&self, lab: &Lab, what: &str, sent: &Sound, heard: Outcome<Sound>) {
+        let (is_good, value) = match heard.and_then(|heard| compare(sent, &heard)) {
+            Ok(result) => (
+                result.is_faithful() && result.sent.share() >= 0.9,
+                figures(&result),
+            ),
+            Err(error) => (false, error),
+        };
+        lab.table.add(PEER, &self.row(what), is_good, value);
+    }
+}
+
+fn uri(user: &str, place: &Place, port: u16) -> String {
+    format!("sip:{user}@{}:{port}", place.address())
+}
+
+/// The kinds of the pair that we have chosen for RTP.
+fn pair(ice: &Value) -> String {
+    let kind = |side: &str| ice["rtp"][side].as_str().unwrap_or("nothing").to_owned();
+    format!("{} to {}", kind("local_type"), kind("remote_type"))
+}
+
+/// A line of baresip's with that text.
+fn line(directory: &Path, text: &str) -> Option<String> {
+    let said = ["out", "err"].map(|end| {
+        let path = format!("{}.baresip.{end}", directory.display());
+        fs::read_to_string(path).unwrap_or_default()
+    });
+    let mut lines = said.iter().flat_map(|said| said.lines());
+    let line = lines.find(|line| line.contains(text))?;
+    Some(line.trim().to_owned())
+}
+
+/// What baresip heard.
+fn heard_by(directory: &Path) -> Outcome<Sound> {
+    let files = fs::read_dir(directory).map_err(|error| error.to_string())?;
+    let mut names = files.filter_map(|file| Some(file.ok()?.path()));
+    let found = names.find(|path| path.to_string_lossy().ends_with("-dec.wav"));
+    read(&found.ok_or("baresip left no file of what it heard")?)
+}
+
+const CASES: &[Case] = &[
+    Case {
+        is_ours: true,
+        ours: &["--ice"],
+        theirs: ";medianat=ice",
+        name: "ICE",
+        is_ice: true,
+    },
+    Case {
+        is_ours: false,
+        ours: &["--ice"],
+        theirs: ";medianat=ice",
+        name: "ICE",
+        is_ice: true,
+    },
+    Case {
+        is_ours: true,
+        ours: &["--ice", "--srtp", "mandatory"],
+        theirs: ";medianat=ice;mediaenc=srtp-mand",
+        name: "ICE and SRTP",
+        is_ice: true,
+    },
+    Case {
+        is_ours: true,
+        ours: &["--ice"],
+        theirs: "",
+        name: "ICE, it has none",
+        is_ice: false,
+    },
+    Case {
+        is_ours: false,
+        ours: &[],
+        theirs: ";medianat=ice",
+        name: "ICE, we have none",
+        is_ice: false,
+    },
+];
+/// Longer than either says its sentence.
+const LENGTH: Duration = Duration::from_secs(8);
+const FIRST_PORT: u16 = 18_400;
+/// Of one case: baresip's SIP first, ours near the end.
+const PORTS: u16 = 48;
+const PEER: &str = "baresip, ICE";
+const PAIR: &str = "the pair";
+const TO: &str = "speech to it";
+const FROM: &str = "speech from it";
