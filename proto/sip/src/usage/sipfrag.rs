@@ -23,8 +23,8 @@ impl Sipfrag {
         }
     }
 
-    /// Reads the first line of a body; `None` if it is no status line. Blank lines before it, a bare LF
-    /// and a missing phrase are let pass.
+    /// Reads the first line of a body; `None` if it is no status line. Blank lines before it, a bare LF,
+    /// a bare CR and a missing phrase are let pass.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let mut lines = body.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
         let line = lines.find(|line| !line.is_empty())?;
@@ -38,9 +38,12 @@ impl Sipfrag {
             return None;
         }
         let code: u16 = std::str::from_utf8(code).ok()?.parse().ok()?;
+        let mut reason = String::from_utf8_lossy(phrase.trim_ascii()).into_owned();
+        // RFC 3261, 25.1: no phrase has a line break.
+        reason.retain(|c| c != '\r');
         Some(Self {
             status: Status::new(code)?,
-            reason: String::from_utf8_lossy(phrase.trim_ascii()).into_owned(),
+            reason,
         })
     }
 
@@ -71,6 +74,7 @@ mod tests {
             ("SIP/2.0 200 OK\r\nContact: <sip:a@b>\r\n", 200, "OK"),
             ("SIP/2.0 486 \r\n", 486, ""),
             ("SIP/2.0 486\n", 486, ""),
+            ("SIP/2.0 486 Busy\rHere\r\n", 486, "BusyHere"),
             (
                 "\r\nsip/2.0 603 N\u{e4}h, \"no\" (really)",
                 603,
