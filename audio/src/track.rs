@@ -52,7 +52,10 @@ pub struct TrackConfig {
 impl TrackConfig {
     /// Chooses frames of 20 ms and the defaults of the jitter buffer.
     pub fn new(codec: Box<dyn Codec>, receive_payload_type: u8, send_payload_type: u8) -> Self {
-        let jitter = JitterConfig::new(codec.description().clock_rate);
+        let mut jitter = JitterConfig::new(codec.description().clock_rate);
+        // What speech waits for is not the network alone: whoever plays may be late himself, which no
+        // arrival of a packet shows.
+        jitter.least = jitter.depth;
         Self {
             codec,
             receive_payload_type,
