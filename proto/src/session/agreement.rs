@@ -92,6 +92,7 @@ impl Session {
                 let originator = Originator::Local;
                 let was_sending = self.state == State::SendingProposal;
                 self.proposal_settled();
+                self.proposal.agreed();
                 let before = self.streams();
                 self.agree(now, streams, dialog, description.body.clone(), &remote);
                 if was_sending {

@@ -21,6 +21,8 @@ pub(super) struct Proposal {
     prepare: bool,
     /// It is being prepared; not on the wire yet.
     preparing: bool,
+    /// We are elsewhere, and the peer has not agreed on that yet.
+    moved: bool,
     /// It is on the wire.
     sent: bool,
     /// The transaction of a peer's offer is not over: its answer waits for the ACK.
@@ -39,6 +41,11 @@ impl Proposal {
         self.wanted = false;
         self.prepare = false;
         self.preparing = false;
+    }
+
+    /// Both sides know where the other is.
+    pub(super) const fn agreed(&mut self) {
+        self.moved = false;
     }
 
     pub(super) const fn is_preparing(&self) -> bool {
@@ -64,6 +71,7 @@ impl Session {
         }
         if std::mem::take(&mut self.proposal.prepare) {
             self.proposal.preparing = true;
+            self.proposal.moved = true;
             for line in &mut self.lines {
                 line.is_prepared = false;
                 if let Some(stream) = line.stream.and_then(|id| streams.touch(id)) {
@@ -85,7 +93,9 @@ impl Session {
         self.proposal.sent = true;
         let lines = self.offers(now, streams);
         let description = self.descriptions.offer(lines);
-        self.timers.proposal = Some(now + self.limits.proposal);
+        // SES-31 is for wishes. That we are elsewhere the peer must learn: the transaction takes its time
+        // (RFC 3261, 17.1.1.2), and the call ends if nobody answers (RFC 3261, 12.2.1.2).
+        self.timers.proposal = (!self.proposal.moved).then(|| now + self.limits.proposal);
         self.enter(State::SendingProposal);
         self.push_call(CallCommand::Offer { description });
     }

@@ -148,6 +148,9 @@ fn a_stream_asks_for_an_offer() {
     bench.prepare();
     assert_eq!(bench.drain(), ["-> sending_proposal", "Offer"]);
     assert_eq!(bench.log(0)[3..], ["restart", "answer", "update", "offer"]);
+    // SES-31 is for wishes: where we are now the peer must learn.
+    bench.wait(31);
+    assert!(bench.drain().is_empty());
 }
 
 /// A stream that never says that it ended does not keep the session.
