@@ -4,7 +4,7 @@ use crate::{
     line::{act, answered, audio, hears, latest, requests, sent, told},
     runs::Matrix,
 };
-use simulator::{Line, Stage};
+use simulator::{Crash, Line, Stage};
 use sip::{
     HeaderName, Headers, Message, Method, Status,
     usage::invitation::{
@@ -346,5 +346,26 @@ fn inv_18_the_contact_of_who_is_called() {
             "{contact}"
         );
         "line2@10.0.0.101".to_owned()
+    });
+}
+
+/// INV-17: a caller that dies acknowledges nothing: the call is over by a 408 of our own.
+#[test]
+fn inv_17_a_2xx_without_ack_ends_the_call() {
+    two_lines("no ACK").run("408 missing ACK", |stage| {
+        call(stage);
+        stage.world.crash(stage.lines[0], Crash::Power);
+        act(stage, 1, "accept", |call, now| {
+            call.accept(now, audio(1, 1, "sendrecv"), Headers::new())
+        })
+        .unwrap()
+        .unwrap();
+        stage.world.run_for(Duration::from_secs(70));
+        match ended(stage, 1) {
+            Some((Originator::Local, cause, code)) => {
+                format!("{} {cause}", code.map_or(0, Status::code))
+            }
+            ended => format!("{ended:?}"),
+        }
     });
 }

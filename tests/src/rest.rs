@@ -44,7 +44,7 @@ impl Stage {
                 });
             }
         }
-        for &line in &self.lines {
+        for line in self.lines_up() {
             self.world
                 .command(line, "shutdown", |line: &mut Line, now| {
                     line.endpoint_mut().shutdown(now);
