@@ -461,6 +461,16 @@ mod tests {
             ("SIPSessionTransferGotProgress", &["code", "reason"]),
             ("RTPStreamDidEnableEncryption", &[]),
             ("RTPStreamDidNotEnableEncryption", &["reason"]),
+            // RTP-14: their rows lead to those of the transport.
+            (
+                "AudioStreamICENegotiationStateDidChange",
+                &["prev_state", "state"],
+            ),
+            (
+                "AudioStreamICENegotiationDidSucceed",
+                &["duration", "chosen", "checked"],
+            ),
+            ("AudioStreamICENegotiationDidFail", &["reason"]),
         ];
         let living = living.into_iter().map(|(name, fields)| {
             let fields = fields.iter().map(|field| (*field).to_owned()).collect();
