@@ -225,8 +225,11 @@ pub fn write_param(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
 /// Appends `;name=tag`. A tag is compared byte by byte (RFC 3261, 19.3), so that it goes back as its
 /// owner wrote it, token or not.
 pub(super) fn write_tag(out: &mut Vec<u8>, name: &str, tag: &str) {
-    let is_quoted = tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"');
-    let is_kept = is_quoted && !tag.bytes().any(|byte| byte.is_ascii_control());
+    // Whatever a peer has in its quotes, but no end of the line, and nothing behind them.
+    let inner = tag.strip_prefix('"').map(str::as_bytes);
+    let is_whole = |inner: &[u8]| quoted_len(inner).is_some_and(|len| len + 1 == inner.len());
+    let is_quoted = inner.is_some_and(is_whole);
+    let is_kept = is_quoted && !tag.contains(['\r', '\n']);
     if is_kept || (!tag.is_empty() && tag.bytes().all(is_plain)) {
         out.push(b';');
         out.extend_from_slice(name.as_bytes());

@@ -77,12 +77,34 @@ mod tests {
         for text in [
             "1@a;to-tag=1?;from-tag=(x)",
             "1@a;to-tag=\"1 2\";from-tag=0",
+            "1@a;to-tag=\"1\u{17}2\";from-tag=\"\\\"\"",
         ] {
             let mut written = Vec::new();
             Replaces::parse(text.as_bytes())
                 .unwrap()
                 .write_to(&mut written);
             assert_eq!(written, text.as_bytes());
+        }
+    }
+
+    /// What is no tag of a peer's cannot become more than one parameter.
+    #[test]
+    fn a_tag_stays_one_parameter() {
+        for tag in ["\"", "\"\"", "\"1\";x=\"2\"", "\"1\r\n2\"", "1;x=2"] {
+            let mut written = Vec::new();
+            Replaces {
+                call_id: "1@a",
+                to_tag: tag,
+                from_tag: "1",
+                early_only: false,
+            }
+            .write_to(&mut written);
+            let text = String::from_utf8(written).unwrap();
+            assert!(!text.contains(['\r', '\n']), "{text:?}");
+            let (_, params) = text.split_once(';').unwrap();
+            let params = format!(";{params}");
+            let params = crate::header::Params::parse(params.as_bytes()).unwrap();
+            assert_eq!(params.iter().count(), 2, "{text}");
         }
     }
 
