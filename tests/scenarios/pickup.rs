@@ -6,6 +6,7 @@ use crate::{
     transfer::{PATIENCE, accept, call, on_transfer, settle, told, transfer, up},
 };
 use simulator::Stage;
+use sip::config::Reliability;
 use sipsimple::{
     agent::{Connect, SessionId, UserAgent},
     event::{Event, SessionEvent},
@@ -81,6 +82,8 @@ fn xfr_07_a_ringing_call_is_picked_up() {
         phones: 2,
         apart: true,
         losses: &[0.0, 0.1],
+        // Who does not know that it rings cannot be asked for that call: 180 has to arrive.
+        sip: |_, sip| sip.reliable = Reliability::Required,
         ..Matrix::new("picked up")
     }
     .run("Carol has Alice", |stage| {

@@ -169,6 +169,11 @@ impl Outstanding {
         Some(current.answer.description.is_some())
     }
 
+    /// The number of the response that lacks its PRACK.
+    pub(crate) fn unacknowledged(&self) -> Option<u32> {
+        self.current.as_ref().map(|current| current.number)
+    }
+
     /// Starts the next one that waits, if none is unacknowledged.
     pub(crate) fn advance(&mut self, now: Instant, timers: &Timers) -> Option<Answer> {
         if self.current.is_some() {

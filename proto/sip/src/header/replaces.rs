@@ -103,7 +103,7 @@ mod tests {
             assert!(!text.contains(['\r', '\n']), "{text:?}");
             let (_, params) = text.split_once(';').unwrap();
             let params = format!(";{params}");
-            let params = crate::header::Params::parse(params.as_bytes()).unwrap();
+            let params = Params::parse(params.as_bytes()).unwrap();
             assert_eq!(params.iter().count(), 2, "{text}");
         }
     }

@@ -343,6 +343,30 @@ fn our_reliable_response_is_repeated_until_prack() {
     assert_eq!(wire.call().state(), State::Confirmed);
 }
 
+/// RFC 3262, 3: a 2xx may overtake the PRACK of a response without a description, and so may its ACK; the
+/// PRACK counts all the same, once.
+#[test]
+fn a_prack_that_the_ack_has_overtaken_is_taken() {
+    let mut wire = Wire::new();
+    wire.receive(&invite("Require", "offer"));
+    let now = wire.now;
+    wire.call().ring(now).unwrap();
+    let ringing = wire.response();
+    let (number, ours) = (rseq(&ringing), uas::tag(&ringing));
+    wire.call()
+        .accept(now, sdp("answer"), Headers::new())
+        .unwrap();
+    assert_eq!(wire.status(), 200);
+    wire.receive(&inside("ACK", 314_159, &ours, ""));
+    assert_eq!(wire.call().state(), State::Confirmed);
+    let rack = format!("{number} 314159 INVITE");
+    for (n, status) in [(1, 200), (2, 481)] {
+        wire.receive(&prack(314_159 + n, &ours, &rack, ""));
+        assert_eq!(wire.status(), status);
+    }
+    assert_eq!(wire.call().state(), State::Confirmed);
+}
+
 #[test]
 fn without_prack_the_invite_is_refused_after_64_t1() {
     let mut wire = Wire::new();

@@ -13,6 +13,7 @@ use crate::{
     auth::Origin,
     message::Description,
     offer_answer::{Breach, Carrier, Meaning},
+    reliable::Outstanding,
 };
 use std::time::Instant;
 
@@ -83,6 +84,13 @@ impl Invitation {
         };
         let served = self.served.remove(at);
         let id = served.dialog;
+        // RFC 3262, 3: the PRACK of what went before the 2xx may still come.
+        let outstanding = served.outstanding.as_deref();
+        if let Some(number) = outstanding.and_then(Outstanding::unacknowledged)
+            && let Some(leg) = self.leg_mut(id)
+        {
+            leg.late_prack = Some((served.number, number));
+        }
         self.step(
             Signal::AckReceived,
             Why {

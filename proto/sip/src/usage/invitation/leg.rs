@@ -23,6 +23,8 @@ pub(super) struct Leg {
     /// The INVITE and the number of the provisional response that waits for our PRACK, because that has
     /// to carry an answer.
     pub(super) owes_prack: Option<(u32, u32)>,
+    /// The INVITE and the number of a provisional response of ours whose PRACK is slower than the ACK.
+    pub(super) late_prack: Option<(u32, u32)>,
     /// The reliable provisional responses that came.
     pub(super) received: Option<Received>,
     /// The peer takes UPDATE, as far as it has said.
@@ -100,6 +102,7 @@ impl Leg {
             preview: None,
             owes_ack: None,
             owes_prack: None,
+            late_prack: None,
             received: None,
             allows_update: false,
             info: None,

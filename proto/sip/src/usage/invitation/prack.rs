@@ -297,6 +297,14 @@ impl Invitation {
                 served.dialog == id && rack.method == Method::Invite && served.number == rack.number
             })
             .find_map(|served| served.outstanding.as_mut()?.acknowledge(rack.response));
+        let late = (rack.number, rack.response);
+        let acknowledged = acknowledged.or_else(|| {
+            let leg = self.leg_mut(id).filter(|_| rack.method == Method::Invite)?;
+            // What had a description was acknowledged before the 2xx.
+            leg.late_prack
+                .take_if(|known| *known == late)
+                .map(|_| false)
+        });
         // RFC 3262, 3
         let Some(had_description) = acknowledged else {
             return self
