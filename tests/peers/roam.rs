@@ -125,9 +125,11 @@ fn is_sip(packet: &Packet) -> bool {
     String::from_utf8_lossy(head).contains("SIP/2.0")
 }
 
-/// Sound of G.711: 20 ms behind a bare RTP header.
+/// Sound of G.711: 20 ms behind a bare RTP header (RFC 3550, 5.1), and the proof of SRTP at its end.
 fn is_media(packet: &Packet) -> bool {
-    packet.sequence.is_none() && packet.payload.len() == 172
+    let payload = &packet.payload;
+    let is_audio = matches!(payload.get(..2), Some([0x80, head]) if matches!(head & 0x7f, 0 | 8));
+    packet.sequence.is_none() && is_audio && (172..=188).contains(&payload.len())
 }
 
 /// True if a packet goes to or comes from an address, or speaks of it.
