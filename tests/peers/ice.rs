@@ -6,15 +6,11 @@ use crate::{
     agent::Agent,
     baresip::{Baresip, Setup},
     network::{Cable, Place},
-    phone::{PATIENCE, RATE, compare, figures, read},
+    phone::{PATIENCE, RATE, compare, figures, heard_by_baresip, read, said_by_baresip},
 };
 use audio::{Sound, speech::Voice, wave};
 use serde_json::Value;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
@@ -121,7 +117,7 @@ impl Case {
         let directory = baresip.finish()?;
         let last = last?;
         let ice = &last.data["media"]["ice"];
-        let said = line(&directory, "connectivity check is complete");
+        let said = said_by_baresip(&directory, "connectivity check is complete");
         let is_good = match self.is_ice {
             true => ice["state"] == "completed" && said.is_some(),
             false => ice["state"] != "completed" && said.is_none(),
@@ -134,7 +130,7 @@ impl Case {
         );
         lab.table
             .add(PEER, &self.row(PAIR), last.exit == 0 && is_good, value);
-        self.judge(lab, TO, &speech.ours, heard_by(&directory));
+        self.judge(lab, TO, &speech.ours, heard_by_baresip(&directory));
         self.judge(lab, FROM, &speech.theirs, read(&record));
         Ok(())
     }
@@ -159,25 +155,6 @@ fn uri(user: &str, place: &Place, port: u16) -> String {
 fn pair(ice: &Value) -> String {
     let kind = |side: &str| ice["rtp"][side].as_str().unwrap_or("nothing").to_owned();
     format!("{} to {}", kind("local_type"), kind("remote_type"))
-}
-
-/// A line of baresip's with that text.
-fn line(directory: &Path, text: &str) -> Option<String> {
-    let said = ["out", "err"].map(|end| {
-        let path = format!("{}.baresip.{end}", directory.display());
-        fs::read_to_string(path).unwrap_or_default()
-    });
-    let mut lines = said.iter().flat_map(|said| said.lines());
-    let line = lines.find(|line| line.contains(text))?;
-    Some(line.trim().to_owned())
-}
-
-/// What baresip heard.
-fn heard_by(directory: &Path) -> Outcome<Sound> {
-    let files = fs::read_dir(directory).map_err(|error| error.to_string())?;
-    let mut names = files.filter_map(|file| Some(file.ok()?.path()));
-    let found = names.find(|path| path.to_string_lossy().ends_with("-dec.wav"));
-    read(&found.ok_or("baresip left no file of what it heard")?)
 }
 
 // Not: it calls with ICE, and we have none; baresip 1.0.0 then hears, but sends nothing. Nor: we call with

@@ -255,22 +255,32 @@ impl Trail {
 
     /// A line of baresip's that has `text` in it.
     pub(crate) fn baresip_says(&self, text: &str) -> Option<String> {
-        let name = self.directory.display();
-        let said = ["out", "err"].map(|end| {
-            let path = format!("{name}.baresip.{end}");
-            std::fs::read_to_string(path).unwrap_or_default()
-        });
-        let mut lines = said.iter().flat_map(|said| said.lines());
-        lines.find(|line| line.contains(text)).map(str::to_owned)
+        said_by_baresip(&self.directory, text)
     }
 
     /// What baresip heard.
     pub(crate) fn heard_by_baresip(&self) -> Outcome<Sound> {
-        let files = std::fs::read_dir(&self.directory).map_err(|error| error.to_string())?;
-        let mut names = files.filter_map(|file| Some(file.ok()?.path()));
-        let found = names.find(|path| path.to_string_lossy().ends_with("-dec.wav"));
-        read(&found.ok_or("baresip left no file of what it heard")?)
+        heard_by_baresip(&self.directory)
     }
+}
+
+/// A line with `text` in it that the baresip of a directory has printed.
+pub(crate) fn said_by_baresip(directory: &std::path::Path, text: &str) -> Option<String> {
+    let name = directory.display();
+    let said = ["out", "err"].map(|end| {
+        let path = format!("{name}.baresip.{end}");
+        std::fs::read_to_string(path).unwrap_or_default()
+    });
+    let mut lines = said.iter().flat_map(|said| said.lines());
+    lines.find(|line| line.contains(text)).map(str::to_owned)
+}
+
+/// What the baresip of a directory heard.
+pub(crate) fn heard_by_baresip(directory: &std::path::Path) -> Outcome<Sound> {
+    let files = std::fs::read_dir(directory).map_err(|error| error.to_string())?;
+    let mut names = files.filter_map(|file| Some(file.ok()?.path()));
+    let found = names.find(|path| path.to_string_lossy().ends_with("-dec.wav"));
+    read(&found.ok_or("baresip left no file of what it heard")?)
 }
 
 /// Reads a WAV file.

@@ -112,10 +112,8 @@ impl AudioStream {
         let key = self.sdes.answer(offered)?;
         let codecs: Vec<Codec> = agreed.into_iter().map(|pair| pair.local).collect();
         let direction = Direction::answer(remote.direction(index), self.wish());
-        let ice = self.transport.ice_mut().map_or_else(Vec::new, |ice| {
-            let answer = ice.consider(remote, index);
-            ice.answer(answer)
-        });
+        let ice = self.transport.ice_mut();
+        let ice = ice.map_or_else(Vec::new, |ice| ice.answer(remote, index));
         // The offered token is repeated letter by letter.
         Ok(self.describe(&offered.protocol, &codecs, key.as_slice(), ice, direction))
     }

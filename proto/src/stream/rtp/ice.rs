@@ -149,10 +149,8 @@ impl Ice {
     /// begins from nothing: what the peer told of the old addresses does not count any more.
     pub(crate) fn open(&mut self, now: Instant, local: IpAddr, out: &mut VecDeque<StreamOutput>) {
         self.close(out);
-        let role = self.agent.role();
-        self.agent = agent(&self.settings, self.tie_breaker, &mut self.rng);
-        self.agent.set_role(role);
-        (self.is_agreed, self.since) = (false, None);
+        // A peer that has agreed on ICE gets nothing until there is a pair again (RFC 7675, 5.1).
+        self.since = None;
         (self.described, self.servers) = (Vec::new(), Vec::new());
         self.phase = Phase::Opening;
         self.deadline = now.checked_add(OPENING);

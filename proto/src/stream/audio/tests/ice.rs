@@ -489,3 +489,18 @@ fn bug_01_silent_servers_are_not_waited_for() {
     assert!(now.duration_since(origin()) < Duration::from_secs(5));
     assert!(stream.offer(now).attributes.all("candidate").count() == 4);
 }
+
+/// RFC 7675, 5.1: who has moved sends nothing from the new address before a pair of it works.
+#[test]
+fn rfc_7675_nothing_is_sent_between_a_move_and_the_next_pair() {
+    let mut net = Net::new();
+    net.run(Duration::from_secs(2));
+    let local = StreamInput::LocalAddress([192, 0, 2, 9].into());
+    net.streams[0].handle_input(net.now, local);
+    net.sockets[0] = open(&mut net.streams[0], net.now, Purpose::Restart);
+    assert_eq!(net.speak()[1], 0);
+    net.exchange(0);
+    net.run(Duration::from_secs(2));
+    assert_eq!(net.ice(1).rtp.unwrap().remote, at([192, 0, 2, 9], 40_000));
+    assert_eq!(net.speak(), [1, 1]);
+}

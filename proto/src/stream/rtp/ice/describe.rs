@@ -23,54 +23,36 @@ pub(super) enum Told {
     },
 }
 
-/// How we answer an offer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
-    /// Without a word of ICE.
-    Silent,
-    /// RFC 8839, 4.2.5: that the offer's addresses do not fit.
-    Mismatch,
-    /// With our candidates.
-    Full,
-}
-
 impl Ice {
     /// What an offer of ours says; none if there is nothing to say. Who offers first controls (RFC 8445,
     /// 6.1.1).
     pub(crate) fn offer(&mut self) -> Vec<Attribute> {
-        if self.since.is_none() && !self.is_agreed {
+        if self.since.is_none() {
             self.agent.set_role(Role::Controlling);
         }
         self.attributes(true)
     }
 
-    /// Looks at an offer. Other credentials than before are a restart of the peer, which we follow.
-    pub(crate) fn consider(&mut self, remote: &Session, index: usize) -> Answer {
+    /// What our answer to an offer says; none if there is nothing to say. Other credentials than before
+    /// are a restart of the peer, which we follow.
+    pub(crate) fn answer(&mut self, remote: &Session, index: usize) -> Vec<Attribute> {
         if self.agent.local().candidates.is_empty() {
-            return Answer::Silent;
+            return Vec::new();
         }
         match told(remote, index) {
-            Told::Nothing => Answer::Silent,
-            Told::Mismatch => Answer::Mismatch,
+            Told::Nothing => Vec::new(),
+            // RFC 8839, 4.2.5
+            Told::Mismatch => vec![Attribute::flag("ice-mismatch")],
             Told::Description { description, .. } => {
-                if self.since.is_none() && !self.is_agreed {
+                let known = self.agent.remote_credentials();
+                let is_restart = known.is_some_and(|known| *known != description.credentials);
+                if self.since.is_none() {
                     self.agent.set_role(Role::Controlled);
-                } else if self.agent.remote_credentials() != Some(&description.credentials)
-                    && self.agent.remote_credentials().is_some()
-                {
+                } else if is_restart {
                     self.restart(Role::Controlled);
                 }
-                Answer::Full
+                self.attributes(false)
             }
-        }
-    }
-
-    /// What the answer says.
-    pub(crate) fn answer(&mut self, answer: Answer) -> Vec<Attribute> {
-        match answer {
-            Answer::Silent => Vec::new(),
-            Answer::Mismatch => vec![Attribute::flag("ice-mismatch")],
-            Answer::Full => self.attributes(false),
         }
     }
 
@@ -179,6 +161,10 @@ pub(super) fn told(session: &Session, index: usize) -> Told {
             false => Told::Nothing,
         };
     };
+    // RFC 8839, 5.4: no longer than that.
+    if ufrag.len().max(pwd.len()) > MAX_KEY {
+        return Told::Nothing;
+    }
     let candidates: Vec<Candidate> = media
         .attributes
         .all("candidate")
@@ -259,3 +245,6 @@ fn line(candidate: &Candidate) -> sdp::Candidate {
         extensions: Vec::new(),
     }
 }
+
+/// Letters of a username fragment or a password.
+const MAX_KEY: usize = 256;

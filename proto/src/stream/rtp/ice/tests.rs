@@ -68,6 +68,11 @@ fn an_address_that_is_no_candidate_is_a_mismatch() {
     let said = format!("{LINE}a=ice-mismatch\r\n");
     assert_eq!(read(&said), Told::Mismatch);
     assert_eq!(read(LINE), Told::Nothing);
+    let long = format!(
+        "{LINE}a=ice-ufrag:abcd\r\na=ice-pwd:{}\r\n{HOST}",
+        "a".repeat(257)
+    );
+    assert_eq!(read(&long), Told::Nothing);
     // One component: nothing is said of RTCP.
     let single = format!("{LINE}{KEYS}{HOST}");
     assert!(matches!(read(&single), Told::Description { .. }));
