@@ -19,6 +19,7 @@ pub mod registration;
 pub mod sipfrag;
 pub mod subscription;
 mod way;
+mod words;
 
 pub(crate) use any::{AnyUsage, Happening};
 pub(crate) use exchange::{Exchange, Parties};

@@ -79,31 +79,8 @@
 //! | Disconnected  | ReinviteReceived  | Disconnected  | 481 |
 //! | Disconnected  | ByeReceived       | Disconnected  | 200 to BYE |
 
+use crate::usage::words::words;
 use serde::{Deserialize, Serialize};
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $kind:ident: $($(#[$word_doc:meta])* $word:ident)*;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        #[non_exhaustive]
-        pub enum $kind {
-            $($(#[$word_doc])* $word,)*
-        }
-
-        impl $kind {
-            /// All of them, in order.
-            pub const ALL: &[Self] = &[$(Self::$word,)*];
-
-            /// The name in the table.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$word => stringify!($word),)*
-                }
-            }
-        }
-    )*};
-}
 
 words! {
     /// Where an invitation stands, by the names of the documents (INV-13).

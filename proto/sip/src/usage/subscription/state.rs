@@ -48,31 +48,8 @@
 //! | Other      | Expired          | Terminated | |
 //! | Other      | Gone             | Terminated | |
 
+use crate::usage::words::words;
 use serde::{Deserialize, Serialize};
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $kind:ident: $($(#[$word_doc:meta])* $word:ident)*;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        #[non_exhaustive]
-        pub enum $kind {
-            $($(#[$word_doc])* $word,)*
-        }
-
-        impl $kind {
-            /// All of them, in order.
-            pub const ALL: &[Self] = &[$(Self::$word,)*];
-
-            /// The name in the table.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$word => stringify!($word),)*
-                }
-            }
-        }
-    )*};
-}
 
 words! {
     /// Where a subscription stands, by the names of the documents (SUB).
