@@ -114,6 +114,29 @@ fn eng_38_an_agent_starts_and_eng_40_ends_once_and_for_all() {
     });
 }
 
+/// ENG-27: with a call standing, the end takes a while; whoever asks for it again in the meantime changes
+/// nothing.
+#[test]
+fn eng_27_the_end_ends_the_calls_first() {
+    play(&Setup::new(1), |stage| {
+        let (alice, to) = (stage.alice, stage.bob_uri());
+        assert_eq!(call(stage, Connect::new(to, probe())), "connected");
+        for _ in 0..2 {
+            stage.agent(alice, "shutdown", |agent, now| agent.shutdown(now));
+        }
+        stage.world.run_for(Duration::from_secs(10));
+        let notifications = stage.world.host(alice).inbox().notifications.iter();
+        let names: Vec<_> = notifications.map(|told| told.event.name()).collect();
+        let at = |name: &str| names.iter().position(|told| *told == name).unwrap();
+        let [begin, call, end] =
+            ["SIPEngineWillEnd", "SIPSessionDidEnd", "SIPEngineDidEnd"].map(at);
+        assert!(begin < call && call < end, "{names:?}");
+        let begun = names.iter().filter(|name| **name == "SIPEngineWillEnd");
+        assert_eq!((begun.count(), end), (1, names.len() - 1), "{names:?}");
+        assert!(stage.model(stage.bob()).alive().is_empty());
+    });
+}
+
 /// ENG-04, ENG-39: what cannot start says so, and why.
 #[test]
 fn eng_39_an_agent_without_a_socket_fails() {
@@ -439,7 +462,9 @@ fn inv_03_a_call_knows_its_parties_and_inv_04_its_descriptions() {
         assert_eq!(ours.0.remote_tag, Some(theirs.0.local_tag));
         // What one calls local the other calls remote.
         assert_eq!((&ours.1.0, &ours.1.1), (&theirs.1.1, &theirs.1.0));
-        assert!(ours.1.0.starts_with(b"v=0"));
+        let local = String::from_utf8(ours.1.0.to_vec()).unwrap();
+        assert!(local.starts_with("v=0\r\no="), "{local}");
+        assert!(local.contains(" IN IP4 10.0.0.1\r\n"), "{local}");
     });
 }
 
