@@ -39,6 +39,7 @@ mod loss;
 mod measure;
 mod misuse;
 mod mixed;
+mod mux;
 mod names;
 mod nat;
 mod pickup;

@@ -172,6 +172,11 @@ impl Media {
         self.attributes.iter().find_map(Rtcp::read)
     }
 
+    /// Tells whether RTCP may share the port of RTP (RFC 5761, section 5.1.1).
+    pub fn has_rtcp_mux(&self) -> bool {
+        self.attributes.has("rtcp-mux")
+    }
+
     /// Reads the identification tag (RFC 5888, section 4).
     pub fn mid(&self) -> Option<&str> {
         self.attributes.value("mid")

@@ -21,6 +21,8 @@ pub struct MediaSettings {
     pub encryption: Encryption,
     /// The SRTP suites that are offered, the preferred one first; accepted are all that there are.
     pub srtp_suites: Vec<SrtpProfile>,
+    /// Whether RTCP shares the port of RTP with peers that want it, too (RFC 5761).
+    pub rtcp_mux: bool,
     /// Whether the way between both ends is found out by ICE (RFC 8445; RTP-02).
     pub ice: bool,
     /// Who tells how our addresses look from outside: four at most are asked, and only with ICE. A name
@@ -74,6 +76,7 @@ impl Default for MediaSettings {
                 SrtpProfile::AesCm128HmacSha1_80,
                 SrtpProfile::AesCm128HmacSha1_32,
             ],
+            rtcp_mux: true,
             ice: false,
             stun_servers: Vec::new(),
             ice_fallback: false,

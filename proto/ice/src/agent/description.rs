@@ -1,6 +1,6 @@
 //! What is told to the peer, and what it tells (RFC 8839, 5; RFC 8838).
 
-use super::{Agent, Component, Credentials, Description, Remote, State, request::Early};
+use super::{Agent, Chosen, Component, Credentials, Description, Remote, State, request::Early};
 use crate::{Candidate, Kind, role::Role, stun::Key};
 use std::{net::SocketAddr, time::Instant};
 
@@ -18,6 +18,7 @@ impl Agent {
                 .collect(),
             is_lite: false,
             is_trickling: self.state < State::Gathered,
+            components: Component::MAX,
         }
     }
 
@@ -48,6 +49,7 @@ impl Agent {
                 key: Key::short_term(&description.credentials.pwd),
                 credentials: description.credentials,
                 is_trickling: description.is_trickling,
+                components: description.components,
             });
             // RFC 8445, 6.1.1: a lite peer never controls.
             if description.is_lite {
@@ -57,7 +59,11 @@ impl Agent {
             self.set_state(State::Running);
         } else if let Some(remote) = &mut self.remote {
             remote.is_trickling &= description.is_trickling;
+            remote.components = description.components;
         }
+        // What carries nothing any more needs no consent.
+        let is_left = |chosen: &Chosen| chosen.component <= description.components;
+        self.selected.retain(is_left);
         for candidate in description.candidates {
             self.add_remote(candidate);
         }
@@ -113,6 +119,10 @@ impl Agent {
     }
 
     fn add_remote(&mut self, candidate: Candidate) {
+        let last = self.remote.as_ref().map(|remote| remote.components);
+        if last.is_some_and(|last| candidate.component > last) {
+            return;
+        }
         let known = self.remotes.iter().position(|remote| {
             remote.address == candidate.address && remote.component == candidate.component
         });

@@ -88,6 +88,8 @@ struct Remote {
     key: Key,
     /// More candidates may come (RFC 8838).
     is_trickling: bool,
+    /// The last component that there is.
+    components: Component,
 }
 
 /// An address that packets leave from.
@@ -322,10 +324,11 @@ impl Agent {
         all.sort_unstable();
         all.dedup();
         // RFC 8445, 6.1.2.2: what the peer does not have cannot be paired.
-        if let Some(remote) = &self.remote
-            && !remote.is_trickling
-            && !self.remotes.is_empty()
-        {
+        let Some(remote) = &self.remote else {
+            return all;
+        };
+        all.retain(|component| *component <= remote.components);
+        if !remote.is_trickling && !self.remotes.is_empty() {
             all.retain(|component| {
                 let mut remotes = self.remotes.iter();
                 remotes.any(|remote| remote.component == *component)

@@ -86,6 +86,9 @@ pub struct Description {
     pub is_lite: bool,
     /// More candidates may follow (RFC 8838).
     pub is_trickling: bool,
+    /// The last component that there is; candidates of others do not count. It is 1 where RTCP shares
+    /// the port of RTP, whatever was offered (RFC 5761, 5.1.3).
+    pub components: Component,
 }
 
 impl Description {
@@ -96,6 +99,7 @@ impl Description {
             candidates,
             is_lite: false,
             is_trickling: false,
+            components: Component::MAX,
         }
     }
 }

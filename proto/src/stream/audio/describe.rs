@@ -62,9 +62,13 @@ impl Format {
     pub(super) fn peer(&self, agreed: Agreement<'_>, keys: Option<Keys>, is_new: bool) -> Peer {
         let (remote, index) = (agreed.remote, agreed.index);
         let is_null = remote.is_connection_null(index);
+        let is_muxed = [agreed.local, remote]
+            .iter()
+            .all(|session| session.media.get(index).is_some_and(Media::has_rtcp_mux));
         Peer {
             rtp: remote.media_address(index).filter(|_| !is_null),
             rtcp: remote.rtcp_address(index).filter(|_| !is_null),
+            is_muxed,
             payload_types: self.receives.clone(),
             clock_rate: self.codec.remote.clock_rate,
             keepalive_payload_type: self.codec.send_payload_type(),
@@ -97,7 +101,13 @@ impl AudioStream {
         let ice = self.transport.ice_mut().map_or_else(Vec::new, Ice::offer);
         // RFC 3264, 8.3.2: no number changes its meaning, whoever gave it.
         let codecs = self.numbers.assign(codecs(&self.settings));
-        let media = self.describe(&protocol, &codecs, &keys, ice, direction);
+        let may_mux = self.settings.rtcp_mux && !look_like_rtcp(&codecs);
+        let mux = match (may_mux, self.transport.is_muxed()) {
+            (false, _) => Mux::Off,
+            (true, false) => Mux::Offered,
+            (true, true) => Mux::Agreed,
+        };
+        let media = self.describe(&protocol, &codecs, &keys, ice, mux, direction);
         self.numbers.learn(&media);
         media
     }
@@ -113,9 +123,13 @@ impl AudioStream {
         let codecs: Vec<Codec> = agreed.into_iter().map(|pair| pair.local).collect();
         let direction = Direction::answer(remote.direction(index), self.wish());
         let ice = self.transport.ice_mut();
-        let ice = ice.map_or_else(Vec::new, |ice| ice.answer(remote, index));
+        let mux = mux(&self.settings, offered)?;
+        let ice = ice.map_or_else(Vec::new, |ice| {
+            ice.answer(remote, index, mux == Mux::Agreed)
+        });
         // The offered token is repeated letter by letter.
-        Ok(self.describe(&offered.protocol, &codecs, key.as_slice(), ice, direction))
+        let protocol = &offered.protocol;
+        Ok(self.describe(protocol, &codecs, key.as_slice(), ice, mux, direction))
     }
 
     fn describe(
@@ -124,24 +138,30 @@ impl AudioStream {
         codecs: &[Codec],
         keys: &[Crypto],
         ice: Vec<Attribute>,
+        mux: Mux,
         direction: Direction,
     ) -> Media {
         let has_candidates = ice.iter().any(|attribute| attribute.is("candidate"));
         let defaults = self.transport.ice().filter(|_| has_candidates);
         let local = defaults
-            .and_then(Ice::defaults)
+            .and_then(|ice| ice.defaults(mux == Mux::Agreed))
             .or_else(|| self.transport.local());
         // Cut short before the sockets were there: a line without a port is a refused one.
         let port = local.map_or(0, |(rtp, _)| rtp.port());
         let mut media = Media::rtp(KIND, port, protocol.to_owned(), codecs);
         if let Some((rtp, rtcp)) = local {
             media.connections.push(sdp::Connection::new(rtp.ip()));
-            // RFC 3605: always said, since not every peer adds one.
-            let mut attribute = Rtcp::port(rtcp.port());
-            if rtcp.ip() != rtp.ip() {
-                attribute.connection = Some(sdp::Connection::new(rtcp.ip()));
+            if mux != Mux::Agreed {
+                // RFC 3605: always said, since not every peer adds one.
+                let mut attribute = Rtcp::port(rtcp.port());
+                if rtcp.ip() != rtp.ip() {
+                    attribute.connection = Some(sdp::Connection::new(rtcp.ip()));
+                }
+                media.attributes.push(attribute.attribute());
             }
-            media.attributes.push(attribute.attribute());
+        }
+        if mux != Mux::Off {
+            media.attributes.push(Attribute::flag("rtcp-mux"));
         }
         for attribute in ice {
             media.attributes.push(attribute);
@@ -175,6 +195,7 @@ pub(super) fn acceptable(
         });
     }
     let agreed = sdp::negotiate_codecs(&offered.codecs(), &codecs(settings), sdp::Preference::Ours);
+    mux(settings, offered)?;
     let codec = agreed
         .iter()
         .find(|pair| !pair.local.is_companion())
@@ -185,6 +206,38 @@ pub(super) fn acceptable(
         false => *pair == codec,
     };
     Ok(agreed.into_iter().filter(belongs).collect())
+}
+
+/// What a description says of RTCP on the port of RTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mux {
+    /// Nothing.
+    Off,
+    /// It is wished for; RTCP has an address of its own until it is agreed on.
+    Offered,
+    /// It is so.
+    Agreed,
+}
+
+/// Whether RTCP goes to the port of RTP if that is how an offered line wants it.
+///
+/// # Errors
+///
+/// The line wants nothing else (RFC 8858, 4.3), and we do not.
+fn mux(settings: &MediaSettings, offered: &Media) -> Result<Mux, Refusal> {
+    let may_mux = settings.rtcp_mux && !look_like_rtcp(&offered.codecs());
+    let is_only = offered.attributes.has("rtcp-mux-only");
+    match offered.has_rtcp_mux() && may_mux {
+        true => Ok(Mux::Agreed),
+        false if is_only => Err(NOT_MUXED),
+        false => Ok(Mux::Off),
+    }
+}
+
+/// RFC 5761, 4: packets of these numbers cannot be told from RTCP.
+fn look_like_rtcp(codecs: &[Codec]) -> bool {
+    let mut numbers = codecs.iter().map(|codec| codec.payload_type);
+    numbers.any(|number| (64..=95).contains(&number))
 }
 
 /// Our codecs with their payload numbers, and one kind of telephone event for each clock rate.
@@ -229,6 +282,10 @@ fn packet_time(remote: &Media) -> Duration {
 const NOT_ACCEPTABLE: Refusal = Refusal {
     code: 488,
     warning: "no common codec",
+};
+const NOT_MUXED: Refusal = Refusal {
+    code: 488,
+    warning: "RTCP has a port of its own here",
 };
 /// The first dynamic payload number (RFC 3551, 6).
 const DYNAMIC: u8 = 96;

@@ -176,6 +176,11 @@ impl AudioStream {
         self.transport.remote().1
     }
 
+    /// True while RTCP shares the port of RTP, as both sides agreed (RFC 5761).
+    pub fn is_rtcp_muxed(&self) -> bool {
+        self.transport.is_muxed()
+    }
+
     /// The negotiated direction, as we see it.
     pub const fn direction(&self) -> Direction {
         self.direction

@@ -2,6 +2,7 @@
 
 mod encryption;
 mod ice;
+mod mux;
 mod numbers;
 
 use super::{AudioFactory, AudioStream, SendDtmf, SendDtmfError};
@@ -46,6 +47,8 @@ fn env(now: Instant, end: usize, codecs: &[&str]) -> StreamEnv {
     settings
         .codecs
         .retain(|codec| codecs.contains(&codec.name.as_str()));
+    // RTCP has sockets of its own; `mux` shares those of RTP.
+    settings.rtcp_mux = false;
     StreamEnv {
         id: StreamId::from_parts(0, end as u32),
         session: SessionId::from_parts(0, 0),

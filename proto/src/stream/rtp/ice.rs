@@ -66,6 +66,8 @@ pub(crate) struct Ice {
     deadline: Option<Instant>,
     /// Both descriptions have ICE.
     is_agreed: bool,
+    /// Both descriptions put RTCP on the port of RTP: there is one component (RFC 5761, 5.1.3).
+    is_muxed: bool,
     /// When the peer's description came.
     since: Option<Instant>,
     /// Where our last description says that we are, RTP and RTCP.
@@ -133,6 +135,7 @@ impl Ice {
             servers: Vec::new(),
             deadline: None,
             is_agreed: false,
+            is_muxed: false,
             since: None,
             described: Vec::new(),
             is_peer_modern: false,
@@ -416,12 +419,15 @@ impl Ice {
     /// RFC 8839, 4.4.1.2.2: the other side needs an updated offer if what was chosen is not what our
     /// description says, and only of who controls. RFC 8445, 10: one of two modern agents sends none.
     fn is_default(&self) -> bool {
-        let chosen: Vec<SocketAddr> = COMPONENTS
+        let selected = |&component: &Component| self.agent.selected(component);
+        let chosen: Vec<SocketAddr> = components(self.is_muxed)
             .iter()
-            .filter_map(|&component| self.agent.selected(component))
+            .filter_map(selected)
             .map(|selected| selected.local)
             .collect();
-        self.agent.role() == Role::Controlled || self.is_peer_modern || chosen == self.described
+        self.agent.role() == Role::Controlled
+            || self.is_peer_modern
+            || self.described.starts_with(&chosen)
     }
 }
 
@@ -450,6 +456,15 @@ pub(super) const fn component_of(slot: Slot) -> Component {
 const RTP_COMPONENT: Component = 1;
 const RTCP_COMPONENT: Component = 2;
 const COMPONENTS: [Component; 2] = [RTP_COMPONENT, RTCP_COMPONENT];
+
+/// The components that there are.
+fn components(is_muxed: bool) -> &'static [Component] {
+    match is_muxed {
+        true => &COMPONENTS[..1],
+        false => &COMPONENTS,
+    }
+}
+
 /// The first of our slots; those of the described pair are before it.
 const FIRST_SLOT: usize = 2;
 /// Interfaces beside the one of signalling.

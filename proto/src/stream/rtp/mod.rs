@@ -62,6 +62,8 @@ struct Flow {
     protection: Protection,
     rtp: Latch,
     rtcp: Latch,
+    /// RTCP shares the way of RTP (RFC 5761).
+    is_muxed: bool,
     keepalive: KeepAlive,
     /// What an empty packet says it is.
     keepalive_payload_type: u8,
@@ -81,6 +83,8 @@ pub(crate) struct Peer {
     pub(crate) rtp: Option<SocketAddr>,
     /// The peer's RTCP address.
     pub(crate) rtcp: Option<SocketAddr>,
+    /// RTCP goes where RTP goes (RFC 5761).
+    pub(crate) is_muxed: bool,
     /// What it may send.
     pub(crate) payload_types: Vec<PayloadType>,
     /// The clock rate of what we send, in Hz.
@@ -170,10 +174,11 @@ impl RtpTransport {
         remote: &sdp::Session,
         index: usize,
     ) -> bool {
+        let is_muxed = self.is_muxed();
         let out = &mut self.out;
         self.ice
             .as_mut()
-            .is_some_and(|ice| ice.agree(now, local, remote, index, out))
+            .is_some_and(|ice| ice.agree(now, local, remote, index, is_muxed, out))
     }
 
     /// Takes the next piece of news of ICE.
@@ -184,6 +189,10 @@ impl RtpTransport {
     /// Where a packet goes, and from which socket.
     fn way(&self, slot: Slot) -> Option<(Slot, SocketAddr)> {
         let flow = self.flow.as_ref().filter(|flow| !flow.is_paused)?;
+        let slot = match flow.is_muxed {
+            true => RTP,
+            false => slot,
+        };
         if let Some(ice) = self.ice.as_ref().filter(|ice| ice.is_agreed()) {
             return ice.way(slot);
         }
@@ -217,6 +226,7 @@ impl RtpTransport {
                 }
                 flow.protection.agree(now, peer.keys, peer.is_new);
                 flow.keepalive_payload_type = peer.keepalive_payload_type;
+                flow.is_muxed = peer.is_muxed;
                 flow.is_null = peer.rtp.is_none();
             }
             None => {
@@ -228,6 +238,7 @@ impl RtpTransport {
                     protection,
                     rtp: Latch::new(rtp),
                     rtcp: Latch::new(rtcp),
+                    is_muxed: peer.is_muxed,
                     keepalive: KeepAlive::new(now, self.keepalive_interval),
                     keepalive_payload_type: peer.keepalive_payload_type,
                     is_null: peer.rtp.is_none(),
@@ -343,8 +354,10 @@ impl RtpTransport {
             ice.handle_datagram(now, slot, from, &payload, &mut self.out);
             return Heard::Nothing;
         }
+        // RFC 5761, 4.
+        let is_shared = self.is_muxed() && rtp::Kind::of(&payload) == rtp::Kind::Rtcp;
         match ice::component_of(slot) {
-            1 => self.rtp(now, from, payload),
+            1 if !is_shared => self.rtp(now, from, payload),
             _ => self.rtcp(now, from, payload),
         }
     }
@@ -453,6 +466,11 @@ impl RtpTransport {
     /// Takes the next thing to do.
     pub(crate) fn poll_output(&mut self) -> Option<StreamOutput> {
         self.out.pop_front()
+    }
+
+    /// True while RTCP shares the way of RTP.
+    pub(crate) fn is_muxed(&self) -> bool {
+        self.flow.as_ref().is_some_and(|flow| flow.is_muxed)
     }
 
     /// Where the peer says that it is, and where its packets come from (AUS-13, AUS-14).

@@ -20,13 +20,13 @@ use std::{
 };
 
 /// Two streams whose packets go from address to address, where the network lets them.
-struct Net {
+pub(super) struct Net {
     now: Instant,
-    streams: [Box<dyn MediaStream>; 2],
+    pub(super) streams: [Box<dyn MediaStream>; 2],
     sockets: [BTreeMap<Slot, SocketAddr>; 2],
     /// What is lost on the way.
     dead: Vec<IpAddr>,
-    descriptions: [sdp::Session; 2],
+    pub(super) descriptions: [sdp::Session; 2],
     events: [Vec<StreamEvent>; 2],
     /// What else was said.
     said: [Vec<String>; 2],
@@ -35,7 +35,7 @@ struct Net {
 }
 
 /// The addresses of both ends: that of signalling first.
-const ADDRESSES: [[[u8; 4]; 2]; 2] = [
+pub(super) const ADDRESSES: [[[u8; 4]; 2]; 2] = [
     [[192, 0, 2, 1], [198, 51, 100, 1]],
     [[192, 0, 2, 2], [198, 51, 100, 2]],
 ];
@@ -68,7 +68,7 @@ impl Net {
     }
 
     /// `change` sees each description on its way.
-    fn with(
+    pub(super) fn with(
         dead: &[[u8; 4]],
         settings: impl Fn(usize, &mut MediaSettings),
         change: impl Fn(usize, &mut sdp::Session),
@@ -121,7 +121,7 @@ impl Net {
         self.deliver();
     }
 
-    fn exchange(&mut self, end: usize) {
+    pub(super) fn exchange(&mut self, end: usize) {
         let now = self.now;
         self.descriptions[end] = assemble(end, self.streams[end].offer(now));
         let answer = self.streams[1 - end].answer(now, &self.descriptions[end], 0);
@@ -168,7 +168,7 @@ impl Net {
         }
     }
 
-    fn run(&mut self, time: Duration) {
+    pub(super) fn run(&mut self, time: Duration) {
         let until = self.now + time;
         loop {
             let due = self
@@ -188,7 +188,7 @@ impl Net {
     }
 
     /// A frame of each end; how many were heard by each.
-    fn speak(&mut self) -> [usize; 2] {
+    pub(super) fn speak(&mut self) -> [usize; 2] {
         self.heard = [0; 2];
         for end in 0..2 {
             let frame = Frame {
@@ -206,7 +206,7 @@ impl Net {
         self.heard
     }
 
-    fn states(&self, end: usize) -> Vec<&str> {
+    pub(super) fn states(&self, end: usize) -> Vec<&str> {
         let mut states = Vec::new();
         for event in &self.events[end] {
             if let StreamEvent::IceNegotiationStateDidChange { state, .. } = event {
@@ -220,7 +220,7 @@ impl Net {
         self.said[end].iter().any(|said| said == "Started")
     }
 
-    fn ice(&self, end: usize) -> crate::stream::IceInfo {
+    pub(super) fn ice(&self, end: usize) -> crate::stream::IceInfo {
         audio(self.streams[end].as_ref()).ice().unwrap()
     }
 }

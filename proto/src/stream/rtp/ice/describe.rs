@@ -1,6 +1,6 @@
 //! ICE in descriptions (RFC 8839).
 
-use super::{COMPONENTS, Component, DEFAULTS, Ice, RTCP_COMPONENT, RTP_COMPONENT};
+use super::{Component, DEFAULTS, Ice, RTCP_COMPONENT, RTP_COMPONENT, components};
 use crate::stream::StreamOutput;
 use ::ice::{Candidate, Credentials, Description, Kind, Role, State};
 use sdp::{Attribute, Session};
@@ -30,12 +30,18 @@ impl Ice {
         if self.since.is_none() {
             self.agent.set_role(Role::Controlling);
         }
-        self.attributes(true)
+        // RFC 5761, 5.1.3: a peer that has not agreed yet may want RTCP elsewhere.
+        self.attributes(true, self.is_muxed)
     }
 
-    /// What our answer to an offer says; none if there is nothing to say. Other credentials than before
+    /// What our answer to an offer says, if `is_muxed` of RTP alone (RFC 5761, 5.1.3); none if there is nothing to say. Other credentials than before
     /// are a restart of the peer, which we follow.
-    pub(crate) fn answer(&mut self, remote: &Session, index: usize) -> Vec<Attribute> {
+    pub(crate) fn answer(
+        &mut self,
+        remote: &Session,
+        index: usize,
+        is_muxed: bool,
+    ) -> Vec<Attribute> {
         if self.agent.local().candidates.is_empty() {
             return Vec::new();
         }
@@ -51,15 +57,15 @@ impl Ice {
                 } else if is_restart {
                     self.restart(Role::Controlled);
                 }
-                self.attributes(false)
+                self.attributes(false, is_muxed)
             }
         }
     }
 
     /// Where our description says that we are, RTP and RTCP: what was chosen, else what is most likely
     /// to work (RFC 8839, 4.2.1.2).
-    pub(crate) fn defaults(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let candidates = self.described_candidates();
+    pub(crate) fn defaults(&self, is_muxed: bool) -> Option<(SocketAddr, SocketAddr)> {
+        let candidates = self.described_candidates(is_muxed);
         let of = |component: Component, like: Option<&Candidate>| {
             DEFAULTS.iter().find_map(|&kind| {
                 let fitting = |candidate: &&Candidate| {
@@ -71,31 +77,37 @@ impl Ice {
             })
         };
         let rtp = of(RTP_COMPONENT, None)?;
+        if is_muxed {
+            return Some((rtp.address, rtp.address));
+        }
         let rtcp = of(RTCP_COMPONENT, Some(rtp)).or_else(|| of(RTCP_COMPONENT, None))?;
         Some((rtp.address, rtcp.address))
     }
 
     /// RFC 8839, 4.4.1.2.1: once a pair is chosen for each component, only that.
-    fn described_candidates(&self) -> Vec<Candidate> {
+    fn described_candidates(&self, is_muxed: bool) -> Vec<Candidate> {
+        let components = components(is_muxed);
         let chosen = |&component: &Component| {
             let selected = self.agent.selected(component)?;
             self.agent.candidate(component, selected.local)
         };
-        let chosen: Vec<Candidate> = COMPONENTS.iter().filter_map(chosen).collect();
-        match self.agent.state() == State::Completed && chosen.len() == COMPONENTS.len() {
-            true => chosen,
-            false => self.agent.local().candidates,
+        let chosen: Vec<Candidate> = components.iter().filter_map(chosen).collect();
+        if self.agent.state() == State::Completed && chosen.len() == components.len() {
+            return chosen;
         }
+        let mut all = self.agent.local().candidates;
+        all.retain(|candidate| components.contains(&candidate.component));
+        all
     }
 
-    fn attributes(&mut self, is_offer: bool) -> Vec<Attribute> {
+    fn attributes(&mut self, is_offer: bool, is_muxed: bool) -> Vec<Attribute> {
         let local = self.agent.local();
-        let candidates = self.described_candidates();
+        let candidates = self.described_candidates(is_muxed);
         if candidates.is_empty() {
             return Vec::new();
         }
         self.described = self
-            .defaults()
+            .defaults(is_muxed)
             .map_or_else(Vec::new, |(rtp, rtcp)| vec![rtp, rtcp]);
         let mut attributes = vec![
             Attribute::new("ice-ufrag", &local.credentials.ufrag),
@@ -110,33 +122,38 @@ impl Ice {
                 let selected = self.agent.selected(component)?;
                 Some((u16::from(component), selected.remote))
             };
-            let list = COMPONENTS.iter().filter_map(remote).collect();
+            let list = components(is_muxed).iter().filter_map(remote).collect();
             attributes.push(sdp::RemoteCandidates(list).attribute());
         }
         attributes
     }
 
-    /// Follows an agreement: false if it is one without ICE.
+    /// Follows an agreement: false if it is one without ICE. If `is_muxed` there is one component.
     pub(crate) fn agree(
         &mut self,
         now: Instant,
         local: &Session,
         remote: &Session,
         index: usize,
+        is_muxed: bool,
         out: &mut VecDeque<StreamOutput>,
     ) -> bool {
         let is_told = local.inherited(index, "ice-ufrag").is_some();
         self.is_agreed = false;
+        self.is_muxed = is_muxed;
         if let (
             true,
             Told::Description {
-                description,
+                mut description,
                 is_modern,
             },
         ) = (is_told, told(remote, index))
         {
             self.is_agreed = true;
             self.is_peer_modern = is_modern;
+            if is_muxed {
+                description.components = RTP_COMPONENT;
+            }
             if self.agent.remote_credentials() != Some(&description.credentials) {
                 self.since = Some(now);
             }
