@@ -289,15 +289,21 @@ fn uri_of(value: &str) -> &str {
 
 fn is_contact(message: &Message) -> bool {
     let is_uri = message.contact().is_some_and(|uri| {
-        uri.strip_prefix("sip:")
-            .is_some_and(|rest| rest.contains(':') && !rest.contains("0.0.0.0"))
+        // RFC 7118, 5.3: who speaks by WebSockets has no port.
+        uri.strip_prefix("sip:").is_some_and(|rest| {
+            let has_port = rest.contains(':') || rest.ends_with(".invalid;transport=ws");
+            has_port && !rest.contains("0.0.0.0")
+        })
     });
     message.all("contact").count() == 1 && is_uri
 }
 
 /// A Via without what its receiver adds: RFC 3261, 18.2.1, and RFC 3581.
 fn bare_via(via: &str) -> String {
-    let parts = via.split(';').map(str::trim);
+    let parts = via.split(';').map(|part| {
+        // RFC 3261, 7.3.1: any white space is one.
+        part.split_whitespace().collect::<Vec<_>>().join(" ")
+    });
     let kept = parts.filter(|part| !part.starts_with("received") && !part.starts_with("rport"));
     kept.collect::<Vec<_>>().join(";")
 }

@@ -46,6 +46,7 @@ mod srtp;
 mod table;
 mod timers;
 mod ways;
+mod web;
 
 use std::{
     env, fs,

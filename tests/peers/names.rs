@@ -1,16 +1,75 @@
-//! NSD, a name server, with the zone of the test.
+//! Name servers with the zone of the test: NSD, and BIND.
 
 use crate::{
     Lab, Outcome,
-    network::Island,
+    network::{Island, Place},
     process::{self, Process},
 };
 use std::{
     fs,
     net::Ipv4Addr,
+    path::Path,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
+
+/// Which name server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Program {
+    Nsd,
+    Bind,
+}
+
+impl Program {
+    /// As the table says it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Nsd => "NSD",
+            Self::Bind => "BIND",
+        }
+    }
+
+    /// Where it is on its island.
+    pub(crate) const fn address(self) -> Ipv4Addr {
+        match self {
+            Self::Nsd => ADDRESS,
+            // It serves only the addresses that an interface is given.
+            Self::Bind => Ipv4Addr::LOCALHOST,
+        }
+    }
+
+    /// What its configuration says, with its files in a directory.
+    fn config(self, directory: &Path) -> String {
+        let (at, address) = (directory.display(), self.address());
+        match self {
+            Self::Nsd => format!(
+                "server:\n ip-address: {address}\n zonesdir: {at}\n database: \"\"\n username: \"\"\n \
+                 chroot: \"\"\n pidfile: {at}/pid\n xfrdfile: {at}/xfrd.state\n zonelistfile: {at}/zone.list\n \
+                 server-count: 1\nremote-control:\n control-enable: no\n\
+                 zone:\n name: {ZONE}\n zonefile: zone\n"
+            ),
+            Self::Bind => format!(
+                "options {{ directory \"{at}\"; listen-on {{ {address}; }}; listen-on-v6 {{ none; }}; \
+                 recursion no; allow-query {{ any; }}; pid-file \"{at}/pid\"; \
+                 session-keyfile \"{at}/session.key\"; dnssec-validation no; }};\n\
+                 controls {{ }};\n\
+                 zone \"{ZONE}\" {{ type primary; file \"{at}/zone\"; }};\n"
+            ),
+        }
+    }
+
+    /// How it is started so that it stays in the foreground.
+    fn command(self, place: &Place, config: &Path) -> Command {
+        let (program, options): (_, &[&str]) = match self {
+            Self::Nsd => ("nsd", &["-d", "-c"]),
+            Self::Bind => ("named", &["-g", "-n", "1", "-c"]),
+        };
+        let mut command = place.command(program);
+        command.args(options).arg(config);
+        command
+    }
+}
 
 /// A running name server, authoritative for [`ZONE`].
 #[derive(Debug)]
@@ -20,33 +79,32 @@ pub(crate) struct NameServer {
 
 impl NameServer {
     /// Starts it with these records, whose names are relative to the zone, and waits until it answers.
-    pub(crate) fn start(lab: &Lab, island: &Island, name: &str, records: &str) -> Outcome<Self> {
+    pub(crate) fn start(
+        lab: &Lab,
+        island: &Island,
+        program: Program,
+        name: &str,
+        records: &str,
+    ) -> Outcome<Self> {
         let directory = lab.directory.join(name);
         let write = |file: &str, text: String| {
             let path = directory.join(file);
             fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
         };
         fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+        let address = program.address();
         let text = format!(
-            "$ORIGIN {ZONE}.\n$TTL 60\n@ SOA ns hostmaster 1 60 60 600 60\n@ NS ns\nns A {ADDRESS}\n{records}"
+            "$ORIGIN {ZONE}.\n$TTL 60\n@ SOA ns hostmaster 1 60 60 600 60\n@ NS ns\nns A {address}\n{records}"
         );
         write("zone", text)?;
-        let at = directory.display();
-        let config = format!(
-            "server:\n ip-address: {ADDRESS}\n zonesdir: {at}\n database: \"\"\n username: \"\"\n \
-             chroot: \"\"\n pidfile: {at}/pid\n xfrdfile: {at}/xfrd.state\n zonelistfile: {at}/zone.list\n \
-             server-count: 1\nremote-control:\n control-enable: no\n\
-             zone:\n name: {ZONE}\n zonefile: zone\n"
-        );
-        write("nsd.conf", config)?;
-        let place = island.at(ADDRESS);
-        let mut command = place.command("nsd");
-        command.args(["-d", "-c"]).arg(directory.join("nsd.conf"));
+        write("config", program.config(&directory))?;
+        let place = island.at(address);
+        let command = program.command(&place, &directory.join("config"));
         let process = Process::start(name, command, &lab.directory)?;
         let deadline = Instant::now() + START;
         loop {
             let mut ask = place.command("dig");
-            ask.args([&format!("@{ADDRESS}"), ZONE, "SOA"]);
+            ask.args([&format!("@{address}"), ZONE, "SOA"]);
             ask.args(["+short", "+tries=1", "+time=1"]);
             // It fails while nobody listens.
             if process::run(&mut ask).is_ok_and(|answer| answer.contains("hostmaster")) {
@@ -67,7 +125,8 @@ impl Drop for NameServer {
     }
 }
 
-/// The records of a SIP server that is found by NAPTR and SRV: TLS before TCP before UDP.
+/// The records of a SIP server that is found by NAPTR and SRV: TLS before TCP before UDP; WebSockets have
+/// no such records (RFC 7118).
 pub(crate) fn server(name: &str, address: Ipv4Addr) -> String {
     format!(
         "{name} NAPTR 10 50 \"s\" \"SIPS+D2T\" \"\" _sips._tcp.{name}\n\
@@ -76,12 +135,13 @@ pub(crate) fn server(name: &str, address: Ipv4Addr) -> String {
          _sips._tcp.{name} SRV 0 0 5061 host.{name}\n\
          _sip._tcp.{name} SRV 0 0 5060 host.{name}\n\
          _sip._udp.{name} SRV 0 0 5060 host.{name}\n\
-         host.{name} A {address}\n"
+         host.{name} A {address}\n\
+         {name} A {address}\n"
     )
 }
 
 /// The domain of all names of the test (RFC 2606).
 pub(crate) const ZONE: &str = "peers.example";
-/// Where the name server is on its island.
+/// Where NSD is on its island.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
 const START: Duration = Duration::from_secs(10);

@@ -3,6 +3,7 @@
 use crate::{
     Outcome,
     message::{Message, Seen},
+    web::{self, Unit},
 };
 use std::{
     collections::BTreeMap,
@@ -84,22 +85,44 @@ fn packet(at: f64, frame: &[u8]) -> Option<Packet> {
 ///
 /// Connections that we open have another port of ours: whose peer is at `peer_port` is us, too.
 pub(crate) fn messages(packets: &[Packet], port: u16, peer_port: u16) -> Outcome<Vec<Seen>> {
-    let mut seen = Vec::new();
+    let is_ours = |from: u16, to: u16| {
+        let is_ours = from == port || to == peer_port;
+        (is_ours || to == port || from == peer_port).then_some(is_ours)
+    };
+    let found = units(packets, is_ours, Message::of_datagram, Message::of_stream)?;
+    let seen = found.into_iter().map(|(at, is_ours, message)| Seen {
+        at,
+        is_ours,
+        message,
+    });
+    Ok(seen.collect())
+}
+
+/// Finds what passes between us and a server of WebSockets at `peer_port`: seconds, whether it is ours, and
+/// what it is.
+pub(crate) fn web_units(packets: &[Packet], peer_port: u16) -> Outcome<Vec<(f64, bool, Unit)>> {
+    let is_ours =
+        |from: u16, to: u16| (from == peer_port || to == peer_port).then_some(to == peer_port);
+    units(packets, is_ours, |_| None, web::unit)
+}
+
+/// Cuts datagrams and streams into what stands in them; `is_ours` is asked for source and destination
+/// ports, and says `None` of what is of no interest.
+fn units<T>(
+    packets: &[Packet],
+    is_ours: impl Fn(u16, u16) -> Option<bool>,
+    of_datagram: impl Fn(&[u8]) -> Option<T>,
+    of_stream: impl Fn(&[u8]) -> Option<(T, usize)>,
+) -> Outcome<Vec<(f64, bool, T)>> {
+    let mut units = Vec::new();
     let mut streams: BTreeMap<(SocketAddrV4, SocketAddrV4), (u32, Vec<u8>)> = BTreeMap::new();
     for packet in packets {
-        let (from, to) = (packet.source.port(), packet.destination.port());
-        let is_ours = from == port || to == peer_port;
-        if !is_ours && to != port && from != peer_port {
+        let Some(is_ours) = is_ours(packet.source.port(), packet.destination.port()) else {
             continue;
-        }
+        };
         let at = packet.at;
         let Some((sequence, is_syn)) = packet.sequence else {
-            let message = Message::of_datagram(&packet.payload);
-            seen.extend(message.map(|message| Seen {
-                at,
-                is_ours,
-                message,
-            }));
+            units.extend(of_datagram(&packet.payload).map(|unit| (at, is_ours, unit)));
             continue;
         };
         let stream = streams
@@ -123,16 +146,12 @@ pub(crate) fn messages(packets: &[Packet], port: u16, peer_port: u16) -> Outcome
             None if known <= 1 << 30 => continue,
             None => return Err("the capture has a hole".to_owned()),
         }
-        while let Some((message, length)) = Message::of_stream(&stream.1) {
+        while let Some((unit, length)) = of_stream(&stream.1) {
             stream.1.drain(..length);
-            seen.push(Seen {
-                at,
-                is_ours,
-                message,
-            });
+            units.push((at, is_ours, unit));
         }
     }
-    Ok(seen)
+    Ok(units)
 }
 
 /// Writes messages as a capture of datagrams between ports of SIP.

@@ -365,3 +365,64 @@ fn streams_carry_what_datagrams_carry() {
     assert_eq!(stage.statuses(), [100, 200]);
     assert_eq!(stage.world.violations(), []);
 }
+
+/// Users of the proxy who are other users of the proxy.
+fn forwarded(stage: &mut Stage, users: &[(&str, &[&str])]) {
+    let uri = |user: &&str| format!("sip:{user}@10.0.0.9").parse().unwrap();
+    let proxy = stage.proxy;
+    for (user, others) in users {
+        let contacts: Vec<Uri> = others.iter().map(uri).collect();
+        stage.world.command(proxy, "bind", |proxy: &mut Proxy, _| {
+            proxy.bind(user, &contacts);
+        });
+    }
+}
+
+#[test]
+fn rfc_5393_4_2_2_a_spiral_goes_on() {
+    let mut stage = stage(&["sip:bob@10.0.0.2"]);
+    forwarded(&mut stage, &[("sales", &["office"]), ("office", &["bob"])]);
+    let text = invite("UDP").replace("sip:bob@", "sip:sales@");
+    stage.send(Transport::Udp, &text);
+    let request = stage.request_at(0);
+    assert_eq!(request.uri.as_str(), "sip:bob@10.0.0.2");
+    assert_eq!(request.headers.max_forwards(), Ok(Some(67)));
+    // Three times the proxy, each time by another branch.
+    let mut vias = values(&request, HeaderName::Via);
+    assert_eq!(vias.len(), 4);
+    vias.dedup();
+    assert_eq!(vias.len(), 4);
+    stage.answer(0, &request, 180);
+    stage.answer(0, &request, 200);
+    assert_eq!(stage.statuses(), [100, 180, 200]);
+    let cancelled = text.replace("alice1", "alice2");
+    stage.send(Transport::Udp, &cancelled);
+    let request = stage.request_at(0);
+    stage.answer(0, &request, 180);
+    stage.send(Transport::Udp, &cancelled.replace("INVITE", "CANCEL"));
+    let phone = stage.phones[0];
+    assert!(methods(&stage.got(phone)).contains(&"CANCEL".to_owned()));
+    let stats = stage.world.node::<Proxy>(stage.proxy).stats();
+    assert_eq!((stats.spirals, stats.loops), (4, 0));
+}
+
+#[test]
+fn rfc_5393_4_2_2_a_loop_is_refused_however_it_forks() {
+    for (users, forwarded_to, loops) in [
+        (&[("a", &["b"][..]), ("b", &["a"])][..], 2, 1),
+        // RFC 5393, 3: without a check it would be sent some 2^70 times.
+        (
+            &[("a", &["b", "c"]), ("b", &["a", "c"]), ("c", &["a", "b"])],
+            10,
+            6,
+        ),
+    ] {
+        let mut stage = stage(&[]);
+        forwarded(&mut stage, users);
+        let text = invite("UDP").replace("sip:bob@", "sip:a@");
+        stage.send(Transport::Udp, &text);
+        assert_eq!(stage.statuses(), [100, 482]);
+        let stats = stage.world.node::<Proxy>(stage.proxy).stats();
+        assert_eq!((stats.forwarded, stats.loops), (forwarded_to, loops));
+    }
+}

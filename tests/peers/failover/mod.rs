@@ -4,7 +4,9 @@
 //! A real name server names two targets; the first one is dead. What is judged is the wire: when the
 //! request came to the second one, that it is the same request, and what becomes of a late answer.
 
+mod registrars;
 mod script;
+mod truncated;
 
 use crate::{
     Lab, Outcome,
@@ -12,17 +14,19 @@ use crate::{
     authority::Authority,
     capture::Capture,
     message::Message,
-    names::{self, NameServer, ZONE},
+    names::{self, NameServer, Program, ZONE},
     network::{Island, Place},
     pcap::Packet,
     sipp::{Setup, Sipp, Transport},
 };
+use registrars::{Registrar, Registrars};
 use script::{Step, scenario};
 use std::{fs, net::Ipv4Addr, path::PathBuf, thread, time::Duration};
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
-    CASES.iter().map(|case| (PEER, case.name())).collect()
+    let cases = CASES.iter().map(|case| (PEER, case.name()));
+    cases.chain(truncated::expected()).collect()
 }
 
 /// Runs the cases in a few lanes.
@@ -38,8 +42,11 @@ fn work(lab: &Lab) -> Outcome<()> {
         .iter()
         .zip(1..)
         .map(|(case, number)| case.records(number))
+        .chain([truncated::records()])
         .collect();
-    let _names = NameServer::start(lab, &island, "failover-names", &records)?;
+    let start = |program, name| NameServer::start(lab, &island, program, name, &records);
+    let _names = start(Program::Nsd, "failover-nsd")?;
+    let _others = start(Program::Bind, "failover-bind")?;
     let holes: Vec<Ipv4Addr> = CASES
         .iter()
         .zip(1..)
@@ -48,10 +55,18 @@ fn work(lab: &Lab) -> Outcome<()> {
         .collect();
     island.swallow(&holes)?;
     let authority = Authority::new(&lab.directory.join("failover"))?;
+    let registrars: Vec<Registrar> = CASES
+        .iter()
+        .zip(1..)
+        .flat_map(|(case, number)| case.registrars(number))
+        .chain(truncated::registrars())
+        .collect();
+    let place = island.at(Ipv4Addr::LOCALHOST);
     let field = Field {
         lab,
         island: &island,
         authority: &authority,
+        registrars: &Registrars::start(lab, &place, &authority, &registrars)?,
     };
     thread::scope(|scope| {
         for lane in 0..LANES {
@@ -63,6 +78,7 @@ fn work(lab: &Lab) -> Outcome<()> {
             });
         }
     });
+    truncated::run(lab, &island, field.registrars);
     Ok(())
 }
 
@@ -71,6 +87,7 @@ struct Field<'a> {
     lab: &'a Lab,
     island: &'a Island,
     authority: &'a Authority,
+    registrars: &'a Registrars,
 }
 
 /// A domain whose first target is dead.
@@ -127,10 +144,11 @@ impl Case {
 
     fn records(&self, number: u8) -> String {
         let (name, service) = (Self::label(number), self.over.service());
-        let (flag, port) = match self.over {
-            Over::Udp => ("SIP+D2U", 5060),
-            Over::Tcp => ("SIP+D2T", 5060),
-            Over::Tls => ("SIPS+D2T", 5061),
+        let port = self.over.port();
+        let flag = match self.over {
+            Over::Udp => "SIP+D2U",
+            Over::Tcp => "SIP+D2T",
+            Over::Tls => "SIPS+D2T",
         };
         let address = match self.death {
             Death::NoAddress => format!("dead.{name} TXT \"no address\"\n"),
@@ -144,6 +162,41 @@ impl Case {
             alive(number)
         )
     }
+
+    fn domain(number: u8) -> String {
+        format!("{}.{ZONE}", Self::label(number))
+    }
+
+    fn account(number: u8) -> String {
+        format!("alice@{}", Self::domain(number))
+    }
+
+    /// Both servers are SIPp or we: they are started for the case. Registrars of streams run already, for
+    /// who finds nobody at a port does not come again.
+    fn is_played(&self) -> bool {
+        (self.what, self.over) == (What::Register, Over::Udp) || self.what == What::Call
+    }
+
+    /// The registrars that run already.
+    fn registrars(&self, number: u8) -> Vec<Registrar> {
+        if self.is_played() {
+            return Vec::new();
+        }
+        let registrar = |address, host: &str, instead| Registrar {
+            over: self.over,
+            address,
+            host: host.to_owned(),
+            instead,
+        };
+        let domain = Self::domain(number);
+        let dead = match self.death {
+            Death::Answers(_, steps) => Some(registrar(dead(number), &domain, Some(steps))),
+            Death::WrongName => Some(registrar(dead(number), "other", None)),
+            Death::Refused | Death::Hole | Death::NoAddress => None,
+        };
+        let alive = registrar(alive(number), &domain, None);
+        dead.into_iter().chain([alive]).collect()
+    }
 }
 
 impl Over {
@@ -152,6 +205,13 @@ impl Over {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+        }
+    }
+
+    const fn port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
         }
     }
 
@@ -182,7 +242,8 @@ impl Field<'_> {
         let (caller, dead, alive) = (self.at(caller(number)), dead(number), alive(number));
         let filter = format!("host {}", caller.address());
         let capture = Capture::start(self.lab, &caller, "lo", &name, &filter)?;
-        let domain = format!("{}.{ZONE}", Case::label(number));
+        let domain = Case::domain(number);
+        let is_played = case.is_played();
         let transport = match case.over {
             Over::Udp => Transport::Udp,
             Over::Tcp | Over::Tls => Transport::Tcp,
@@ -203,11 +264,13 @@ impl Field<'_> {
         let mut late = None;
         let mut impostor = None;
         match case.death {
-            Death::Answers(_, steps) => late = Some(play(&self.at(dead), "dead", steps)?),
-            Death::WrongName => {
+            Death::Answers(_, steps) if is_played => {
+                late = Some(play(&self.at(dead), "dead", steps)?);
+            }
+            Death::WrongName if is_played => {
                 impostor = Some(self.answer(&self.at(dead), &label("dead"), case.over, "other")?);
             }
-            Death::Refused | Death::Hole | Death::NoAddress => {}
+            _ => {}
         }
         let mut registrar = None;
         let mut callee = None;
@@ -216,10 +279,13 @@ impl Field<'_> {
                 let place = self.at(alive);
                 callee = Some(self.answer(&place, &label("alive"), case.over, &domain)?);
             }
-            What::Register => registrar = Some(play(&self.at(alive), "alive", REGISTRAR)?),
+            What::Register if is_played => {
+                registrar = Some(play(&self.at(alive), "alive", REGISTRAR)?);
+            }
+            What::Register => {}
         }
         let target = format!("sip:bob@{domain}");
-        let account = format!("alice@{domain}");
+        let account = Case::account(number);
         let verb: &[&str] = match case.what {
             What::Call => &["call", &target, "--hangup-after", "1"],
             What::Register => &["register", "--timers", "T1=50"],
@@ -239,6 +305,9 @@ impl Field<'_> {
         }
         if let Some(mut registrar) = registrar {
             is_good &= registrar.finish(PATIENCE)?.total("SuccessfulCall")? == 1;
+        }
+        if !is_played {
+            is_good &= self.registrars.knows(&account)?;
         }
         if let Some(mut late) = late {
             let done = late.finish(PATIENCE)?.total("SuccessfulCall")? == 1;
@@ -299,9 +368,7 @@ fn moved(case: &Case, packets: &[Packet], dead: Ipv4Addr, alive: Ipv4Addr) -> (b
     let mut is_good = (case.after.0..=case.after.1).contains(&after);
     let mut text = format!("at the second after {after:.2} s");
     let request = |address| to(address).find_map(|packet| Message::of_datagram(&packet.payload));
-    if case.over == Over::Udp
-        && let (Some(one), Some(other)) = (request(dead), request(alive))
-    {
+    if let (Some(one), Some(other)) = (request(dead), request(alive)) {
         let is_same = one.call_id() == other.call_id()
             && one.tag("from") == other.tag("from")
             && one.cseq() == other.cseq()
@@ -407,11 +474,13 @@ const TRIES: Death = Death::Answers(
     "silence after 100",
     &[Step::Receive("REGISTER"), Step::Answer("100 Trying", "")],
 );
+/// It takes the connection and what comes by it, and says nothing.
+const MUTE: Death = Death::Answers("silence", &[Step::Receive("REGISTER")]);
 const REGISTRAR: &[Step] = &[
     Step::Receive("REGISTER"),
     Step::Answer("200 OK", "[last_Contact:];expires=600"),
 ];
-const CASES: [Case; 18] = [
+const CASES: [Case; 33] = [
     case(What::Call, Over::Udp, Death::Refused, SILENT),
     case(What::Call, Over::Udp, Death::Hole, SILENT),
     case(What::Call, Over::Udp, Death::NoAddress, AT_ONCE),
@@ -430,6 +499,21 @@ const CASES: [Case; 18] = [
     case(What::Register, Over::Udp, NO_REGISTRAR, AT_ONCE),
     case(What::Register, Over::Udp, NO_REGISTRAR_FOR, AT_ONCE),
     case(What::Register, Over::Udp, TRIES, TIMED_OUT),
+    case(What::Register, Over::Tcp, Death::Refused, AT_ONCE),
+    case(What::Register, Over::Tcp, Death::Hole, SILENT),
+    case(What::Register, Over::Tcp, Death::NoAddress, AT_ONCE),
+    case(What::Register, Over::Tcp, NO_REGISTRAR, AT_ONCE),
+    case(What::Register, Over::Tcp, NO_REGISTRAR_FOR, AT_ONCE),
+    case(What::Register, Over::Tcp, TRIES, TIMED_OUT),
+    case(What::Register, Over::Tcp, MUTE, TIMED_OUT),
+    case(What::Register, Over::Tls, Death::Refused, AT_ONCE),
+    case(What::Register, Over::Tls, Death::Hole, SILENT),
+    case(What::Register, Over::Tls, Death::NoAddress, AT_ONCE),
+    case(What::Register, Over::Tls, Death::WrongName, AT_ONCE),
+    case(What::Register, Over::Tls, NO_REGISTRAR, AT_ONCE),
+    case(What::Register, Over::Tls, NO_REGISTRAR_FOR, AT_ONCE),
+    case(What::Register, Over::Tls, TRIES, TIMED_OUT),
+    case(What::Register, Over::Tls, MUTE, TIMED_OUT),
 ];
 const LANES: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(20);

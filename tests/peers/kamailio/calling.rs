@@ -25,8 +25,8 @@ struct Plan {
     callee_ends: bool,
 }
 
-/// Each transport towards each other one of those that need no TLS, and TLS on both sides.
-const fn plans(challenge: Challenge) -> [Plan; 2] {
+/// Each transport towards each other one of those that need no TLS, TLS on both sides, and WebSockets.
+const fn plans(challenge: Challenge) -> [Plan; 3] {
     const fn plan(caller: Way, callee: Way, callee_ends: bool) -> Plan {
         Plan {
             caller,
@@ -38,14 +38,17 @@ const fn plans(challenge: Challenge) -> [Plan; 2] {
         Challenge::NoQop => [
             plan(Way::Udp, Way::Udp, false),
             plan(Way::Udp, Way::Udp, true),
+            plan(Way::Ws, Way::Ws, false),
         ],
         Challenge::ShortNonces => [
             plan(Way::Udp, Way::Tcp, true),
             plan(Way::Tcp, Way::Udp, false),
+            plan(Way::Ws, Way::Udp, true),
         ],
         Challenge::Sha256 => [
             plan(Way::Tcp, Way::Tcp, true),
             plan(Way::Tls, Way::Tls, false),
+            plan(Way::Wss, Way::Wss, true),
         ],
     }
 }
@@ -84,7 +87,7 @@ fn call(site: &Site<'_>, plan: Plan) -> Outcome<()> {
     let (last, other) = (calling.finish(PATIENCE)?, answering.finish(PATIENCE)?);
     let packets = capture.finish()?;
     let ends = last.exit == 0 && other.exit == 0;
-    let (is_routed, how) = if plan.caller == Way::Tls {
+    let (is_routed, how) = if plan.caller.is_secret() {
         encrypted(&packets)
     } else {
         routed(site, &packets, &caller, &callee)?

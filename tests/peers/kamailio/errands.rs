@@ -24,13 +24,20 @@ fn cases(challenge: Challenge) -> Vec<(&'static str, Case)> {
             (OPTIONS, options),
             (RESTART_UDP, restart),
             (RESTART_TCP, restart),
+            (MESSAGE_WS, message),
+            (RESTART_WS, restart),
         ],
         Challenge::ShortNonces => vec![
             (MESSAGE_UDP, message),
             (MESSAGE_TCP, message),
             (PUBLISH, publish),
         ],
-        Challenge::Sha256 => vec![(GRUU, gruu), (MESSAGE_TLS, message)],
+        Challenge::Sha256 => vec![
+            (GRUU, gruu),
+            (MESSAGE_TLS, message),
+            (MESSAGE_WSS, message),
+            (RESTART_WSS, restart),
+        ],
     }
 }
 
@@ -49,6 +56,8 @@ fn message(site: &Site<'_>, case: &'static str) -> Outcome<()> {
     let way = match case {
         MESSAGE_TCP => Way::Tcp,
         MESSAGE_TLS => Way::Tls,
+        MESSAGE_WS => Way::Ws,
+        MESSAGE_WSS => Way::Wss,
         _ => Way::Udp,
     };
     let mut heard = Vec::new();
@@ -174,6 +183,8 @@ fn restart(site: &Site<'_>, case: &'static str) -> Outcome<()> {
     let client = site.client("steady");
     let (way, expires) = match case {
         RESTART_TCP => (Way::Tcp, "600"),
+        RESTART_WS => (Way::Ws, "600"),
+        RESTART_WSS => (Way::Wss, "600"),
         _ => (Way::Udp, "4"),
     };
     let words = ["register", "--stay", "--expires", expires];
@@ -202,10 +213,14 @@ const OPTIONS: &str = "OPTIONS to the domain";
 const MESSAGE_UDP: &str = "MESSAGE both ways, UDP";
 const MESSAGE_TCP: &str = "MESSAGE both ways, TCP";
 const MESSAGE_TLS: &str = "MESSAGE both ways, TLS";
+const MESSAGE_WS: &str = "MESSAGE both ways, WS";
+const MESSAGE_WSS: &str = "MESSAGE both ways, WSS";
 const PUBLISH: &str = "PUBLISH, refreshed and removed";
 const GRUU: &str = "public GRUU, a call to it";
 const RESTART_UDP: &str = "restart of the server, UDP";
 const RESTART_TCP: &str = "restart of the server, TCP";
+const RESTART_WS: &str = "restart of the server, WS";
+const RESTART_WSS: &str = "restart of the server, WSS";
 const INSTANCE: &str = "urn:uuid:8f2b6a52-5f3e-4d57-9c3c-0c6a7e0b9d11";
 /// After a failure as a whole we wait up to 30 s (RFC 5626, 4.5).
 const RECOVERY: Duration = Duration::from_secs(40);

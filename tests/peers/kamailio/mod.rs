@@ -7,8 +7,9 @@
 mod calling;
 mod errands;
 mod registering;
-mod server;
+pub(crate) mod server;
 mod watching;
+mod web;
 
 use crate::{
     Lab, Outcome,
@@ -17,9 +18,10 @@ use crate::{
     capture::{self, Capture},
     check,
     message::Seen,
-    names::{self, NameServer},
+    names::{self, NameServer, Program},
     network::{Island, Place},
     pcap::{self, Packet},
+    web::Unit,
 };
 use server::{Challenge, PASSWORD, Server};
 use std::{
@@ -40,6 +42,7 @@ pub(crate) fn expected() -> Vec<(&'static str, String)> {
             calling::expected(challenge),
             errands::expected(challenge),
             watching::expected(challenge),
+            web::expected(challenge),
             vec![FORM.to_owned(), WIRESHARK.to_owned()],
         ];
         cases
@@ -61,10 +64,19 @@ fn work(lab: &Lab) -> Outcome<()> {
     let island = Island::new("kamailio")?;
     let authority = Authority::new(&lab.directory)?;
     let records = Challenge::ALL.map(|known| names::server(known.label(), known.address()));
-    let _names = NameServer::start(lab, &island, "kamailio-names", &records.concat())?;
+    let _names = NameServer::start(
+        lab,
+        &island,
+        Program::Nsd,
+        "kamailio-names",
+        &records.concat(),
+    )?;
     let password = lab.directory.join("password");
     fs::write(&password, PASSWORD).map_err(|error| error.to_string())?;
-    let servers = Challenge::ALL.map(|known| Server::start(lab, &island, &authority, known));
+    let servers = Challenge::ALL.map(|known| {
+        let (place, name) = (island.at(known.address()), known.label());
+        Server::start(lab, place, &authority, known, &format!("kamailio-{name}"))
+    });
     thread::scope(|scope| {
         for server in servers {
             let (island, root, password) = (&island, authority.root(), password.clone());
@@ -97,6 +109,9 @@ enum Way {
     Udp,
     Tcp,
     Tls,
+    /// WebSockets, plain and over TLS (RFC 7118).
+    Ws,
+    Wss,
 }
 
 /// Who a client is.
@@ -131,6 +146,7 @@ impl<'a> Site<'a> {
         calling::run(self);
         errands::run(self);
         watching::run(self);
+        web::run(self);
         self.run(FORM, || self.judge_messages());
     }
 
@@ -180,6 +196,9 @@ impl<'a> Site<'a> {
         add("--dns", names::ADDRESS.to_string().into());
         add("--tls-ca", self.root.clone().into());
         add("--bind", client.place.address().to_string().into());
+        if let Some(proxy) = way.proxy(&self.challenge.domain()) {
+            add("--proxy", proxy.into());
+        }
         options.extend(way.options().iter().map(OsString::from));
         Agent::start_unheard(self.lab, &client.place, &client.name, PORT, options)
     }
@@ -196,13 +215,23 @@ impl<'a> Site<'a> {
 
     /// What one of the clients said and heard without TLS.
     fn messages(&self, packets: &[Packet], client: &Client) -> Outcome<Vec<Seen>> {
-        let address = client.place.address();
-        let own =
-            |packet: &&Packet| [packet.source.ip(), packet.destination.ip()].contains(&&address);
-        let packets: Vec<Packet> = packets.iter().filter(own).cloned().collect();
-        let seen = pcap::messages(&packets, PORT, 5060)?;
+        let mut seen = pcap::messages(&own(packets, client), PORT, Way::Udp.port())?;
+        let units = self.web_units(packets, client)?.into_iter();
+        seen.extend(units.filter_map(|(at, is_ours, unit)| match unit {
+            Unit::Message(message) => Some(Seen {
+                at,
+                is_ours,
+                message,
+            }),
+            _ => None,
+        }));
         self.messages.borrow_mut().push(seen.clone());
         Ok(seen)
+    }
+
+    /// What passed between one of the clients and the server by plain WebSockets.
+    fn web_units(&self, packets: &[Packet], client: &Client) -> Outcome<Vec<(f64, bool, Unit)>> {
+        pcap::web_units(&own(packets, client), Way::Ws.port())
     }
 
     fn judge_messages(&self) -> Outcome<()> {
@@ -229,6 +258,23 @@ impl Way {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+
+    /// Nobody can read what passes.
+    const fn is_secret(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// The server's port.
+    const fn port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
         }
     }
 
@@ -237,9 +283,22 @@ impl Way {
         match self {
             Self::Udp => &["--no-tcp", "--no-tls"],
             Self::Tcp => &["--no-tls"],
-            Self::Tls => &[],
+            Self::Tls | Self::Ws | Self::Wss => &[],
         }
     }
+
+    /// WebSockets are used where they are asked for.
+    fn proxy(self, domain: &str) -> Option<String> {
+        matches!(self, Self::Ws | Self::Wss)
+            .then(|| format!("sip:{domain};transport={}", self.name().to_lowercase()))
+    }
+}
+
+/// The packets of one of the clients.
+fn own(packets: &[Packet], client: &Client) -> Vec<Packet> {
+    let address = client.place.address();
+    let own = |packet: &&Packet| [packet.source.ip(), packet.destination.ip()].contains(&&address);
+    packets.iter().filter(own).cloned().collect()
 }
 
 fn row(challenge: Challenge, case: &str) -> String {

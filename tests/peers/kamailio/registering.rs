@@ -29,17 +29,24 @@ fn once(site: &Site<'_>, way: Way) -> Outcome<()> {
     let last = site.start(&client, way, &["register"])?.finish(PATIENCE)?;
     let packets = capture.finish()?;
     let bindings = site.server.borrow().bindings(&client.user)?;
-    let port = if way == Way::Tls { 5061 } else { 5060 };
-    let socket = format!(
-        "at {}:{}:{port}",
-        way.name().to_lowercase(),
-        site.challenge.address()
-    );
-    let is_bound = bindings.len() == 1 && bindings[0].ends_with(&socket);
-    let (is_proved, how) = match way {
+    // Of WebSockets it tells what is below them.
+    let below = match way {
+        Way::Udp => "udp",
+        Way::Tcp | Way::Ws => "tcp",
+        Way::Tls | Way::Wss => "tls",
+    };
+    let socket = format!("at {below}:{}:{}", site.challenge.address(), way.port());
+    // RFC 7118, 5.3: nobody can connect to us there.
+    let is_web = bindings
+        .iter()
+        .all(|binding| binding.contains(".invalid;transport=ws "));
+    let is_bound = bindings.len() == 1
+        && bindings[0].ends_with(&socket)
+        && is_web == matches!(way, Way::Ws | Way::Wss);
+    let (is_proved, how) = match way.is_secret() {
         // It is hidden from the capture.
-        Way::Tls => (true, "encrypted".to_owned()),
-        Way::Udp | Way::Tcp => proof(site, &site.messages(&packets, &client)?),
+        true => (true, "encrypted".to_owned()),
+        false => proof(site, &site.messages(&packets, &client)?),
     };
     site.add(
         &over(way),
@@ -202,7 +209,7 @@ fn over(way: Way) -> String {
 }
 
 pub(super) const SUCCEEDED: &str = "SIPAccountRegistrationDidSucceed";
-const WAYS: [Way; 3] = [Way::Udp, Way::Tcp, Way::Tls];
+const WAYS: [Way; 5] = [Way::Udp, Way::Tcp, Way::Tls, Way::Ws, Way::Wss];
 const KEPT: &str = "refreshes in time, nonces used again";
 const REMOVED: &str = "unregisters";
 const WRONG: &str = "wrong password";

@@ -4,7 +4,7 @@ use crate::{
     Lab, Outcome,
     authority::Authority,
     names::ZONE,
-    network::Island,
+    network::Place,
     process::{self, Process},
 };
 use std::{
@@ -67,23 +67,23 @@ impl Challenge {
 /// A server of one domain.
 pub(crate) struct Server<'a> {
     lab: &'a Lab,
-    island: &'a Island,
+    place: Place,
     pub(crate) challenge: Challenge,
+    name: String,
     directory: PathBuf,
     process: Option<Process>,
 }
 
 impl<'a> Server<'a> {
-    /// Writes what it needs, and starts it.
+    /// Writes what it needs, and starts it; `name` is that of its files.
     pub(crate) fn start(
         lab: &'a Lab,
-        island: &'a Island,
+        place: Place,
         authority: &Authority,
         challenge: Challenge,
+        name: &str,
     ) -> Outcome<Self> {
-        let directory = lab
-            .directory
-            .join(format!("kamailio-{}", challenge.label()));
+        let directory = lab.directory.join(name);
         fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
         let write = |file: &str, text: &str| {
             let path = directory.join(file);
@@ -105,7 +105,7 @@ impl<'a> Server<'a> {
         let config = include_str!("kamailio.cfg")
             .replace("@RUN@", &directory.display().to_string())
             .replace("@DOMAIN@", &domain)
-            .replace("@ADDRESS@", &challenge.address().to_string())
+            .replace("@ADDRESS@", &place.address().to_string())
             .replace("@PASSWORD@", PASSWORD)
             .replace("@MODULES@", &modules()?);
         write("kamailio.cfg", &config)?;
@@ -116,8 +116,9 @@ impl<'a> Server<'a> {
         }
         let mut server = Self {
             lab,
-            island,
+            place,
             challenge,
+            name: name.to_owned(),
             directory,
             process: None,
         };
@@ -130,30 +131,20 @@ impl<'a> Server<'a> {
         if let Some(mut process) = self.process.take() {
             process.end()?;
         }
-        let place = self.island.at(self.challenge.address());
-        let run = &self.directory;
-        let mut command = place.command("kamailio");
-        command.args(["-A", self.challenge.define()]);
-        command.arg("-f").arg(run.join("kamailio.cfg"));
-        command.arg("-w").arg(run).arg("-Y").arg(run);
-        command.arg("-P").arg(run.join("pid"));
-        command.args(["-m", "64", "-M", "8", "-DD", "-E"]);
-        let name = format!("kamailio-{}", self.challenge.label());
-        self.process = Some(Process::start(&name, command, &self.lab.directory)?);
-        let deadline = Instant::now() + START;
-        while let Err(error) = self.ask(&["core.uptime"]) {
-            if Instant::now() > deadline {
-                return Err(format!("{name} does not start: {error}"));
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        let process = launch(
+            self.lab,
+            &self.place,
+            &self.name,
+            &self.directory,
+            self.challenge.define(),
+        )?;
+        self.process = Some(process);
         Ok(())
     }
 
     /// Asks its console.
     pub(crate) fn ask(&self, words: &[&str]) -> Outcome<String> {
-        let socket = format!("unix:{}", self.directory.join("ctl").display());
-        process::run(Command::new("kamcmd").args(["-s", &socket]).args(words))
+        ask(&self.directory, words)
     }
 
     /// What it knows of a user, one line a binding: Contact and the socket that the REGISTER came to.
@@ -186,8 +177,39 @@ impl Drop for Server<'_> {
     }
 }
 
+/// Starts a Kamailio whose files are in a directory, and waits until it answers.
+pub(crate) fn launch(
+    lab: &Lab,
+    place: &Place,
+    name: &str,
+    directory: &Path,
+    define: &str,
+) -> Outcome<Process> {
+    let mut command = place.command("kamailio");
+    command.args(["-A", define]);
+    command.arg("-f").arg(directory.join("kamailio.cfg"));
+    command.arg("-w").arg(directory).arg("-Y").arg(directory);
+    command.arg("-P").arg(directory.join("pid"));
+    command.args(["-m", "64", "-M", "8", "-DD", "-E"]);
+    let process = Process::start(name, command, &lab.directory)?;
+    let deadline = Instant::now() + START;
+    while let Err(error) = ask(directory, &["core.uptime"]) {
+        if Instant::now() > deadline {
+            return Err(format!("{name} does not start: {error}"));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(process)
+}
+
+/// Asks the console of a Kamailio.
+pub(crate) fn ask(directory: &Path, words: &[&str]) -> Outcome<String> {
+    let socket = format!("unix:{}", directory.join("ctl").display());
+    process::run(Command::new("kamcmd").args(["-s", &socket]).args(words))
+}
+
 /// Where its modules are: the architecture is in the path.
-fn modules() -> Outcome<String> {
+pub(crate) fn modules() -> Outcome<String> {
     let known = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
         .map(|machine| format!("/usr/lib/{machine}/kamailio/modules/"));
     let found = known.into_iter().find(|path| Path::new(path).is_dir());

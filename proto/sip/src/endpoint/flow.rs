@@ -123,27 +123,35 @@ impl Flows {
             .copied()
     }
 
-    /// A secured connection of ours to exactly this numeric address that is up, whatever name was proven
-    /// on it. It serves dialogs: the address is one that their server named over it.
+    /// A secured connection of ours to this target that is up: to exactly its address, whatever name was
+    /// proven on it, if the target has none. It serves dialogs: the target is one that their server named
+    /// over it.
     pub(crate) fn proven_connection_to(
         &self,
         target: &Target,
         identity: Option<IdentityId>,
     ) -> Option<FlowId> {
-        if !target.transport.is_secure() || !matches!(target.name, Host::Ip(_)) {
+        let transport = match target.transport {
+            // RFC 7118, 8.2: in URIs there is one name for WebSockets, plain and secured.
+            Transport::Ws => Transport::Wss,
+            transport => transport,
+        };
+        if !transport.is_secure() {
             return None;
         }
-        let to_it = (target.transport, target.address, None)..;
-        let connections = self.by_peer.range(to_it).take_while(|(key, _)| {
-            let (transport, address, _) = key;
-            (*transport, *address) == (target.transport, target.address)
-        });
-        let shows = |proven: &Option<Proven>| {
-            let shown = proven.as_ref().map(|(_, shown)| *shown);
-            shown == Some(identity)
+        let to_it = (transport, target.address, None)..;
+        let connections = self
+            .by_peer
+            .range(to_it)
+            .take_while(|(key, _)| (key.0, key.1) == (transport, target.address));
+        let fits = |proven: &Option<Proven>| {
+            proven.as_ref().is_some_and(|(name, shown)| {
+                let is_named = matches!(target.name, Host::Ip(_)) || *name == target.name;
+                is_named && *shown == identity
+            })
         };
         connections
-            .filter(|((.., proven), _)| shows(proven))
+            .filter(|((.., proven), _)| fits(proven))
             .map(|(_, id)| *id)
             .find(|id| self.is_up(*id))
     }

@@ -80,10 +80,11 @@ impl Proxy {
         now: Instant,
         id: u64,
         request: &Request,
+        second_part: &str,
         incoming: Transport,
         hop: Hop,
     ) {
-        let (request, branch_id) = self.forwarded(request, incoming, &hop);
+        let (request, branch_id) = self.forwarded(request, second_part, incoming, &hop);
         let invite = request.method == Method::Invite;
         let (t1, timer_c) = (self.t1, self.timer_c);
         let Some(context) = self.contexts.get_mut(&id) else {

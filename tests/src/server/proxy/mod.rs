@@ -4,6 +4,7 @@ mod branch;
 mod contact;
 mod context;
 mod route;
+mod spiral;
 
 use base::{Deadline, Timers, Transport};
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::node::Node;
 use context::{Context, Key, Timer};
+use spiral::{Return, second_part};
 
 /// How the proxy stays in the path of a dialog.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,6 +50,10 @@ pub struct ProxyStats {
     pub stateless: u64,
     /// CANCELs of its own making.
     pub cancelled: u64,
+    /// Requests that came back for somebody else, and went on (RFC 3261, 6).
+    pub spirals: u64,
+    /// Requests that came back as they were, and were refused with 482.
+    pub loops: u64,
     /// Messages that it could not read or send on.
     pub dropped: u64,
     /// Transactions that it keeps.
@@ -60,7 +66,8 @@ type Filter = Box<dyn FnMut(&Message) -> bool>;
 ///
 /// It listens on one address over UDP and TCP, looks users up in the bindings that the test sets or
 /// its [`Registrar`] keeps, forks to all of them at once and forwards by the Request-URI or the Route.
-/// Names resolve as the test says; it never asks a name server. Without a [`Gate`] it is permissive: it
+/// Names resolve as the test says; it never asks a name server. A request that comes back is a spiral if
+/// it is for somebody else now, and a loop if not, which is refused (RFC 5393, 4.2). Without a [`Gate`] it is permissive: it
 /// does not challenge and refuses nothing that it can forward.
 pub struct Proxy {
     wire: Wire,
@@ -263,7 +270,18 @@ impl Proxy {
             // RFC 3261, 16.2: a proxy may answer 100 before it knows more.
             self.respond(now, id, Status::TRYING);
         }
-        if let Err(refusal) = self.admit(now, &mut request) {
+        match self.has_returned(&request) {
+            Some(Return::Loop) => {
+                self.stats.loops += 1;
+                return self.respond(now, id, Status::LOOP_DETECTED);
+            }
+            Some(Return::Spiral) => self.stats.spirals += 1,
+            None => {}
+        }
+        let second_part = second_part(&request);
+        if !self.comes_from_us(flow, &request)
+            && let Err(refusal) = self.admit(now, &mut request)
+        {
             return self.send_up(now, id, *refusal);
         }
         if request.method == Method::Register
@@ -286,7 +304,7 @@ impl Proxy {
             Ok(hops) => {
                 for hop in hops {
                     self.stats.forwarded += 1;
-                    self.forward(now, id, &request, flow.transport, hop);
+                    self.forward(now, id, &request, &second_part, flow.transport, hop);
                 }
             }
             Err(status) => self.respond(now, id, status),

@@ -9,7 +9,10 @@ use std::{
     time::Instant,
 };
 
-use super::{Proxy, RecordRoute};
+use super::{
+    Proxy, RecordRoute,
+    spiral::{Return, second_part},
+};
 use crate::server::{registrar::Place, wire::Flow};
 
 /// One place to forward to.
@@ -107,10 +110,12 @@ impl Proxy {
         Some(places.into_iter().filter_map(hop).collect())
     }
 
-    /// The request as it leaves for a hop, and its branch.
+    /// The request as it leaves for a hop, and its branch, which ends with the
+    /// [`second_part`](super::spiral::second_part) of the request that was received.
     pub(super) fn forwarded(
         &self,
         request: &Request,
+        second_part: &str,
         incoming: Transport,
         hop: &Hop,
     ) -> (Request, String) {
@@ -122,7 +127,7 @@ impl Proxy {
         if copy.method == Method::Invite || copy.method == Method::Subscribe {
             self.record(&mut copy, incoming, hop.transport);
         }
-        let branch = branch(request, hop);
+        let branch = format!("{}.{second_part}", branch(request, hop));
         let via = sip::header::Via::ours(hop.transport, &self.wire.address().into(), &branch);
         copy.headers.insert_first(HeaderName::Via, via.as_str());
         (copy, branch)
@@ -130,12 +135,14 @@ impl Proxy {
 
     /// RFC 3261, 16.11: an ACK to a 2xx, or a CANCEL of what is forgotten.
     pub(super) fn forward_stateless(&mut self, now: Instant, flow: Flow, mut request: Request) {
-        let Ok(hops) = self.route(now, &mut request) else {
+        let second_part = second_part(&request);
+        let is_loop = self.has_returned(&request) == Some(Return::Loop);
+        let (Ok(hops), false) = (self.route(now, &mut request), is_loop) else {
             self.stats.dropped += 1;
             return;
         };
         for hop in hops {
-            let (copy, _) = self.forwarded(&request, flow.transport, &hop);
+            let (copy, _) = self.forwarded(&request, &second_part, flow.transport, &hop);
             self.stats.stateless += 1;
             self.wire
                 .send(hop.transport, hop.address, None, copy.to_bytes());
@@ -176,6 +183,15 @@ impl Proxy {
             }
         };
         let host_port = next.host_port().ok_or(Status::UNSUPPORTED_URI_SCHEME)?;
+        if self.is_ours(next) {
+            // Another user of ours: the request spirals.
+            return Ok(Hop {
+                uri,
+                transport,
+                address: self.wire.address(),
+                route,
+            });
+        }
         let maddr = next
             .params()
             .get("maddr")
@@ -217,7 +233,7 @@ fn uri_of(value: &[u8]) -> Option<Uri> {
         .map(|address| address.uri.to_uri())
 }
 
-/// The branch of a forwarded request: the same for the same request to the same place, so that a
+/// The first part of the branch of a forwarded request: the same for the same request to the same place, so that a
 /// retransmission, an ACK and a CANCEL find their transaction even after a loss of state.
 fn branch(request: &Request, hop: &Hop) -> String {
     let mut hasher = DefaultHasher::new();

@@ -173,3 +173,45 @@ fn rfc_7118_over_a_web_socket_we_have_a_name_below_invalid() {
         bare.sent.clear();
     }
 }
+
+/// RFC 7118, 8.2: what a server names by `transport=ws` over a secured WebSocket leads back over it, be it an
+/// address or the name that it has proven; what leads elsewhere does not.
+#[test]
+fn rfc_7118_8_2_a_dialog_stays_on_its_secured_web_socket() {
+    let name = |name: &str| Host::Name(name.to_owned());
+    let ip = Host::Ip([192, 0, 2, 9].into());
+    for (host, at, is_same) in [
+        (ip.clone(), PEER, true),
+        (name("example.com"), PEER, true),
+        (name("example.org"), PEER, false),
+        (ip, "192.0.2.9:8080", false),
+    ] {
+        let mut bare = Bare::new(Config::default());
+        bare.dial_domain("example.com", Transport::Wss);
+        let flow = bare.connected();
+        let (from, invite) = bare.request();
+        let mut response = Response::to_request(&invite, Status::OK, Some("b"));
+        let headers = &mut response.headers;
+        headers.push(HeaderName::Contact, "<sip:bob@203.0.113.22:5060>");
+        let route = format!("<sip:{host};transport=ws;lr>");
+        headers.push(HeaderName::RecordRoute, route.as_str());
+        response.set_body("application/sdp", Bytes::from_static(b"answer"));
+        let message = response.to_bytes();
+        bare.feed(Input::Message {
+            flow,
+            from,
+            message,
+        });
+        let target = Target {
+            transport: Transport::Ws,
+            address: at.parse().unwrap(),
+            name: host.clone(),
+        };
+        let lookup = bare.lookups.remove(0);
+        let targets = Ok(vec![target]);
+        bare.feed(Input::Resolved { lookup, targets });
+        let ways: Vec<FlowId> = bare.sent.iter().map(|(way, ..)| *way).collect();
+        assert_eq!(ways == [flow], is_same, "{host} {at}");
+        assert_eq!(bare.connects.is_empty(), is_same, "{host} {at}");
+    }
+}

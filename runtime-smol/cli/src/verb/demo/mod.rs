@@ -45,7 +45,7 @@ impl Scene<'_> {
 pub(crate) fn run(common: &Common, options: &Demo, printer: &Printer) -> Outcome {
     let directory = Directory::new(options.out.as_deref())?;
     let ip = common.bind.unwrap_or_else(|| [127, 0, 0, 1].into());
-    let server = Server::start(ip, &[ALICE, BOB])?;
+    let server = Server::start(ip, &USERS, (RECEPTION, OFFICE))?;
     let (seen, messages) = channel();
     let scene = Scene {
         common,
@@ -62,8 +62,8 @@ pub(crate) fn run(common: &Common, options: &Demo, printer: &Printer) -> Outcome
         (false, true) => [Transport::Udp, Transport::Udp],
         (false, false) => [Transport::Udp, Transport::Tcp],
     };
-    let mut alice = Party::start(&scene, ALICE, Voice::Alice, transports[0])?;
-    let mut bob = Party::start(&scene, BOB, Voice::Bob, transports[1])?;
+    let mut alice = Party::start(&scene, &[ALICE, OFFICE], Voice::Alice, transports[0])?;
+    let mut bob = Party::start(&scene, &[BOB], Voice::Bob, transports[1])?;
     drop(scene);
     let result = play(&mut alice, &mut bob, &server, printer);
     alice.stop(printer);
@@ -97,9 +97,9 @@ fn play(
     alice.register()?;
     bob.register()?;
     wait(alice, bob, printer, "the registration", |a, b| {
-        a.is_registered() && b.is_registered()
+        a.is_registered(2) && b.is_registered(1)
     })?;
-    for user in [ALICE, BOB] {
+    for user in USERS {
         let contacts = server.contacts(user)?;
         if contacts != 1 {
             return Err(failed(&format!("{user} is registered {contacts} times")));
@@ -154,13 +154,18 @@ fn play(
     })?;
     done("hang-up");
 
-    // A spiral (RFC 3261, 6): the same request passes the server twice, for another user the second
-    // time, and comes back to the agent that sent it.
+    // Two users of one agent: the server sends the request to itself first, for whoever is called by
+    // another name here, and then back to the agent that it came from (RFC 3261, 6).
     alice.forget();
-    alice.call(ALICE)?;
+    alice.call(RECEPTION)?;
     wait(alice, bob, printer, "the call to oneself", |a, _| {
         a.so_far.started == 2
     })?;
+    let (callers, spirals) = (alice.callers(), server.spirals()?);
+    if callers != [ALICE, OFFICE] || spirals != 1 {
+        let text = format!("a spiral is {spirals} spirals and calls of {callers:?}");
+        return Err(failed(&text));
+    }
     alice.command(UserAgent::end);
     wait(
         alice,
@@ -175,7 +180,7 @@ fn play(
 
 /// After both agents have ended: nothing is left at the server, and nothing went past it.
 fn leave(server: &Server, astray: usize, printer: &Printer) -> Result<(), Failure> {
-    for user in [ALICE, BOB] {
+    for user in USERS {
         if server.contacts(user)? != 0 {
             return Err(failed(&format!("{user} is still registered")));
         }
@@ -302,6 +307,10 @@ fn internal(reason: &str) -> Failure {
 
 const ALICE: &str = "alice";
 const BOB: &str = "bob";
+/// The second account of Alice's agent, and another name of it.
+const OFFICE: &str = "office";
+const RECEPTION: &str = "reception";
+const USERS: [&str; 3] = [ALICE, BOB, OFFICE];
 /// Each way at once; two equal ones in a row, and the ones that are no figures.
 const DIGITS: &str = "1159#*0D";
 /// The least share of what was said that must have been heard.

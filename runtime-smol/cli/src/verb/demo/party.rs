@@ -38,7 +38,8 @@ pub(super) struct Party {
     pub(super) heard: PathBuf,
     /// What happened since the last [`forget`](Self::forget).
     pub(super) so_far: SoFar,
-    is_registered: bool,
+    /// Confirmations of registrations.
+    registrations: usize,
 }
 
 /// What happened to one agent.
@@ -55,12 +56,14 @@ pub(super) struct SoFar {
 }
 
 impl Party {
+    /// Starts the agent of some users; it is called by the name of the first.
     pub(super) fn start(
         scene: &Scene<'_>,
-        name: &'static str,
+        users: &[&'static str],
         voice: Voice,
         transport: Transport,
     ) -> Result<Self, Failure> {
+        let name = *users.first().ok_or_else(|| internal("nobody"))?;
         let said = utterance(voice, RATE);
         let path = scene.directory.file(&format!("{name}-said.wav"));
         wave::write(&path, &said)
@@ -80,10 +83,12 @@ impl Party {
         };
         let mut config = config::read(&common, None)?;
         config.addresses = vec![scene.ip()];
+        for user in users {
+            scene.server.enrol(&mut config, user, transport)?;
+        }
         for account in &mut config.accounts {
             account.display_name = Some(name.to_owned());
         }
-        scene.server.enrol(&mut config, name, transport)?;
         config.trace = true;
         config.record = common.record_run.is_some();
         let tap = tap(scene, is_caller);
@@ -94,15 +99,17 @@ impl Party {
             said,
             heard,
             so_far: SoFar::default(),
-            is_registered: false,
+            registrations: 0,
         })
     }
 
+    /// Registers all users of the agent.
     pub(super) fn register(&self) -> Result<(), Failure> {
-        let asked = self
-            .agent
-            .runtime
-            .call(|agent, now| agent.register(now, None));
+        let asked = self.agent.runtime.call(|agent, now| {
+            let accounts = agent.accounts().to_vec();
+            let mut asked = accounts.into_iter().map(|id| agent.register(now, Some(id)));
+            asked.try_for_each(|asked| asked)
+        });
         match asked {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(internal(&error.to_string())),
@@ -110,9 +117,21 @@ impl Party {
         }
     }
 
-    /// The server has confirmed the registration.
-    pub(super) const fn is_registered(&self) -> bool {
-        self.is_registered
+    /// The server has confirmed so many registrations.
+    pub(super) const fn is_registered(&self, users: usize) -> bool {
+        self.registrations >= users
+    }
+
+    /// The users whose calls these are, in the order of the sessions.
+    pub(super) fn callers(&self) -> Vec<String> {
+        let sessions = self.so_far.sessions.clone();
+        let users = self.agent.runtime.call(move |agent, _| {
+            let accounts = sessions.iter().filter_map(|id| agent.session(*id)?.account);
+            let users = accounts
+                .filter_map(|id| agent.account(id)?.uri.as_ref()?.user().map(str::to_owned));
+            users.collect()
+        });
+        users.unwrap_or_default()
     }
 
     /// Calls a user of the server.
@@ -197,7 +216,7 @@ impl Party {
             printer.notification(&notification);
             match notification.event {
                 Event::Account(_, AccountEvent::RegistrationDidSucceed { .. }) => {
-                    self.is_registered = true;
+                    self.registrations += 1;
                 }
                 Event::Session(id, event) => self.session(id, event),
                 Event::Stream(_, StreamEvent::GotDtmf { digit }) => self.so_far.digits.push(digit),

@@ -6,7 +6,10 @@ use simulator::server::{Gate, Proxy, Registrar, Rules, Shell};
 use sipsimple::{
     agent::Config,
     base::{Transport, digest::Secret},
-    sip::auth::{Asker, Credentials, Policy},
+    sip::{
+        Uri,
+        auth::{Asker, Credentials, Policy},
+    },
 };
 use std::{
     collections::BTreeMap,
@@ -23,8 +26,15 @@ impl Server {
     /// What it serves; no name server needs to know it.
     pub(super) const DOMAIN: &str = "demo.example";
 
-    /// Serves [`DOMAIN`](Self::DOMAIN) at an address, and asks everybody for the password.
-    pub(super) fn start(ip: IpAddr, users: &[&'static str]) -> Result<Self, Failure> {
+    /// Serves [`DOMAIN`](Self::DOMAIN) at an address, and asks everybody for the password; an alias is
+    /// another name of a user.
+    pub(super) fn start(
+        ip: IpAddr,
+        users: &[&'static str],
+        alias: (&'static str, &str),
+    ) -> Result<Self, Failure> {
+        let of_user = format!("sip:{}@{}", alias.1, Self::DOMAIN);
+        let of_user: Uri = of_user.parse().map_err(|_| internal("a user is no URI"))?;
         let random = || runtime_smol::seed().map_err(|error| internal(&error.to_string()));
         let mut passwords = BTreeMap::new();
         for user in users {
@@ -49,6 +59,7 @@ impl Server {
             let mut registrar = Registrar::new(rules);
             let mut proxy = Proxy::new(address);
             proxy.add_name(Self::DOMAIN, address.ip());
+            proxy.bind(alias.0, &[of_user]);
             registrar.set_gate(of_registrar);
             proxy.set_gate(of_proxy);
             proxy.set_registrar(registrar);
@@ -59,7 +70,7 @@ impl Server {
         Ok(Self { shell, passwords })
     }
 
-    /// Makes a user of the server of an agent, who goes there over this transport.
+    /// Makes a user of the server of an agent, or one more; the agent goes there over this transport.
     pub(super) fn enrol(
         &self,
         config: &mut Config,
@@ -68,7 +79,9 @@ impl Server {
     ) -> Result<(), Failure> {
         let uri = |text: String| text.parse().map_err(|_| internal("an address is no URI"));
         let (address, transport) = (self.shell.address(), transport.param_name());
-        let mut account = config.accounts.pop().unwrap_or_default();
+        // Who had no account yet has one without an address.
+        let unnamed = config.accounts.pop_if(|account| account.uri.is_none());
+        let mut account = unnamed.unwrap_or_default();
         account.uri = Some(uri(format!("sip:{user}@{}", Self::DOMAIN))?);
         account.outbound_proxy = Some(uri(format!("sip:{address};transport={transport}"))?);
         let password = self.passwords.get(user).cloned().unwrap_or_default();
@@ -81,6 +94,13 @@ impl Server {
     /// Where it listens.
     pub(super) fn address(&self) -> SocketAddr {
         self.shell.address()
+    }
+
+    /// How many requests spiralled.
+    pub(super) fn spirals(&self) -> Result<u64, Failure> {
+        self.shell
+            .call(|proxy, _| proxy.stats().spirals)
+            .ok_or_else(|| internal("the server has ended"))
     }
 
     /// How many contacts of a user it has.

@@ -1,10 +1,13 @@
-//! Another network in mid-call: the interface loses its address and is given another one (APP-20).
+//! Another network in mid-call, or while registered: the interface loses its address and is given
+//! another one (APP-20).
 //!
 //! Two of ours, each in a network of its own. What is judged is what the one that stays sees on its
 //! wire: when the first message came from the new address, and that nothing names the old one any
 //! more. The `o=` line is let off: RFC 3264, 8 forbids to change it; and so are From and To, which a
 //! dialog keeps as they were dialled. So is a bare segment by which the
 //! system of the one that stays closes a connection whose other end is gone.
+
+mod registered;
 
 use crate::{
     Lab, Outcome,
@@ -20,16 +23,18 @@ use std::{net::Ipv4Addr, thread, time::Duration};
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
     let cases = CASES.map(|case| [FOLLOWS, QUIET, ENDS].map(|what| format!("{}: {what}", case.0)));
     let cases = cases.concat().into_iter();
-    cases.map(|case| (PEER, case)).collect()
+    let cases = cases.map(|case| (PEER, case));
+    cases.chain(registered::expected()).collect()
 }
 
-/// Moves the caller, over UDP and over TCP; then the callee.
+/// Moves the caller, over UDP and over TCP; the callee; then one who only waits for calls.
 pub(crate) fn run(lab: &Lab) {
     for (index, (name, transport, callee)) in CASES.into_iter().enumerate() {
         lab.run(PEER, &format!("{name}: {FOLLOWS}"), || {
             case(lab, index as u16, name, transport, callee)
         });
     }
+    registered::run(lab);
 }
 
 fn case(lab: &Lab, index: u16, name: &str, transport: &str, callee: bool) -> Outcome<()> {
