@@ -82,7 +82,12 @@ impl Endpoint {
         if transport.is_reliable() && self.flows.connections() >= self.config.limits.flows {
             return Err(AddFlowError::TooMany);
         }
-        let idle = transport.is_reliable().then_some(self.config.idle_accepted);
+        // Nobody needs what a peer opens to somebody who is leaving.
+        let idle = match self.is_shutting_down {
+            true => self.config.idle_accepted.min(self.config.idle_opened),
+            false => self.config.idle_accepted,
+        };
+        let idle = transport.is_reliable().then_some(idle);
         let id = self.flows.insert(Flow {
             transport,
             local,

@@ -111,7 +111,7 @@ impl Proxy {
     }
 
     /// The request as it leaves for a hop, and its branch, which ends with the
-    /// [`second_part`](super::spiral::second_part) of the request that was received.
+    /// [`second_part`] of the request that was received.
     pub(super) fn forwarded(
         &self,
         request: &Request,

@@ -215,3 +215,20 @@ fn rfc_7118_8_2_a_dialog_stays_on_its_secured_web_socket() {
         assert_eq!(bare.connects.is_empty(), is_same, "{host} {at}");
     }
 }
+
+/// Whoever connects while we leave is let go like everybody else, and not after hours.
+#[test]
+fn a_connection_that_comes_behind_a_shutdown_is_not_kept() {
+    let mut bare = Bare::new(Config::default());
+    let now = bare.now;
+    bare.endpoint.shutdown(now);
+    let local = "192.0.2.1:5060".parse().unwrap();
+    let peer = Some(PEER.parse().unwrap());
+    let flow = bare
+        .endpoint
+        .add_flow(now, Transport::Tcp, local, peer)
+        .unwrap();
+    bare.wait(Duration::from_secs(33));
+    assert_eq!(bare.released, [flow]);
+    assert_eq!(bare.endpoint.stats(), Stats::default());
+}
