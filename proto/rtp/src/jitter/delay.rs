@@ -190,16 +190,18 @@ impl Delay {
 
     /// Finds the transit at which waiting longer costs as much as it saves.
     fn choose(&mut self) {
-        let (mut late, mut best, mut chosen) = (self.total, u64::MAX, 0);
-        for (end, &weight) in (1u64..).zip(&self.weights) {
-            let wait = end * BUCKET as u64 * self.total;
+        // In buckets, for all packets together: the price is a whole number of them.
+        let (mut wait, mut cost) = (0, self.total * PRICE);
+        let (mut best, mut chosen) = (u64::MAX, 0);
+        for (end, &weight) in (1..).zip(&self.weights) {
+            wait += self.total;
             if wait >= best {
                 break;
             }
-            late -= u64::from(weight);
-            let cost = wait + late * PRICE;
+            // No more are late than there are: it stays above `wait`.
+            cost = cost + self.total - u64::from(weight) * PRICE;
             if cost < best {
-                (best, chosen) = (cost, end as i64);
+                (best, chosen) = (cost, end);
             }
         }
         let depth = (chosen * BUCKET).clamp(self.least, self.most);
@@ -218,8 +220,8 @@ const SECOND: i64 = 1_000_000;
 const BUCKET: i64 = 5_000;
 /// 640 ms of them; beyond it speech is no conversation.
 const BUCKETS: usize = 128;
-/// How many microseconds of delay it is worth that no packet is late: 20 ms for one packet in a hundred.
-const PRICE: u64 = 2_000_000;
+/// How many buckets of delay it is worth that no packet is late: 20 ms for one packet in a hundred.
+const PRICE: u64 = 2_000_000 / BUCKET as u64;
 /// What a packet weighs when it comes, …
 const WEIGHT: u32 = 256;
 /// … and after how many packets all weigh an eighth less: half is forgotten in about 90 packets.
