@@ -14,6 +14,7 @@ mod digest;
 mod dns;
 mod hostile_servers;
 mod ice;
+mod nat;
 mod offer_answer;
 mod rtp_rtcp;
 mod scenario;
@@ -32,6 +33,7 @@ pub use self::digest::digest;
 pub use self::dns::dns;
 pub use self::hostile_servers::hostile_servers;
 pub use self::ice::ice;
+pub use self::nat::nat;
 pub use self::offer_answer::offer_answer;
 pub use self::rtp_rtcp::rtp_rtcp;
 pub use self::scenario::scenario;
@@ -55,6 +57,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("dns", dns),
     ("hostile_servers", hostile_servers),
     ("ice", ice),
+    ("nat", nat),
     ("offer_answer", offer_answer),
     ("rtp_rtcp", rtp_rtcp),
     ("scenario", scenario),

@@ -9,6 +9,8 @@ base::ids! {
     StreamId;
     /// A subscription of ours, however often it is made anew.
     SubscriptionId;
+    /// A detection of the kind of NAT (ENG-34).
+    NatDetectionId;
     /// A file that is sent or received.
     FileId;
     /// A request to the store.

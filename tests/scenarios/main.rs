@@ -43,6 +43,7 @@ mod mux;
 mod names;
 mod nat;
 mod pickup;
+mod nat_type;
 mod prack;
 mod probe;
 mod protos;

@@ -3,6 +3,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`Agent`] | finds out which pair of addresses works for one media stream, and watches it |
+//! | [`nat`] | finds out how the translators on the way behave |
 //! | [`turn`] | holds an address at a relay |
 //! | [`stun`] | messages, their attributes and their protection |
 //!
@@ -10,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod nat;
 pub mod stun;
 pub mod turn;
 

@@ -8,6 +8,7 @@ use crate::{
     session::SessionError,
     stream::{BadCommand, Lookup, MediaStream, StreamCommand, StreamInput, StreamSpec},
 };
+use base::HostPort;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sip::AccountId;
@@ -115,6 +116,13 @@ pub enum Command {
     Lookup {
         /// What.
         what: Lookup,
+    },
+    /// [`UserAgent::detect_nat_type`].
+    DetectNatType {
+        /// Which server to ask.
+        server: HostPort,
+        /// What the event shall hold.
+        user_data: Value,
     },
     /// [`UserAgent::add_account`].
     AddAccount(Box<Account>),
@@ -425,6 +433,9 @@ impl UserAgent {
             }
             Command::Options { account, to } => drop(self.options(now, account, to)),
             Command::Lookup { what } => drop(self.lookup(now, what)),
+            Command::DetectNatType { server, user_data } => {
+                let _ = self.detect_nat_type(now, server, user_data);
+            }
             Command::AddAccount(account) => drop(self.add_account(now, *account)),
             Command::RemoveAccount { account } => drop(self.remove_account(now, account)),
             Command::SetDefaultAccount { account } => {

@@ -112,6 +112,11 @@ const fn subscriptions() -> usize {
     10_000
 }
 
+/// One for each server that an account may name.
+const fn nat_detections() -> usize {
+    16
+}
+
 fn root() -> String {
     "/".to_owned()
 }
@@ -155,6 +160,9 @@ pub struct Limits {
     /// fails. Those of peers are [`sip::config::Limits::subscriptions`].
     #[serde(default = "subscriptions")]
     pub subscriptions: usize,
+    /// Detections of the kind of NAT at a time; a command above it fails.
+    #[serde(default = "nat_detections")]
+    pub nat_detections: usize,
     /// Streams of one session; further m-lines are refused by port 0.
     pub streams_per_session: usize,
     /// Timers that fire in one step before the input itself is looked at.
@@ -181,6 +189,7 @@ impl Default for Limits {
             accounts: 1_000,
             sessions: 10_000,
             subscriptions: subscriptions(),
+            nat_detections: nat_detections(),
             // More m-lines than any product offers; each may cost two sockets.
             streams_per_session: 16,
             timers_per_step: 1_024,

@@ -205,6 +205,7 @@ impl UserAgent {
         }
         self.leave_accounts();
         self.leave_subscriptions(|_| true);
+        self.end_detections();
         self.touch(Child::Life);
     }
 

@@ -6,6 +6,7 @@ mod calling;
 mod calls;
 mod commands;
 mod config;
+mod detect;
 mod errands;
 mod files;
 mod life;
@@ -26,13 +27,14 @@ pub use crate::edge::{
     Class, Connection, FileDo, FileDone, Frame, INITIAL_CREDIT, Input, Interface, InterfaceKind,
     Multicast, Open, Output, Store, StoreError, System, Trace,
 };
-pub use crate::id::{FileId, LinkId, SessionId, StoreId, StreamId, SubscriptionId};
+pub use crate::id::{FileId, LinkId, NatDetectionId, SessionId, StoreId, StreamId, SubscriptionId};
 pub use arguments::{
     AccountError, Connect, ConnectError, InformError, MediaFrame, Message, OptionsError, Publish,
     Subscribe, SubscribeError, SubscriptionError, UnknownStream,
 };
 pub use commands::Command;
 pub use config::{Config, Limits};
+pub use detect::DetectNatError;
 pub use replay::{Difference, ReplayError, Report, replay};
 pub use stats::{Counters, Stats};
 pub use subscription_command::SubscriptionCommand;
@@ -83,6 +85,7 @@ pub struct UserAgent {
     invitations: Index<sip::InvitationId, SessionId>,
     transfers: transfer::Transfers,
     subscriptions: subscriptions::Subscriptions,
+    detections: detect::Detections,
     streams: Streams,
     registry: Registry,
     files: Files,
@@ -141,6 +144,7 @@ enum Child {
     Resolver,
     Accounts,
     Subscriptions,
+    NatDetections,
     Session(SessionId),
     Stream(StreamId),
 }
@@ -155,6 +159,7 @@ struct Touched {
     resolver: bool,
     accounts: bool,
     subscriptions: bool,
+    detections: bool,
 }
 
 impl UserAgent {
@@ -195,6 +200,7 @@ impl UserAgent {
             transfers: transfer::Transfers::default(),
             subscriptions: subscriptions::Subscriptions::new(),
             resolver: Resolver::new(now, config.dns, config.name_servers, rng.fork()),
+            detections: detect::Detections::default(),
             streams: Streams::default(),
             registry: Registry::new(factories),
             files: Files::default(),
@@ -365,6 +371,11 @@ impl UserAgent {
         self.resolver.name_servers()
     }
 
+    /// The kind of NAT that was detected last, in the words of RFC 3489 (APP-11); `None` before.
+    pub fn local_nat_type(&self) -> Option<&'static str> {
+        self.detections.nat_type()
+    }
+
     /// What is alive; all zero at rest.
     pub fn stats(&self) -> Stats {
         Stats {
@@ -373,6 +384,7 @@ impl UserAgent {
             subscriptions: self.subscriptions.len(),
             links: self.links.len(),
             files: self.files.len(),
+            nat_detections: self.detections.len(),
             lookups: self.resolver.stats().lookups,
             sip: self.endpoint.stats(),
         }

@@ -1,6 +1,6 @@
 //! Where hosts are: what the endpoint, the streams and the application want to know, put to the resolver.
 
-use super::{Listening, StreamId};
+use super::{Listening, NatDetectionId, StreamId};
 use crate::{
     event::{Event, LookupEvent, ResolverEvent},
     stream::Lookup,
@@ -20,6 +20,8 @@ pub(super) enum Asker {
     Endpoint(sip::LookupId),
     /// A stream, with its own number of the question.
     Stream(StreamId, u16),
+    /// A detection of the kind of NAT.
+    NatDetection(NatDetectionId),
     /// The application hears of it by events.
     Application,
 }
@@ -31,6 +33,8 @@ pub(super) enum Output {
     Endpoint(sip::LookupId, Result<Vec<Target>, LookupError>),
     /// The same for a stream.
     Stream(StreamId, u16, Result<Vec<Target>, LookupError>),
+    /// The same for a detection.
+    NatDetection(NatDetectionId, Result<Vec<Target>, LookupError>),
     /// For the application.
     Event(Event),
     /// For the sockets.
@@ -124,6 +128,19 @@ impl Resolver {
         }
     }
 
+    /// Asks for the STUN server of a detection: by RFC 8489, 8, unless a port is given (ENG-34).
+    pub(super) fn ask_stun(&mut self, now: Instant, detection: NatDetectionId, server: HostPort) {
+        let (v4, v6) = self.families();
+        let request = Request::Service {
+            service: dns::Service::Stun,
+            host: server.host,
+            port: server.port,
+            v4,
+            v6,
+        };
+        self.begin(now, request, Asker::NatDetection(detection));
+    }
+
     /// Asks what the application wants to know.
     pub(super) fn look_up(&mut self, now: Instant, what: &Lookup) -> Result<LookupId, LookupError> {
         let request = self.request(what)?;
@@ -168,6 +185,7 @@ impl Resolver {
                     Some(Asker::Stream(stream, number)) => {
                         Output::Stream(stream, number, targets(result))
                     }
+                    Some(Asker::NatDetection(id)) => Output::NatDetection(id, targets(result)),
                     Some(Asker::Application) | None => Output::Event(done(lookup, result)),
                 }
             }

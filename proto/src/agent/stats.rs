@@ -17,6 +17,8 @@ pub struct Stats {
     pub links: usize,
     /// Files that streams have open.
     pub files: usize,
+    /// Detections of the kind of NAT.
+    pub nat_detections: usize,
     /// Lookups of names.
     pub lookups: usize,
     /// What the SIP endpoint holds.

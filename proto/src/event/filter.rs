@@ -1,7 +1,7 @@
 //! Which events an observer wants: the old notification centre without callbacks.
 
 use super::Event;
-use crate::id::{SessionId, StreamId, SubscriptionId};
+use crate::id::{NatDetectionId, SessionId, StreamId, SubscriptionId};
 use std::fmt;
 
 /// Whose event it is: the object that the documents call sender (GEN-02).
@@ -18,6 +18,8 @@ pub enum Sender {
     Options(sip::RequestId),
     /// A lookup of a name.
     Lookup(dns::LookupId),
+    /// A detection of the kind of NAT.
+    NatDetection(NatDetectionId),
     /// What looks names up.
     Resolver,
     /// An account.
@@ -40,6 +42,7 @@ impl fmt::Display for Sender {
             Self::Stream(id) => write!(f, "stream:{id}"),
             Self::Options(id) => write!(f, "options:{id}"),
             Self::Lookup(id) => write!(f, "lookup:{id}"),
+            Self::NatDetection(id) => write!(f, "nat_detection:{id}"),
             Self::Resolver => f.write_str("resolver"),
             Self::Account(id) => write!(f, "account:{id}"),
             Self::Publication(id) => write!(f, "publication:{id}"),

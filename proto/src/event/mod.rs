@@ -6,17 +6,19 @@ mod filter;
 mod hints;
 mod ice;
 mod names;
+mod nat;
 mod subscription;
 
 pub use self::ice::IcePair;
 pub use account::{AccountEvent, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
 pub use hints::Hints;
+pub use nat::{NatBehaviour, NatDetectionError, NatDetectionEvent};
 pub use sip::usage::invitation::Originator;
 pub use subscription::{GotSubscribe, IncomingSubscriptionEvent, SubscriptionEvent};
 
 use crate::{
-    id::{SessionId, StreamId, SubscriptionId},
+    id::{NatDetectionId, SessionId, StreamId, SubscriptionId},
     tls::{Certificate, Security},
 };
 
@@ -59,6 +61,8 @@ pub enum Event {
     Options(sip::RequestId, OptionsEvent),
     /// To a lookup: of the application, or for a request (requirements 16).
     Lookup(dns::LookupId, LookupEvent),
+    /// To a detection of the kind of NAT.
+    NatDetection(NatDetectionId, Box<NatDetectionEvent>),
     /// To the resolver (requirements 15).
     Resolver(ResolverEvent),
     /// To an account.

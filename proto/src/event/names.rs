@@ -1,8 +1,8 @@
 //! The names and the data of events as the SDK's documents have them (requirements 41).
 
 use super::{
-    AgentEvent, Event, LookupEvent, OptionsEvent, PublicationEvent, ResolverEvent, Sender,
-    SessionEvent, StreamEvent, fields::fields,
+    AgentEvent, Event, LookupEvent, NatDetectionEvent, OptionsEvent, PublicationEvent,
+    ResolverEvent, Sender, SessionEvent, StreamEvent, fields::fields,
 };
 use serde_json::Value;
 
@@ -39,6 +39,9 @@ impl Event {
             Self::Lookup(_, LookupEvent::Trace { .. }) => "DNSLookupTrace",
             Self::Lookup(_, LookupEvent::DidSucceed { .. }) => "DNSLookupDidSucceed",
             Self::Lookup(_, LookupEvent::DidFail { .. }) => "DNSLookupDidFail",
+            Self::NatDetection(_, event) => match **event {
+                NatDetectionEvent::DetectedNatType { .. } => "SIPEngineDetectedNATType",
+            },
             Self::Resolver(ResolverEvent::DidInitialize { .. }) => "DNSResolverDidInitialize",
             Self::Resolver(ResolverEvent::NameserversDidChange { .. }) => "DNSNameserversDidChange",
             Self::Account(_, event) => event.name(),
@@ -60,6 +63,7 @@ impl Event {
             Self::Stream(id, _) => Sender::Stream(*id),
             Self::Options(id, _) => Sender::Options(*id),
             Self::Lookup(id, _) => Sender::Lookup(*id),
+            Self::NatDetection(id, _) => Sender::NatDetection(*id),
             Self::Resolver(_) => Sender::Resolver,
             Self::Account(id, _) => Sender::Account(*id),
             Self::Publication(id, _) => Sender::Publication(*id),
@@ -82,6 +86,7 @@ impl Event {
             Self::Stream(_, event) => fields(event),
             Self::Options(_, event) => fields(event),
             Self::Lookup(_, event) => fields(event),
+            Self::NatDetection(_, event) => fields(&**event),
             Self::Resolver(event) => fields(event),
             Self::Account(_, event) => fields(event),
             Self::Publication(_, event) => fields(event),
@@ -424,12 +429,21 @@ mod tests {
         let accounts = accounts.into_iter().map(|e| Event::Account(account, e));
         let messages = messages.into_iter().map(|e| Event::Message(message, e));
         let published = [Event::Publication(publication, published)];
+        let detected = NatDetectionEvent::DetectedNatType {
+            succeeded: true,
+            user_data: Value::Null,
+            nat_type: Some("Full Cone"),
+            error: None,
+            behaviour: None,
+        };
+        let detection = NatDetectionId::from_parts(0, 7);
+        let detected = [Event::NatDetection(detection, Box::new(detected))];
         let subscription = SubscriptionId::from_parts(0, 6);
         let subscribed = subscribed.map(|e| Event::Subscription(subscription, e));
         let sessions = sessions.into_iter().map(|e| Event::Session(session, e));
         let media = media.into_iter().map(|e| Event::Stream(stream, e));
         let asked = messages.chain(published).chain(subscribed);
-        let others = accounts.chain(asked).chain(names);
+        let others = accounts.chain(asked).chain(names).chain(detected);
         agent.chain(sessions).chain(media).chain(others).collect()
     }
 

@@ -1,7 +1,10 @@
 //! One link: for whom it is, and how far.
 
 use super::credit::Credit;
-use crate::{id::StreamId, stream::Slot};
+use crate::{
+    id::{NatDetectionId, StreamId},
+    stream::Slot,
+};
 use base::{Host, HostPort, Transport};
 use dns::ExchangeId;
 use sip::{FlowId, message::frame::Framer};
@@ -44,6 +47,8 @@ pub(super) enum Owner {
     SlotListener(StreamId, Slot),
     /// A socket to a name server.
     Query(ExchangeId),
+    /// A socket by which the kind of NAT is found out.
+    Discovery(NatDetectionId),
     /// Its owner is done; what is written is still being sent.
     Nobody,
 }
@@ -92,6 +97,7 @@ impl Link {
             | Owner::Slot(..)
             | Owner::SlotListener(..)
             | Owner::Query(_)
+            | Owner::Discovery(_)
             | Owner::Nobody => None,
         }
     }

@@ -83,6 +83,13 @@ impl Filters {
         }
     }
 
+    /// Secures by another configuration what is opened from here on; nothing without one.
+    pub(crate) fn configure(&mut self, config: Option<&TlsConfig>) {
+        if !self.is_replay {
+            self.context = config.and_then(Context::new);
+        }
+    }
+
     /// Tells the wall clock.
     pub(crate) fn set_time(&self, unix: Duration) {
         if let Some(context) = &self.context {

@@ -5,8 +5,10 @@
 //! and drops noise, so that the endpoint sees whole messages and nothing else.
 
 mod credit;
+mod discovery;
 mod entry;
 mod filter;
+mod gone;
 mod keepalive;
 mod limits;
 mod query;
@@ -18,13 +20,14 @@ mod tests;
 mod verified;
 mod web_socket;
 
+pub(crate) use discovery::DiscoveryInput;
 pub(crate) use filter::{Filtered, Filters, Secure};
 pub use limits::{LinkCounters, LinkLimits};
 pub(crate) use verified::Verified;
 
 use crate::{
     edge::{Connection, Input, Output, Trace},
-    id::{LinkId, StreamId},
+    id::{LinkId, NatDetectionId, StreamId},
     stream::{Slot, StreamInput},
     tls::TlsConfig,
 };
@@ -53,6 +56,8 @@ pub(crate) struct Links {
     slots: Index<StreamId, Vec<(Slot, LinkId)>>,
     /// The sockets of the resolver.
     queries: BTreeMap<ExchangeId, LinkId>,
+    /// The sockets by which the kind of NAT is found out.
+    discoveries: BTreeMap<NatDetectionId, LinkId>,
     /// How many connections each address has to us.
     peers: Index<IpAddr, usize>,
     /// The addresses where connections are accepted, in the order in which they came up.
@@ -102,6 +107,8 @@ pub(crate) enum LinkOutput {
     Stream(StreamId, StreamInput),
     /// For the resolver.
     Query(dns::Input),
+    /// For a detection of the kind of NAT.
+    Discovery(NatDetectionId, DiscoveryInput),
     /// A link needs a filter: said before it is opened or adopted.
     Secure(LinkId, Secure),
     /// A link needs a WebSocket to this host: said when it is connected, and secured if it must be.
@@ -129,6 +136,7 @@ impl Links {
             flows: Index::new(rng),
             slots: Index::new(rng),
             queries: BTreeMap::new(),
+            discoveries: BTreeMap::new(),
             peers: Index::new(rng),
             sources: Vec::new(),
             accepted: 0,
@@ -168,6 +176,9 @@ impl Links {
                     from,
                     payload: payload.freeze(),
                 }),
+                Some(Owner::Discovery(id)) => {
+                    self.discovery(id, DiscoveryInput::Datagram { from, payload })
+                }
                 _ => {}
             },
             Input::Undeliverable { link, to, error } => {
@@ -181,6 +192,9 @@ impl Links {
                     }
                     Some(Owner::Query(exchange)) => {
                         self.answer(dns::Input::Failed { exchange });
+                    }
+                    Some(Owner::Discovery(id)) => {
+                        self.discovery(id, DiscoveryInput::Undeliverable { to })
                     }
                     _ => {}
                 }
@@ -278,37 +292,9 @@ impl Links {
         }
     }
 
-    /// An address of ours is gone: closes what we listen on there, and the connections from there.
-    /// Streams close their sockets themselves.
-    pub(crate) fn lose_address(&mut self, ip: IpAddr) {
-        for id in self.table.keys() {
-            let lost = self.table.get(id).is_some_and(|link| {
-                let is_signalling = matches!(
-                    link.owner,
-                    Owner::Socket(_) | Owner::Listener | Owner::Connection(_)
-                );
-                let is_up = !matches!(link.phase, Phase::Opening { .. } | Phase::Finishing { .. });
-                is_signalling && is_up && link.local.ip() == ip
-            });
-            if lost {
-                self.fail(id, LinkError::AddressGone);
-            }
-        }
-    }
-
-    /// The machine slept: closes the signalling connections that we opened. Whoever was at their other
-    /// end has given them up, and our kernel would find out by the next write. Those that peers opened
-    /// are theirs to open again.
-    pub(crate) fn lose_connections(&mut self) {
-        for id in self.table.keys() {
-            let is_ours = self
-                .table
-                .get(id)
-                .is_some_and(|link| matches!(link.owner, Owner::Connection(_)) && !link.accepted);
-            if is_ours {
-                self.fail(id, LinkError::Reset);
-            }
-        }
+    /// Changes what certificates must prove; nothing is secured without it.
+    pub(crate) fn set_tls(&mut self, tls: Option<&TlsConfig>) {
+        self.policy = tls.map(TlsPolicy::from);
     }
 
     /// Closes a link that nobody wants.
@@ -373,6 +359,7 @@ impl Links {
                 self.out.push_back(LinkOutput::Stream(stream, input));
             }
             Owner::Query(exchange) => self.answer(dns::Input::Opened { exchange }),
+            Owner::Discovery(id) => self.discovery(id, DiscoveryInput::Opened(local)),
             Owner::Connection(None) | Owner::Nobody => {}
         }
         self.rearm(id);
@@ -435,6 +422,10 @@ impl Links {
                 self.out.push_back(LinkOutput::Stream(stream, input));
             }
             Owner::Query(exchange) => self.answer(dns::Input::Failed { exchange }),
+            Owner::Discovery(id) => {
+                let error = error.unwrap_or(LinkError::AddressGone);
+                self.discovery(id, DiscoveryInput::Closed(error));
+            }
             Owner::Connection(None) | Owner::Nobody => {}
         }
     }
@@ -476,6 +467,9 @@ impl Links {
             Owner::Listener => self.sources.retain(|(listener, _)| *listener != id),
             Owner::Query(exchange) => {
                 self.queries.remove(&exchange);
+            }
+            Owner::Discovery(id) => {
+                self.discoveries.remove(&id);
             }
             Owner::Socket(None) | Owner::Connection(None) | Owner::Nobody => {}
         }

@@ -51,6 +51,7 @@ impl Links {
             | Owner::Slot(..)
             | Owner::SlotListener(..)
             | Owner::Query(_)
+            | Owner::Discovery(_)
             | Owner::Nobody => return,
         }
         self.flows.insert(flow, link);

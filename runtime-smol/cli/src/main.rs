@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Tls(options) => verb::tls::run(&cli.common, options, &printer),
         Verb::Bench(options) => verb::bench::run(options, &printer),
         Verb::Replay(options) => verb::replay::run(options, &printer),
+        Verb::Nat(options) => verb::nat::run(&cli.common, options, &printer),
     };
     let exit = match &result {
         Ok(_) => Exit::Done,

@@ -62,6 +62,14 @@ pub(crate) enum Verb {
     ///
     /// Example: sipsimple tls sip.example.com:5061
     Tls(Server),
+    /// Say how address translators and filters between us and a STUN server behave (RFC 5780), and of
+    /// which class of RFC 3489 they are.
+    ///
+    /// The server needs two addresses; one of one address can only tell whether we are translated. It
+    /// takes ten seconds wherever something is filtered.
+    ///
+    /// Example: sipsimple nat --stun stun.example.com
+    Nat(Nat),
     /// Measure how fast the stack is on this machine.
     ///
     /// Example: sipsimple bench calls --json
@@ -482,6 +490,13 @@ pub(crate) struct Bench {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Debug, Args)]
+pub(crate) struct Nat {
+    /// Which server to ask; without a port it is looked for by SRV.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) stun: HostPort,
+}
+
 pub(crate) enum What {
     /// MESSAGE and responses over UDP, at a server that keeps a transaction for each.
     Transactions,

@@ -13,6 +13,12 @@ pub struct AttributeType(pub u16);
 impl AttributeType {
     /// RFC 8489, 14.1.
     pub const MAPPED_ADDRESS: Self = Self(0x0001);
+    /// RFC 5780, 7.2: written, and understood by no agent.
+    pub const CHANGE_REQUEST: Self = Self(0x0003);
+    /// RFC 3489, 11.2.5: of old servers.
+    pub const SOURCE_ADDRESS: Self = Self(0x0004);
+    /// RFC 3489, 11.2.3: of old servers, which have no OTHER-ADDRESS.
+    pub const CHANGED_ADDRESS: Self = Self(0x0005);
     /// RFC 8489, 14.3.
     pub const USERNAME: Self = Self(0x0006);
     /// RFC 8489, 14.5.
@@ -55,6 +61,8 @@ impl AttributeType {
     pub const FINGERPRINT: Self = Self(0x8028);
     /// RFC 8445, 7.1.3.
     pub const ICE_CONTROLLED: Self = Self(0x8029);
+    /// RFC 5780, 7.4.
+    pub const OTHER_ADDRESS: Self = Self(0x802c);
     /// RFC 8445, 7.1.3.
     pub const ICE_CONTROLLING: Self = Self(0x802a);
 
@@ -79,6 +87,10 @@ pub enum Attribute<'a> {
     XorMappedAddress(SocketAddr),
     /// Where to ask instead.
     AlternateServer(SocketAddr),
+    /// The server's other address and port, as old servers have it.
+    ChangedAddress(SocketAddr),
+    /// The server's other address and port.
+    OtherAddress(SocketAddr),
     /// Who sends.
     Username(&'a str),
     /// The protection space of long-term credentials.
@@ -169,6 +181,8 @@ impl<'a> Raw<'a> {
             AttributeType::XOR_MAPPED_ADDRESS => address(value)
                 .map(|address| Attribute::XorMappedAddress(masked(address, transaction))),
             AttributeType::ALTERNATE_SERVER => address(value).map(Attribute::AlternateServer),
+            AttributeType::CHANGED_ADDRESS => address(value).map(Attribute::ChangedAddress),
+            AttributeType::OTHER_ADDRESS => address(value).map(Attribute::OtherAddress),
             AttributeType::USERNAME => text(value, MAX_USERNAME).map(Attribute::Username),
             AttributeType::REALM => text(value, MAX_TEXT).map(Attribute::Realm),
             AttributeType::NONCE => text(value, MAX_TEXT).map(Attribute::Nonce),
@@ -224,6 +238,8 @@ impl Attribute<'_> {
             Self::MappedAddress(_) => AttributeType::MAPPED_ADDRESS,
             Self::XorMappedAddress(_) => AttributeType::XOR_MAPPED_ADDRESS,
             Self::AlternateServer(_) => AttributeType::ALTERNATE_SERVER,
+            Self::ChangedAddress(_) => AttributeType::CHANGED_ADDRESS,
+            Self::OtherAddress(_) => AttributeType::OTHER_ADDRESS,
             Self::Username(_) => AttributeType::USERNAME,
             Self::Realm(_) => AttributeType::REALM,
             Self::Nonce(_) => AttributeType::NONCE,
@@ -248,9 +264,10 @@ impl Attribute<'_> {
     /// Writes the value.
     pub(super) fn write(&self, transaction: TransactionId, out: &mut Vec<u8>) {
         match *self {
-            Self::MappedAddress(address) | Self::AlternateServer(address) => {
-                write_address(address, out);
-            }
+            Self::MappedAddress(address)
+            | Self::AlternateServer(address)
+            | Self::ChangedAddress(address)
+            | Self::OtherAddress(address) => write_address(address, out),
             Self::XorMappedAddress(address)
             | Self::XorPeerAddress(address)
             | Self::XorRelayedAddress(address) => {
@@ -430,7 +447,7 @@ const MAX_USERNAME: usize = 508;
 /// RFC 8489, 14.8 to 14.10, 14.14: fewer than 128 characters, which can be 763 bytes.
 const MAX_TEXT: usize = 763;
 
-const KNOWN: [AttributeType; 23] = [
+const KNOWN: [AttributeType; 24] = [
     AttributeType::MAPPED_ADDRESS,
     AttributeType::USERNAME,
     AttributeType::MESSAGE_INTEGRITY,
@@ -442,6 +459,7 @@ const KNOWN: [AttributeType; 23] = [
     AttributeType::XOR_MAPPED_ADDRESS,
     AttributeType::SOFTWARE,
     AttributeType::ALTERNATE_SERVER,
+    AttributeType::OTHER_ADDRESS,
     AttributeType::FINGERPRINT,
     AttributeType::CHANNEL_NUMBER,
     AttributeType::LIFETIME,

@@ -21,6 +21,10 @@ impl UserAgent {
                 self.resolver.handle_input(self.now, input);
                 self.touch(Child::Resolver);
             }
+            LinkOutput::Discovery(id, input) => {
+                self.detections.handle_input(self.now, id, input);
+                self.touch(Child::NatDetections);
+            }
             LinkOutput::Secure(link, side) => self.filters.secure(link, &side),
             LinkOutput::Upgrade(link, host) => {
                 let path = &self.config.web_socket_path;

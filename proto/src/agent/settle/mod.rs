@@ -25,6 +25,7 @@ impl UserAgent {
             Child::Resolver => &mut self.touched.resolver,
             Child::Accounts => &mut self.touched.accounts,
             Child::Subscriptions => &mut self.touched.subscriptions,
+            Child::NatDetections => &mut self.touched.detections,
             Child::Session(id) => match self.sessions.get_mut(id) {
                 Some(entry) => &mut entry.touched,
                 None => return,
@@ -62,6 +63,7 @@ impl UserAgent {
                 Child::Resolver => self.resolver.handle_input(self.now, dns::Input::Timeout),
                 Child::Accounts => self.accounts_timeout(),
                 Child::Subscriptions => self.subscriptions_timeout(),
+                Child::NatDetections => self.detections.handle_timeout(self.now),
                 Child::Links => self.links.handle_timeout(self.now),
                 Child::Endpoint => self.endpoint.handle_input(self.now, sip::Input::Timeout),
                 Child::Session(id) => self.session_input(id, SessionInput::Timeout),
@@ -96,6 +98,7 @@ impl UserAgent {
             Child::Resolver => self.touched.resolver = false,
             Child::Accounts => self.touched.accounts = false,
             Child::Subscriptions => self.touched.subscriptions = false,
+            Child::NatDetections => self.touched.detections = false,
             Child::Session(id) => {
                 if let Some(entry) = self.sessions.get_mut(id) {
                     entry.touched = false;
@@ -129,6 +132,10 @@ impl UserAgent {
             }
             Child::Accounts => self.drain_accounts(),
             Child::Subscriptions => self.drain_subscriptions(),
+            Child::NatDetections => {
+                let output = self.detections.poll_output();
+                output.map(|output| self.route_detection(output))
+            }
             Child::Session(id) => {
                 let entry = self.sessions.get_mut(id);
                 let output = entry.and_then(|entry| entry.session.poll_output());
@@ -154,6 +161,7 @@ impl UserAgent {
             Child::Resolver => self.resolver.poll_timeout(),
             Child::Accounts => self.accounts.poll_timeout(),
             Child::Subscriptions => self.subscriptions.poll_timeout(),
+            Child::NatDetections => self.detections.poll_timeout(),
             Child::Session(id) => self.sessions.get(id)?.session.poll_timeout(),
             Child::Stream(id) => self.streams.get(id)?.poll_timeout(),
         }
@@ -180,7 +188,8 @@ impl UserAgent {
             | Child::Endpoint
             | Child::Resolver
             | Child::Accounts
-            | Child::Subscriptions => {}
+            | Child::Subscriptions
+            | Child::NatDetections => {}
         }
     }
 
@@ -233,7 +242,8 @@ impl Cascade {
             | Child::Endpoint
             | Child::Resolver
             | Child::Accounts
-            | Child::Subscriptions => SHARED_LIMIT,
+            | Child::Subscriptions
+            | Child::NatDetections => SHARED_LIMIT,
         };
         let count = self.counts.entry(child).or_default();
         *count += 1;

@@ -16,6 +16,10 @@ impl UserAgent {
             Output::Stream(stream, lookup, result) => {
                 self.stream_input(stream, StreamInput::Resolved { lookup, result });
             }
+            Output::NatDetection(id, result) => {
+                self.detections.resolved(id, result);
+                self.touch(Child::NatDetections);
+            }
             Output::Event(event) => self.notify(event),
             Output::Socket(output) => {
                 match output {

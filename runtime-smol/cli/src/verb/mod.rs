@@ -8,6 +8,7 @@ mod calls;
 pub(crate) mod demo;
 pub(crate) mod dns;
 pub(crate) mod message;
+pub(crate) mod nat;
 pub(crate) mod options;
 mod plan;
 pub(crate) mod publish;

@@ -15,6 +15,7 @@ mod extensions;
 mod failures;
 mod ice;
 mod names;
+mod nat;
 mod peer;
 mod registered;
 mod srtp;

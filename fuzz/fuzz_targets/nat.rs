@@ -1,0 +1,3 @@
+//! Drives `fuzz::nat`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(nat);
