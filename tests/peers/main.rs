@@ -1,4 +1,4 @@
-//! Calls between `sipsimple` and programs that somebody else wrote: SIPp, baresip, Sofia-SIP and Kamailio.
+//! Calls between `sipsimple` and programs that somebody else wrote: SIPp, baresip, Sofia-SIP, Kamailio and coturn.
 //!
 //! ```text
 //! cargo build --release -p sipsimple-cli
@@ -8,7 +8,7 @@
 //!
 //! It needs what `.ci/peers` installs and the right to make network namespaces. It prints a table of
 //! peer, case and value seen, and fails if a row is bad or missing: it retries nothing and skips nothing.
-//! A word as argument (`load`, `loss`, `baresip`, `srtp`, `ways`, `ice`, `sofia`, `errors`, `kamailio`, `failover`, `certificates`,
+//! A word as argument (`load`, `loss`, `baresip`, `srtp`, `ways`, `ice`, `nat`, `sofia`, `errors`, `kamailio`, `failover`, `certificates`,
 //! `roam`) runs one part only, which then cannot succeed as a whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another
 //! agent of Sofia-SIP.
 
@@ -31,6 +31,7 @@ mod load;
 mod loss;
 mod message;
 mod names;
+mod nat;
 mod network;
 mod pcap;
 mod phone;
@@ -129,6 +130,9 @@ fn work() -> Outcome<bool> {
     if runs("ice") {
         ice::run(&lab);
     }
+    if runs("nat") {
+        nat::run(&lab);
+    }
     if runs("sofia") {
         sofia::run(&lab);
     }
@@ -171,6 +175,7 @@ fn expected() -> Vec<(&'static str, String)> {
         srtp::expected(),
         ways::expected(),
         ice::expected(),
+        nat::expected(),
         sofia::expected(),
         errors::expected(),
         kamailio::expected(),

@@ -245,6 +245,22 @@ impl LossyPath {
         Ok(NEAR_LATER)
     }
 
+    /// Gives the far end further addresses of its network.
+    pub(crate) fn add_far(&self, addresses: &[Ipv4Addr]) -> Outcome<()> {
+        let namespace = self.far.namespace.clone().unwrap_or_default();
+        for address in addresses {
+            let address = format!("{address}/24");
+            ip(&["-n", &namespace, "addr", "add", &address, "dev", INTERFACE])?;
+        }
+        Ok(())
+    }
+
+    /// Puts rules of `nft` in the place of those that the router has; its interfaces are `near` and `far`.
+    pub(crate) fn set_rules(&self, rules: &str) -> Outcome<()> {
+        let rules = format!("flush ruleset; {rules}");
+        ip(&["netns", "exec", &self.router, "nft", &rules]).map(drop)
+    }
+
     /// How many datagrams were dropped.
     pub(crate) fn dropped(&self) -> Outcome<u64> {
         let rules = ip(&["netns", "exec", &self.router, "nft", "list", "ruleset"])?;

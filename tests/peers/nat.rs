@@ -1,0 +1,233 @@
+//! What `sipsimple nat` finds out with coturn, a server of two addresses, behind routers that translate and
+//! filter in every way that nftables can (RFC 5780).
+
+use crate::{
+    Lab, Outcome,
+    agent::Agent,
+    network::{LossyPath, Place},
+    process::Process,
+};
+use serde_json::Value;
+use std::{net::Ipv4Addr, time::Duration};
+
+/// The rows of this part.
+pub(crate) fn expected() -> Vec<(&'static str, String)> {
+    let routers = ROUTERS.iter().map(|router| router.name);
+    let names = routers.chain([ONE_ADDRESS]);
+    names.map(|name| (PEER, name.to_owned())).collect()
+}
+
+/// Asks coturn through one router after the other.
+pub(crate) fn run(lab: &Lab) {
+    let made = LossyPath::new(0).and_then(|path| {
+        path.add_far(&[OTHER])?;
+        Ok((
+            start(lab, &path.far, "nat-coturn", &[SERVER, OTHER], PORT)?,
+            path,
+        ))
+    });
+    let (_server, path) = match made {
+        Ok(made) => made,
+        Err(error) => return lab.say(&format!("{PEER}: {error}")),
+    };
+    for (number, router) in (0..).zip(ROUTERS) {
+        lab.run(PEER, router.name, || router.look(lab, &path, number));
+    }
+    lab.run(PEER, ONE_ADDRESS, || {
+        // Behind a full cone, which it cannot tell from others.
+        path.set_rules(ROUTERS[0].rules)?;
+        let _old = start(lab, &path.far, "nat-coturn-one", &[SERVER], PORT + 2)?;
+        let last = ask(lab, &path, "nat-one", PORT + 2)?;
+        let data = &last.1;
+        let is_good = last.0 == 0
+            && data["nat_type"] == "Unknown"
+            && data["mapping"].is_null()
+            && is_translated(data);
+        lab.table
+            .add(PEER, ONE_ADDRESS, is_good, shown(last.0, data));
+        Ok(())
+    });
+}
+
+/// A router between us and the server.
+struct Router {
+    name: &'static str,
+    rules: &'static str,
+    /// The class of RFC 3489, and what RFC 5780 calls it.
+    class: &'static str,
+    mapping: &'static str,
+    filtering: &'static str,
+    exit: i64,
+}
+
+impl Router {
+    fn look(&self, lab: &Lab, path: &LossyPath, number: u16) -> Outcome<()> {
+        path.set_rules(self.rules)?;
+        let (exit, data) = ask(lab, path, &format!("nat-{number}"), PORT)?;
+        let is_good = exit == self.exit
+            && data["nat_type"] == self.class
+            && data["mapping"].as_str().unwrap_or_default() == self.mapping
+            && data["filtering"].as_str().unwrap_or_default() == self.filtering
+            && is_translated(&data) != (self.mapping.is_empty() || self.mapping == "Direct");
+        lab.table.add(PEER, self.name, is_good, shown(exit, &data));
+        Ok(())
+    }
+}
+
+/// Runs the verb; returns its exit code and what its last line says.
+fn ask(lab: &Lab, path: &LossyPath, name: &str, port: u16) -> Outcome<(i64, Value)> {
+    let server = format!("{SERVER}:{port}");
+    let bind = path.near.address().to_string();
+    let words = ["nat", "--stun", &server, "--bind", &bind];
+    let mut agent = Agent::start_unheard(lab, &path.near, name, 0, words)?;
+    let last = agent.finish(PATIENCE)?;
+    let told = agent.events("SIPEngineDetectedNATType").len();
+    match told {
+        1 => Ok((last.exit, last.data)),
+        _ => Err(format!(
+            "{told} events; exit {}: {}",
+            last.exit, last.reason
+        )),
+    }
+}
+
+/// Starts coturn, and waits until it serves.
+fn start(
+    lab: &Lab,
+    place: &Place,
+    name: &str,
+    addresses: &[Ipv4Addr],
+    port: u16,
+) -> Outcome<Process> {
+    let mut command = place.command("turnserver");
+    command.args(["-n", "--stun-only", "--no-cli", "--no-tls", "--no-dtls"]);
+    for address in addresses {
+        command.args(["--listening-ip", &address.to_string()]);
+    }
+    let alternative = (port + 1).to_string();
+    command.args(["--listening-port", &port.to_string()]);
+    command.args(["--alt-listening-port", &alternative]);
+    command.args(["--log-file", "stdout", "--simple-log"]);
+    for (option, suffix) in [("--pidfile", "pid"), ("--userdb", "db")] {
+        let path = lab.directory.join(format!("{name}.{suffix}"));
+        command.arg(option).arg(path);
+    }
+    let process = Process::start(name, command, &lab.directory)?;
+    let is_up = |line: &str| line.contains("Total General servers").then_some(());
+    let up = process.wait_for(&mut 0, Duration::from_secs(10), is_up);
+    up.ok_or("coturn does not start")?;
+    Ok(process)
+}
+
+/// True if the server sees the router.
+fn is_translated(data: &Value) -> bool {
+    let mapped = data["mapped_address"].as_str().unwrap_or_default();
+    mapped.starts_with(ROUTER)
+}
+
+fn shown(exit: i64, data: &Value) -> String {
+    let word = |field: &str| data[field].as_str().unwrap_or("not known").to_owned();
+    format!(
+        "{}: mapping {}, filtering {} (exit {exit})",
+        word("nat_type"),
+        word("mapping"),
+        word("filtering")
+    )
+}
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+const OTHER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 3);
+/// How the router is seen there, with the colon of a port.
+const ROUTER: &str = "203.0.113.1:";
+const PORT: u16 = 3_478;
+/// Two silences, and a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+const PEER: &str = "coturn";
+const ONE_ADDRESS: &str = "NAT type, by one address";
+
+const INDEPENDENT: &str = "Endpoint-Independent";
+const STRICT: &str = "Address and Port-Dependent";
+
+// What comes in early for the router itself must vanish: answered by an error, or remembered as a
+// connection of its own, it would change how the translator behaves.
+const ROUTERS: &[Router] = &[
+    Router {
+        name: "NAT type, full cone",
+        rules: "add table ip nat; \
+            add chain ip nat in { type filter hook input priority 0; policy drop; }; \
+            add chain ip nat out { type nat hook postrouting priority 100; }; \
+            add rule ip nat out oifname far masquerade; \
+            add chain ip nat pre { type nat hook prerouting priority -100; }; \
+            add rule ip nat pre iifname far meta l4proto udp dnat to 198.51.100.2",
+        class: "Full Cone",
+        mapping: INDEPENDENT,
+        filtering: INDEPENDENT,
+        exit: 0,
+    },
+    Router {
+        name: "NAT type, restricted cone",
+        rules: "add table ip nat; \
+            add set ip nat met { type ipv4_addr; flags dynamic,timeout; timeout 60s; }; \
+            add chain ip nat in { type filter hook input priority 0; policy drop; }; \
+            add chain ip nat through { type filter hook forward priority 0; }; \
+            add rule ip nat through iifname near meta l4proto udp update @met { ip daddr }; \
+            add chain ip nat out { type nat hook postrouting priority 100; }; \
+            add rule ip nat out oifname far masquerade; \
+            add chain ip nat pre { type nat hook prerouting priority -100; }; \
+            add rule ip nat pre iifname far meta l4proto udp ip saddr @met dnat to 198.51.100.2",
+        class: "Restricted Cone",
+        mapping: INDEPENDENT,
+        filtering: "Address-Dependent",
+        exit: 0,
+    },
+    Router {
+        name: "NAT type, port restricted cone",
+        rules: "add table ip nat; \
+            add chain ip nat in { type filter hook input priority 0; policy drop; }; \
+            add chain ip nat out { type nat hook postrouting priority 100; }; \
+            add rule ip nat out oifname far masquerade",
+        class: "Port Restricted Cone",
+        mapping: INDEPENDENT,
+        filtering: STRICT,
+        exit: 0,
+    },
+    Router {
+        name: "NAT type, symmetric",
+        rules: "add table ip nat; \
+            add chain ip nat in { type filter hook input priority 0; policy drop; }; \
+            add chain ip nat out { type nat hook postrouting priority 100; }; \
+            add rule ip nat out oifname far meta l4proto udp masquerade fully-random",
+        class: "Symmetric",
+        mapping: STRICT,
+        filtering: STRICT,
+        exit: 0,
+    },
+    Router {
+        name: "NAT type, firewall without translation",
+        rules: "add table ip wall; \
+            add chain ip wall through { type filter hook forward priority 0; }; \
+            add rule ip wall through iifname far ct state new drop",
+        class: "Symmetric UDP Firewall",
+        mapping: "Direct",
+        filtering: STRICT,
+        exit: 0,
+    },
+    Router {
+        name: "NAT type, nothing in between",
+        rules: "add table ip open",
+        class: "Open Internet",
+        mapping: "Direct",
+        filtering: INDEPENDENT,
+        exit: 0,
+    },
+    Router {
+        name: "NAT type, no UDP",
+        rules: "add table ip wall; \
+            add chain ip wall through { type filter hook forward priority 0; }; \
+            add rule ip wall through meta l4proto udp drop",
+        class: "UDP Blocked",
+        mapping: "",
+        filtering: "",
+        exit: 5,
+    },
+];
