@@ -524,6 +524,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
+    /// Two agents of ICE that find each other, with one candidate each and with four.
+    Ice,
 
 /// An address with a port, or one whose port is that of DNS (RFC 1035, 4.2).
 fn name_server(text: &str) -> Result<SocketAddr, String> {

@@ -26,6 +26,18 @@ fn every_benchmark_has_figures() {
             assert!(figures[what].as_f64().unwrap() > 0.0, "{suite}: {figures}");
         }
     }
+    let ended = run(&["bench", "ice", "--seconds", "0.1"]);
+    let data = &ended.assert_exit(0)["data"];
+    for candidates in ["1", "4"] {
+        let figures = &data["candidates"][candidates];
+        assert!(figures["session_us"].as_f64().unwrap() > 0.0, "{data}");
+        // In virtual time, the same on every machine.
+        assert!(figures["nominated_ms"].as_f64().unwrap() <= 50.0, "{data}");
+        assert!(figures["datagrams"].as_u64().unwrap() >= 4, "{data}");
+    }
+    for what in ["check_write_ns", "check_read_ns"] {
+        assert!(data[what].as_f64().unwrap() > 0.0, "{data}");
+    }
     let ended = run(&["bench", "memory", "--count", "200"]);
     let data = &ended.assert_exit(0)["data"];
     assert!(data["registration_bytes"].as_u64().unwrap() > 0, "{data}");

@@ -1,5 +1,6 @@
 //! `sipsimple bench`: how fast the stack is on this machine, measured from outside.
 
+mod ice;
 mod load;
 mod memory;
 mod messages;
@@ -30,6 +31,10 @@ pub(crate) fn run(options: &Bench, printer: &Printer) -> Outcome {
         What::Transactions => exchange(Kind::Messages, options.seconds)?,
         What::Calls => exchange(Kind::Calls, options.seconds)?,
         What::Srtp => srtp::seal(options.seconds),
+        What::Ice => {
+            let failed = |error| Failure::new(Exit::Internal, error);
+            ice::find(options.seconds).map_err(failed)?
+        }
         What::Memory => memory::weigh(options.count)?,
     };
     for line in lines(&data) {
