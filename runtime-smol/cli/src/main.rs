@@ -6,6 +6,7 @@
 mod agent;
 mod config;
 mod ladder;
+mod log;
 mod media;
 mod options;
 mod outcome;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             };
         }
     };
+    log::start(cli.common.verbose);
     let printer = Printer::new(&cli.common);
     let result = match &cli.verb {
         Verb::Demo(options) => verb::demo::run(&cli.common, options, &printer),
@@ -48,9 +50,9 @@ fn main() -> ExitCode {
         Verb::Options(options) => verb::options::run(&cli.common, options, &printer),
         Verb::Dns(options) => verb::dns::run(&cli.common, options, &printer),
         Verb::Tls(options) => verb::tls::run(&cli.common, options, &printer),
+        Verb::Nat(options) => verb::nat::run(&cli.common, options, &printer),
         Verb::Bench(options) => verb::bench::run(options, &printer),
         Verb::Replay(options) => verb::replay::run(options, &printer),
-        Verb::Nat(options) => verb::nat::run(&cli.common, options, &printer),
     };
     let exit = match &result {
         Ok(_) => Exit::Done,

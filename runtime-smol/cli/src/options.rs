@@ -156,8 +156,14 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "T1=MS,...", value_parser = timers)]
     pub(crate) timers: Option<Timers>,
     /// Say less.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+    /// Print the log of the stack to stderr: what changes; given twice, every packet, too.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colours: where a terminal reads and NO_COLOR is not set, always, or never.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
 }
 
 /// How links are secured.
@@ -193,6 +199,14 @@ pub(crate) struct Tls {
 pub(crate) enum RuntimeKind {
     Smol,
     Std,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
 }
 
 /// What we want of reliable provisional responses.
@@ -477,6 +491,13 @@ pub(crate) struct Server {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Nat {
+    /// Which server to ask; without a port it is looked for by SRV.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) stun: HostPort,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// What to measure.
     #[arg(value_enum)]
@@ -490,13 +511,6 @@ pub(crate) struct Bench {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-#[derive(Debug, Args)]
-pub(crate) struct Nat {
-    /// Which server to ask; without a port it is looked for by SRV.
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub(crate) stun: HostPort,
-}
-
 pub(crate) enum What {
     /// MESSAGE and responses over UDP, at a server that keeps a transaction for each.
     Transactions,
@@ -510,6 +524,8 @@ pub(crate) enum What {
     Print,
     /// Sealing and opening a packet of speech, by suite.
     Srtp,
+    /// Two agents of ICE that find each other, with one candidate each and with four.
+    Ice,
 }
 
 #[derive(Debug, Args)]
@@ -524,8 +540,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
-    /// Two agents of ICE that find each other, with one candidate each and with four.
-    Ice,
 
 /// An address with a port, or one whose port is that of DNS (RFC 1035, 4.2).
 fn name_server(text: &str) -> Result<SocketAddr, String> {

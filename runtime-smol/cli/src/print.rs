@@ -1,13 +1,14 @@
 //! What the user sees: events as they come, and the last line.
 
 use crate::{
-    options::Common,
+    options::{Color, Common},
     outcome::{Exit, Failure, Outcome},
 };
 use serde_json::{Value, json};
 use sipsimple::event::Notification;
 use std::{
-    io::{self, Write},
+    env,
+    io::{self, IsTerminal, Write},
     time::Instant,
 };
 
@@ -16,6 +17,8 @@ use std::{
 pub(crate) struct Printer {
     json: bool,
     quiet: bool,
+    /// On stdout, and on stderr.
+    colors: [bool; 2],
     start: Instant,
 }
 
@@ -24,6 +27,16 @@ impl Printer {
         Self {
             json: common.json,
             quiet: common.quiet,
+            colors: match common.color {
+                Color::Always => [true; 2],
+                Color::Never => [false; 2],
+                Color::Auto => {
+                    // https://no-color.org: whatever it says, unless it is empty.
+                    let is_wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+                    [io::stdout().is_terminal(), io::stderr().is_terminal()]
+                        .map(|is_terminal| is_wanted && is_terminal)
+                }
+            },
             start: Instant::now(),
         }
     }
@@ -80,7 +93,8 @@ impl Printer {
             let t = rounded(self.start.elapsed().as_secs_f64());
             put(&json!({"t": t, "result": result, "exit": exit as u8, "reason": reason, "data": data}).to_string());
         } else if exit != Exit::Done {
-            complain(&format!("sipsimple: {reason}"));
+            let text = format!("sipsimple: {reason}");
+            complain(&painted(&text, RED, self.colors[1]));
         }
     }
 
@@ -97,6 +111,11 @@ impl Printer {
                 Value::Object(fields) if fields.is_empty() => String::new(),
                 data => data.to_string(),
             };
+            let color = match name.ends_with("DidFail") {
+                true => RED,
+                false => BOLD,
+            };
+            let name = painted(name, color, self.colors[0]);
             put(&format!(
                 "{at:8.3}  {:10} {name} {data}",
                 sender.unwrap_or("")
@@ -104,6 +123,17 @@ impl Printer {
         }
     }
 }
+
+/// Select Graphic Rendition (ECMA-48, 8.3.117).
+fn painted(text: &str, code: &str, is_painted: bool) -> String {
+    match is_painted {
+        true => format!("\x1b[{code}m{text}\x1b[0m"),
+        false => text.to_owned(),
+    }
+}
+
+const RED: &str = "31";
+const BOLD: &str = "1";
 
 fn rounded(seconds: f64) -> f64 {
     (seconds * 1_000.0).round() / 1_000.0

@@ -16,6 +16,7 @@ mod failures;
 mod ice;
 mod names;
 mod nat;
+mod output;
 mod peer;
 mod registered;
 mod srtp;
