@@ -11,7 +11,7 @@ use std::{
 const SECTIONS: [u32; 11] = [13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31];
 
 /// Where tests drive public API: whole agents, endpoints, resolvers, and types that anybody can use.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 8] = [
     "tests/scenarios",
     "tests/peers",
     "runtime-smol",
@@ -19,6 +19,7 @@ const FOLDERS: [&str; 7] = [
     "proto/src/agent",
     "proto/sip/src",
     "proto/dns/src",
+    "audio/src",
 ];
 
 #[test]

@@ -82,6 +82,7 @@ static SUPPORTED: [Description; 2] = [g711::PCMU, g711::PCMA];
 mod tests {
     use super::*;
 
+    /// ENG-29: the codecs that there are, best first.
     #[test]
     fn names_are_those_of_sdp() {
         let names: Vec<String> = supported().iter().map(ToString::to_string).collect();

@@ -71,6 +71,7 @@ fn last(heard: &Arc<Mutex<Vec<i16>>>) -> Option<i16> {
     heard.lock().unwrap().last().copied()
 }
 
+/// ENG-32: what is joined hears and is heard; several form a conference.
 #[test]
 fn each_hears_all_others_and_never_itself() {
     // ABR-01.
@@ -137,6 +138,7 @@ fn loud_sums_saturate_and_are_counted() {
     assert_eq!(last(&ports[0].1), Some(-30_000));
 }
 
+/// ENG-33: what has left is not heard any more.
 #[test]
 fn a_second_join_has_no_effect_and_strangers_cannot_leave() {
     // ABR-05, ABR-06.
@@ -249,6 +251,7 @@ fn ports_of_other_mixers_are_strangers() {
     );
 }
 
+/// ENG-33: what has stopped leaves by itself.
 #[test]
 fn ports_that_are_gone_have_left() {
     // ABR-03.
@@ -299,10 +302,19 @@ fn settings_mute_and_scale() {
     assert_eq!(a_heard.lock().unwrap().len(), 80);
 }
 
+/// ENG-21: the sample rate is chosen once, when the mixer is made; ticks are 10 ms of it.
 #[test]
 fn rates_of_whole_milliseconds_only() {
     for rate in [0, 7_900, 8_050, 96_000] {
         assert_eq!(Mixer::new(rate).unwrap_err(), RateError(rate));
     }
-    assert!(Mixer::new(44_100).is_ok());
+    for rate in [8_000, 16_000, 32_000, 44_100, 48_000] {
+        let mut mixer = Mixer::new(rate).unwrap();
+        let (probe, heard) = Probe::constant(7);
+        let port = mixer.add(probe).unwrap();
+        let bridge = mixer.open_bridge();
+        mixer.join(bridge, port).unwrap();
+        mixer.tick(Instant::now());
+        assert_eq!(heard.lock().unwrap().len(), rate as usize / 100);
+    }
 }

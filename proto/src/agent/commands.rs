@@ -1,8 +1,8 @@
 //! Everything that the application can ask for, as data and as methods.
 
 use super::{
-    Account, Child, Connect, ConnectError, Frame, MediaFrame, Message, Publish, SessionId,
-    StreamId, SubscriptionCommand, UnknownStream, UserAgent,
+    Account, Child, Connect, ConnectError, Frame, LiveOption, MediaFrame, Message, Publish,
+    SessionId, StreamId, SubscriptionCommand, UnknownStream, UserAgent,
 };
 use crate::{
     session::SessionError,
@@ -164,6 +164,8 @@ pub enum Command {
         /// The status code.
         code: u16,
     },
+    /// An option that changes while the agent runs.
+    Live(LiveOption),
     /// What is asked about subscriptions.
     Subscription(SubscriptionCommand),
     /// [`UserAgent::write_media`].
@@ -449,6 +451,7 @@ impl UserAgent {
             Command::AnswerMessage { message, code } => {
                 drop(self.answer_message(now, message, code));
             }
+            Command::Live(option) => self.repeat_live(now, option),
             Command::Subscription(command) => self.repeat_subscription(now, command),
             Command::WriteMedia { stream, frame } => drop(self.write_media(now, stream, frame)),
             Command::Stream { stream, command } => {

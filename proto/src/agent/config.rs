@@ -66,6 +66,9 @@ pub struct Config {
     pub limits: Limits,
     /// Messages are reported as [`Output::Trace`](super::Output::Trace) (ENG-20).
     pub trace: bool,
+    /// Which records `SIPEngineLog` tells: up to this level, of 1 (worst) to 5 (ENG-19).
+    #[serde(default = "log_level")]
+    pub log_level: u8,
     /// Everything is recorded, to be fetched by
     /// [`UserAgent::take_record`](super::UserAgent::take_record).
     pub record: bool,
@@ -99,6 +102,7 @@ impl Config {
             media: MediaSettings::default(),
             limits: Limits::default(),
             trace: false,
+            log_level: log_level(),
             record: false,
             streams_without_offer: Vec::new(),
             is_replay: false,
@@ -115,6 +119,10 @@ const fn subscriptions() -> usize {
 /// One for each server that an account may name.
 const fn nat_detections() -> usize {
     16
+}
+
+const fn log_level() -> u8 {
+    5
 }
 
 fn root() -> String {
@@ -140,6 +148,7 @@ impl fmt::Debug for Config {
             .field("media", &self.media)
             .field("limits", &self.limits)
             .field("trace", &self.trace)
+            .field("log_level", &self.log_level)
             .field("record", &self.record)
             .field("streams_without_offer", &self.streams_without_offer)
             .field("factories", &factories.collect::<Vec<_>>())

@@ -274,6 +274,9 @@ impl UserAgent {
 
     pub(super) fn log(&mut self, sender: &'static str, level: u8, message: String) {
         tracing::debug!(sender, level, message);
+        if level > self.config.log_level {
+            return;
+        }
         self.notify(Event::Agent(AgentEvent::Log {
             sender,
             level,

@@ -10,6 +10,8 @@ mod detect;
 mod errands;
 mod files;
 mod life;
+mod live;
+mod live_option;
 mod network;
 mod record;
 mod replay;
@@ -35,6 +37,8 @@ pub use arguments::{
 pub use commands::Command;
 pub use config::{Config, Limits};
 pub use detect::DetectNatError;
+pub use live::SetPortError;
+pub use live_option::LiveOption;
 pub use replay::{Difference, ReplayError, Report, replay};
 pub use stats::{Counters, Stats};
 pub use subscription_command::SubscriptionCommand;
@@ -45,6 +49,7 @@ use crate::{
     link::{Filtered, Filters, Links},
     session::{Coverage, SessionInfo},
     stream::{MediaSettings, MediaStream, Registry, StreamInput, Streams},
+    tls::TlsConfig,
 };
 use base::{Clock, Deadline, Index, Rng, Table, Timers};
 use bytes::Bytes;
@@ -111,6 +116,7 @@ struct Settings {
     sip: sip::Config,
     limits: Limits,
     media: Arc<MediaSettings>,
+    log_level: u8,
     udp_port: Option<u16>,
     tcp_port: Option<u16>,
     /// `None` where nothing is secured.
@@ -128,10 +134,13 @@ struct TlsPorts {
 
 impl TlsPorts {
     fn of(config: &Config) -> Option<Self> {
-        let (tls, port) = (config.tls.as_ref()?, config.tls_port?);
-        Some(Self {
+        Some(Self::new(config.tls.as_ref()?, config.tls_port?))
+    }
+
+    fn new(tls: &TlsConfig, port: u16) -> Self {
+        Self {
             listen: tls.identity.is_some().then_some(port),
-        })
+        }
     }
 }
 
@@ -215,6 +224,7 @@ impl UserAgent {
                 sip: config.sip,
                 limits: config.limits,
                 media: Arc::new(config.media),
+                log_level: config.log_level,
                 udp_port: config.udp_port,
                 tcp_port: config.tcp_port,
                 streams_without_offer: config.streams_without_offer,

@@ -173,22 +173,42 @@ impl UserAgent {
 
     /// Listens on these addresses; returns how many sockets are asked for.
     pub(super) fn listen_on(&mut self, addresses: &[IpAddr]) -> usize {
-        let ports = [
-            (Transport::Udp, self.config.udp_port),
-            (Transport::Tcp, self.config.tcp_port),
-            (Transport::Tls, self.config.tls.and_then(|tls| tls.listen)),
-        ];
+        let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
         let mut count = 0;
         for &address in addresses {
-            for (transport, port) in ports {
-                let Some(port) = port else { continue };
-                let bind = SocketAddr::new(address, port);
-                let link = self.links.listen(self.now, transport, bind);
-                self.life.expect(link, address);
-                count += 1;
+            for transport in transports {
+                count += usize::from(self.listen_at(address, transport));
             }
         }
-        self.touch(Child::Links);
         count
+    }
+
+    /// Listens on another port, which is followed like another network: at once, for nobody waits for
+    /// more.
+    pub(super) fn listen_elsewhere(&mut self, addresses: &[IpAddr], transport: Transport) {
+        for &address in addresses {
+            self.network.opening += usize::from(self.listen_at(address, transport));
+        }
+        self.network.ip = true;
+        self.network.must_move = true;
+        self.network.settled = Some(self.now);
+        self.touch(Child::Links);
+        self.touch(Child::Life);
+    }
+
+    /// Asks for a socket, if there is a port for it.
+    fn listen_at(&mut self, address: IpAddr, transport: Transport) -> bool {
+        let port = match transport {
+            Transport::Udp => self.config.udp_port,
+            Transport::Tcp => self.config.tcp_port,
+            Transport::Tls => self.config.tls.and_then(|tls| tls.listen),
+            Transport::Ws | Transport::Wss => None,
+        };
+        let Some(port) = port else { return false };
+        let bind = SocketAddr::new(address, port);
+        let link = self.links.listen(self.now, transport, bind);
+        self.life.expect(link, address);
+        self.touch(Child::Links);
+        true
     }
 }

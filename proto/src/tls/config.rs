@@ -70,6 +70,22 @@ impl TlsConfig {
     }
 }
 
+impl PartialEq for TlsConfig {
+    /// The same policy, and the very same cryptography, anchors and identity.
+    fn eq(&self, other: &Self) -> bool {
+        let engine = |config: &Self| {
+            let engine = config.engine.as_ref()?;
+            Some((Arc::as_ptr(&engine.provider), Arc::as_ptr(&engine.roots)))
+        };
+        let policy = |config: &Self| (config.verify, config.allow_wildcard);
+        engine(self) == engine(other)
+            && policy(self) == policy(other)
+            && self.name == other.name
+            && self.identity.as_ref().map(|own| &own.certificate)
+                == other.identity.as_ref().map(|own| &own.certificate)
+    }
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Engine({} trust anchors)", self.roots.len())

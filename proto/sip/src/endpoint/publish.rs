@@ -66,6 +66,13 @@ impl PublicationMut<'_> {
             .map_or(State::Unpublished, |publisher| publisher.state())
     }
 
+    /// How long is asked for (PUB-02).
+    pub fn expires(&mut self) -> Duration {
+        self.endpoint
+            .publisher(self.id)
+            .map_or(Duration::ZERO, |publisher| publisher.expires())
+    }
+
     /// Says how long to ask for from the next request on (PUB-02).
     pub fn set_expires(&mut self, now: Instant, expires: Duration) {
         self.perform(now, |publisher| publisher.set_expires(expires));

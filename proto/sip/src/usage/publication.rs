@@ -187,6 +187,10 @@ impl Publisher {
         self.lease.phase().into()
     }
 
+    pub(crate) const fn expires(&self) -> Duration {
+        self.expires
+    }
+
     pub(crate) const fn set_expires(&mut self, expires: Duration) {
         self.expires = expires;
     }

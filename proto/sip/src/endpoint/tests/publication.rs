@@ -102,6 +102,30 @@ fn pub_01_03_04_06_initial_refresh_modify_remove() {
     assert_eq!(wire.endpoint.stats(), Stats::default());
 }
 
+/// PUB-02: the state of every step, and how long is asked for, which counts from the next request on.
+#[test]
+fn pub_02_the_state_is_known_and_expires_can_be_changed() {
+    let mut wire = Wire::new();
+    let (id, initial) = wire.publish();
+    assert_eq!(wire.publication(id).state(), State::Publishing);
+    assert_eq!(wire.publication(id).expires(), Duration::from_secs(300));
+    let (now, new) = (wire.now, Duration::from_secs(600));
+    wire.publication(id).set_expires(now, new);
+    assert_eq!(wire.publication(id).expires(), new);
+    assert_eq!(text(&initial, HeaderName::Expires), "300");
+    wire.answer(&initial, "200 OK", "SIP-ETag: a\nExpires: 60\n");
+    assert_eq!(wire.publication(id).state(), State::Published);
+    let refresh = wire.wait_for_request(Duration::from_secs(30));
+    assert_eq!(text(&refresh, HeaderName::Expires), "600");
+    wire.answer(&refresh, "200 OK", "SIP-ETag: b\nExpires: 600\n");
+    let now = wire.now;
+    wire.publication(id).unpublish(now);
+    assert_eq!(wire.publication(id).state(), State::Unpublishing);
+    let removal = wire.request();
+    wire.answer(&removal, "200 OK", "Expires: 0\n");
+    assert_eq!(wire.publication(id).state(), State::Unpublished);
+}
+
 /// RFC 3903, 5.
 #[test]
 fn pub_06_412_publishes_anew_with_the_body() {

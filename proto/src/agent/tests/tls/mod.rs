@@ -273,7 +273,8 @@ fn who_speaks_the_wrong_language_is_let_go_without_a_word_to_the_user() {
     end(&mut world);
 }
 
-/// A peer that connects and says nothing is bounded by the time of a handshake.
+/// ENG-16: a peer that connects and says nothing is bounded by the time of a handshake, which blocks nobody
+/// meanwhile (BUG-06).
 #[test]
 fn a_silent_client_loses_its_connection() {
     let authority = Authority::new("Test");
@@ -286,6 +287,44 @@ fn a_silent_client_loses_its_connection() {
     assert_eq!(world.hosts[1].agent.stats().links, 0);
     let counters = world.hosts[1].agent.counters().links;
     assert_eq!((counters.timeouts, counters.handshakes), (1, 1));
+}
+
+/// ENG-10, ENG-13, ENG-14, ENG-15, ENG-36: what is trusted and shown, and where, changes while the agents
+/// run; what was trusted before is asked again.
+#[test]
+fn eng_36_tls_options_change_while_the_agent_runs() {
+    let (authority, other) = (Authority::new("Test"), Authority::new("Other"));
+    let identity = authority.sign(&["dns b.example"], |_| {});
+    let mut world = world(authority.trusted(), identity, &["b.example"]);
+    let is_answered = |world: &mut World, uri| ask(world, uri).contains(r#""code":200"#);
+    assert!(is_answered(&mut world, "sips:bob@b.example"));
+
+    let change = |world: &mut World, host, tls: &TlsConfig, port| {
+        let tls = tls.clone();
+        let changed = world.command(host, |agent, now| agent.set_tls(now, tls, port));
+        assert_eq!(changed, Ok(()));
+        world.run(Duration::from_secs(2));
+    };
+    let shown = with(authority.trusted(), other.sign(&["dns b.example"], |_| {}));
+    change(&mut world, 1, &shown, Some(5061));
+    assert!(!is_answered(&mut world, "sips:bob@b.example"));
+    let AgentEvent::TlsDidFail { error, .. } = news(&world) else {
+        panic!("it is another authority's");
+    };
+    assert_eq!(error, LinkError::Tls(TlsError::UnknownIssuer));
+    change(&mut world, 0, &other.trusted(), Some(0));
+    assert!(is_answered(&mut world, "sips:bob@b.example"));
+
+    change(&mut world, 1, &shown, Some(5071));
+    assert!(!is_answered(&mut world, "sips:bob@b.example"));
+    assert!(is_answered(&mut world, "sips:bob@b.example:5071"));
+    change(&mut world, 1, &shown, None);
+    assert!(!is_answered(&mut world, "sips:bob@b.example:5071"));
+    // Off is off both ways.
+    change(&mut world, 0, &other.trusted(), None);
+    let answer = ask(&mut world, "sips:bob@b.example:5071");
+    assert!(answer.contains("transport not available"), "{answer}");
+    end(&mut world);
 }
 
 /// The clock by which certificates are judged is the agent's, and follows the system's.
