@@ -34,7 +34,8 @@ fn colours_are_for_terminals_or_on_demand() {
     let ask = |more: &[&str]| -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sipsimple"));
         // A port that nothing listens on: events, and a failure.
-        command.args(["call", "sip:127.0.0.1:9", "--bind", "127.0.0.1"]);
+        let uri = "sip:127.0.0.1:9;transport=tcp";
+        command.args(["call", uri, "--bind", "127.0.0.1"]);
         command.args(more).output().unwrap()
     };
     let colours =
