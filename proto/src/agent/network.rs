@@ -183,17 +183,14 @@ impl UserAgent {
         count
     }
 
-    /// Listens on another port, which is followed like another network: at once, for nobody waits for
-    /// more.
+    /// Listens on another port at once, which is followed like another network.
     pub(super) fn listen_elsewhere(&mut self, addresses: &[IpAddr], transport: Transport) {
         for &address in addresses {
             self.network.opening += usize::from(self.listen_at(address, transport));
         }
         self.network.ip = true;
         self.network.must_move = true;
-        self.network.settled = Some(self.now);
-        self.touch(Child::Links);
-        self.touch(Child::Life);
+        self.await_network();
     }
 
     /// Asks for a socket, if there is a port for it.
