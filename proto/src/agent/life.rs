@@ -258,7 +258,7 @@ impl UserAgent {
 
     /// What can be spoken, and in which family: where we listen, and by TLS and WebSockets also from where
     /// we do not.
-    fn reach(&self) -> Vec<Listening> {
+    pub(super) fn reach(&self) -> Vec<Listening> {
         let mut reach = self.life.listening();
         let families: Vec<SocketAddr> = reach.iter().map(|at| at.address).collect();
         let further: &[Transport] = match self.config.tls.is_some() {

@@ -96,6 +96,7 @@ impl UserAgent {
             agent.filters.configure(is_on);
             agent.links.set_tls(is_on);
             agent.config.tls = port.map(|port| TlsPorts::new(&tls, port));
+            agent.resolver.set_listening(&agent.reach());
             agent.listen_again(Transport::Tls, true);
             Ok(())
         })
@@ -118,7 +119,11 @@ impl UserAgent {
     /// Closes what listens on a transport, and listens as the configuration says from here on.
     fn listen_again(&mut self, transport: Transport, with_connections: bool) {
         self.links.stop(transport, with_connections);
-        let addresses = addresses_of(&self.life, &self.interfaces);
+        // Where we listen already; with nothing left, where the interfaces let us.
+        let mut addresses = self.life.bound();
+        if addresses.is_empty() {
+            addresses = addresses_of(&self.life, &self.interfaces);
+        }
         self.listen_elsewhere(&addresses, transport);
     }
 }

@@ -190,6 +190,8 @@ impl UserAgent {
         }
         self.network.ip = true;
         self.network.must_move = true;
+        // What was closed is to be told, too.
+        self.touch(Child::Links);
         self.await_network();
     }
 
