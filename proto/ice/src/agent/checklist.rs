@@ -27,7 +27,8 @@ impl Agent {
             if !matches!(
                 self.locals[local].candidate.kind,
                 Kind::Host | Kind::Relayed
-            ) {
+            ) || self.bases[self.locals[local].base].is_gone
+            {
                 continue;
             }
             for remote in 0..self.remotes.len() {

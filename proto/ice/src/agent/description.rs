@@ -14,6 +14,7 @@ impl Agent {
                 .iter()
                 // What a peer has seen of us it knows (RFC 8445, 7.2.5.3.1).
                 .filter(|local| local.candidate.kind != Kind::PeerReflexive)
+                .filter(|local| !self.bases[local.base].is_gone)
                 .map(|local| local.candidate.clone())
                 .collect(),
             is_lite: false,

@@ -3,6 +3,7 @@
 use super::{Agent, Base, BaseId, Component, Event, Local, Output, State, UnknownBase};
 use crate::{
     Candidate, Kind,
+    pair::PairState,
     stun::{Class, Message, Method, TransactionId, Writer},
 };
 use bytes::Bytes;
@@ -20,6 +21,8 @@ pub(super) struct Gathering {
     running: Vec<Question>,
     next: Option<Instant>,
     deadline: Option<Instant>,
+    /// Relays may still give addresses.
+    is_awaiting: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +67,34 @@ impl Agent {
         self.add(component, address, Kind::Relayed, preference, Some(mapped))
     }
 
+    /// Says whether relays may still give addresses: gathering does not end before they have, or before
+    /// its time is over.
+    pub fn await_relayed(&mut self, is_awaiting: bool) {
+        self.gathering.is_awaiting = is_awaiting;
+        if self.state == State::Gathering {
+            self.gathered_all();
+        }
+    }
+
+    /// An address is gone, as one of a relay goes: it is not told any more, and no pair of it works. What
+    /// is sent from it by a component whose chosen pair has it is for the caller to drop.
+    pub fn remove_base(&mut self, now: Instant, base: BaseId) {
+        let Some(gone) = self.bases.get_mut(base.0) else {
+            return;
+        };
+        gone.is_gone = true;
+        for at in 0..self.pairs.len() {
+            if self.locals[self.pairs[at].local].base == base.0 {
+                let pair = &mut self.pairs[at];
+                pair.set(now, PairState::Failed, "our address is gone");
+                (pair.seen_as, pair.nominated, pair.nominate) = (None, false, false);
+                self.checks.retain(|check| check.pair != at);
+                self.triggered.retain(|&waiting| waiting != at);
+            }
+        }
+        self.conclude(now);
+    }
+
     fn add(
         &mut self,
         component: Component,
@@ -77,6 +108,7 @@ impl Agent {
             address,
             kind,
             preference,
+            is_gone: false,
         });
         let base = self.bases.len() - 1;
         self.add_candidate(base, address, kind, related, None);
@@ -122,7 +154,8 @@ impl Agent {
     }
 
     fn gathered_all(&mut self) {
-        if self.gathering.waiting.is_empty() && self.gathering.running.is_empty() {
+        let questions = self.gathering.waiting.len() + self.gathering.running.len();
+        if questions == 0 && !self.gathering.is_awaiting {
             self.gathering = Gathering::default();
             self.set_state(State::Gathered);
         }

@@ -99,6 +99,7 @@ struct Base {
     address: SocketAddr,
     kind: Kind,
     preference: u16,
+    is_gone: bool,
 }
 
 /// A candidate of ours.

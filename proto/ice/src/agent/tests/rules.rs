@@ -461,3 +461,43 @@ proptest::proptest! {
         proptest::prop_assert_eq!(peer.agent.pairs().len(), 1);
     }
 }
+
+/// RFC 8445, 5.1.1: relays are waited for, not longer than all others; one that is gone is told and checked no
+/// more.
+#[test]
+fn relays_are_waited_for_and_forgotten() {
+    let gone: SocketAddr = (Ipv4Addr::new(198, 51, 100, 1), 6_000).into();
+    let mut peer = Peer::new(Role::Controlling);
+    peer.agent.await_relayed(true);
+    peer.agent.gather(peer.now, &[]);
+    assert_eq!(peer.agent.state(), State::Gathering);
+    let relayed = peer.agent.add_relayed(1, gone, HERE, 65_535);
+    peer.agent.await_relayed(false);
+    assert_eq!(peer.agent.state(), State::Gathered);
+    let addresses = |agent: &Agent| {
+        let candidates = agent.local().candidates.into_iter();
+        candidates.map(|own| own.address).collect::<Vec<_>>()
+    };
+    assert_eq!(addresses(&peer.agent), [HERE, gone]);
+    peer.describe(vec![Peer::candidate(THERE)]);
+    assert_eq!(peer.agent.pairs().len(), 2);
+    peer.agent.remove_base(peer.now, relayed);
+    assert_eq!(addresses(&peer.agent), [HERE]);
+    let states: Vec<PairState> = peer.agent.pairs().iter().map(|pair| pair.state).collect();
+    assert_eq!(states, [PairState::InProgress, PairState::Failed]);
+    while let Some(output) = peer.agent.poll_output() {
+        let is_ours = matches!(output, Output::Transmit { base, .. } if base != peer.base);
+        assert!(!is_ours, "{output:?}");
+    }
+    peer.agent.restart(Role::Controlling);
+    peer.describe(vec![Peer::candidate(THERE)]);
+    assert_eq!(peer.agent.pairs().len(), 1);
+
+    let mut late = Peer::new(Role::Controlling);
+    late.agent.await_relayed(true);
+    late.agent.gather(late.now, &[]);
+    let deadline = late.agent.poll_timeout().unwrap().at;
+    assert_eq!(deadline, late.now + Config::default().gathering);
+    late.agent.handle_timeout(deadline);
+    assert_eq!(late.agent.state(), State::Gathered);
+}
