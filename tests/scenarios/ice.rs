@@ -14,7 +14,7 @@ use sipsimple::{
     agent::{Connect, SessionId, UserAgent},
     event::{Event, StreamEvent},
     stream::{
-        StreamSpec,
+        IceInfo, StreamSpec,
         audio::{AudioStream, KIND},
     },
 };
@@ -26,15 +26,18 @@ use std::{
 
 /// What a host stands behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Behind {
+pub(crate) enum Behind {
     Nothing,
     FullCone,
     AddressRestricted,
     PortRestricted,
     Symmetric,
+    /// A firewall that lets only connections pass.
+    Blocked,
 }
 
-const ALL: [Behind; 5] = [
+/// Those that let datagrams pass.
+pub(crate) const ALL: [Behind; 5] = [
     Behind::Nothing,
     Behind::FullCone,
     Behind::AddressRestricted,
@@ -45,7 +48,7 @@ const ALL: [Behind; 5] = [
 impl Behind {
     fn nat(self, address: IpAddr) -> Option<Nat> {
         let (mapping, filtering) = match self {
-            Self::Nothing => return None,
+            Self::Nothing | Self::Blocked => return None,
             Self::FullCone => (Depends::EndpointIndependent, Depends::EndpointIndependent),
             Self::AddressRestricted => (Depends::EndpointIndependent, Depends::Address),
             Self::PortRestricted => (Depends::EndpointIndependent, Depends::AddressAndPort),
@@ -60,20 +63,22 @@ impl Behind {
 
     /// How the other side sees a candidate of this one that has worked: by the address that was told, or
     /// by one that only the check has shown, since each destination has its own.
-    const fn kind(self) -> &'static str {
+    pub(crate) const fn kind(self) -> &'static str {
         match self {
             Self::Nothing => "host",
             Self::Symmetric => "prflx",
+            Self::Blocked => "relay",
             _ => "srflx",
         }
     }
 
     /// Whether packets pass without a relay: one that has another port for everybody meets nobody who
     /// lets in only the ports that he has written to.
-    fn meets(self, other: Self) -> bool {
+    pub(crate) fn meets(self, other: Self) -> bool {
         let strict = [Self::PortRestricted, Self::Symmetric];
         let is_stuck = |a: Self, b: Self| a == Self::Symmetric && strict.contains(&b);
-        !is_stuck(self, other) && !is_stuck(other, self)
+        let is_blocked = self == Self::Blocked || other == Self::Blocked;
+        !is_blocked && !is_stuck(self, other) && !is_stuck(other, self)
     }
 }
 
@@ -95,8 +100,19 @@ fn setup(seed: u64) -> Setup {
 
 /// A registrar and a STUN server outside, which is returned; both users are registered.
 fn begin(stage: &mut Stage, behind: [Behind; 2]) -> HostId {
+    let server = StunServer::new(SocketAddr::new(ip(8), 3_478));
+    let server = stage.world.add_host("stun", &[ip(8)], server);
+    begin_with(stage, behind);
+    server
+}
+
+/// A registrar outside; both users are registered behind whatever it is.
+pub(crate) fn begin_with(stage: &mut Stage, behind: [Behind; 2]) {
     let hosts = [stage.alice, stage.bob()];
     for n in 0..2 {
+        if behind[n] == Behind::Blocked {
+            stage.world.set_datagrams_blocked(hosts[n], true);
+        }
         if let Some(nat) = behind[n].nat(OUTSIDE[n]) {
             stage.world.set_nat(nat, &[hosts[n]]);
         }
@@ -106,8 +122,6 @@ fn begin(stage: &mut Stage, behind: [Behind; 2]) -> HostId {
     proxy.set_registrar(Registrar::new(Rules::default()));
     proxy.set_mends_contacts(true);
     stage.world.add_host("registrar", &[ip(9)], proxy);
-    let server = StunServer::new(SocketAddr::new(ip(8), 3_478));
-    let stun = stage.world.add_host("stun", &[ip(8)], server);
     stage.world.run_for(Duration::from_millis(1));
     for host in hosts {
         stage.agent(host, "register", |agent, now| {
@@ -116,10 +130,9 @@ fn begin(stage: &mut Stage, behind: [Behind; 2]) -> HostId {
     }
     stage.world.run_for(Duration::from_secs(2));
     stage.answer(hosts[1], Duration::ZERO, Duration::from_millis(100));
-    stun
 }
 
-fn call(stage: &mut Stage) -> SessionId {
+pub(crate) fn call(stage: &mut Stage) -> SessionId {
     let mut connect = Connect::new("sip:bob@example.com".parse().unwrap(), Vec::new());
     connect.streams = vec![StreamSpec::new(KIND)];
     let call = stage.agent(stage.alice, "connect", |agent, now| {
@@ -129,7 +142,7 @@ fn call(stage: &mut Stage) -> SessionId {
     call
 }
 
-fn finish(stage: &mut Stage, call: SessionId) {
+pub(crate) fn finish(stage: &mut Stage, call: SessionId) {
     let _ = stage.agent(stage.alice, "end", |agent, now| agent.end(now, call));
     for host in [stage.alice, stage.bob()] {
         stage.agent(host, "unregister", |agent, now| {
@@ -140,7 +153,13 @@ fn finish(stage: &mut Stage, call: SessionId) {
 }
 
 /// The kinds of the pair that carries RTP: ours, and the peer's.
-fn kinds(stage: &Stage, host: HostId) -> (&'static str, &'static str) {
+pub(crate) fn kinds(stage: &Stage, host: HostId) -> (&'static str, &'static str) {
+    let rtp = info(stage, host).rtp.unwrap();
+    (rtp.local_type, rtp.remote_type)
+}
+
+/// How far ICE is on a host.
+pub(crate) fn info(stage: &Stage, host: HostId) -> IceInfo {
     let events = &stage.world.host(host).inbox().notifications;
     let started = |event: &Event| match event {
         Event::Stream(id, StreamEvent::DidStart) => Some(*id),
@@ -149,11 +168,10 @@ fn kinds(stage: &Stage, host: HostId) -> (&'static str, &'static str) {
     let id = events.iter().rev().find_map(|told| started(&told.event));
     let agent = stage.world.node::<UserAgent>(host);
     let stream = agent.stream::<AudioStream>(id.expect("it runs")).unwrap();
-    let rtp = stream.ice().unwrap().rtp.unwrap();
-    (rtp.local_type, rtp.remote_type)
+    stream.ice().unwrap()
 }
 
-fn count(stage: &Stage, host: HostId, fits: impl Fn(&StreamEvent) -> bool) -> usize {
+pub(crate) fn count(stage: &Stage, host: HostId, fits: impl Fn(&StreamEvent) -> bool) -> usize {
     let events = &stage.world.host(host).inbox().notifications;
     let is_it = |event: &Event| matches!(event, Event::Stream(_, event) if fits(event));
     events.iter().filter(|told| is_it(&told.event)).count()

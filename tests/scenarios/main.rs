@@ -65,6 +65,7 @@ mod subscription;
 mod torture;
 mod torture_endpoint;
 mod transfer;
+mod turn;
 mod update;
 mod websocket;
 mod wire;

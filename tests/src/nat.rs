@@ -139,6 +139,23 @@ impl World {
         });
     }
 
+    /// Puts a firewall before a host that lets no datagrams pass, or takes it away again. Connections pass.
+    pub fn set_datagrams_blocked(&mut self, host: HostId, blocked: bool) {
+        self.note(
+            host,
+            if blocked {
+                "datagrams blocked"
+            } else {
+                "datagrams pass"
+            },
+        );
+        let firewalls = self.firewalls();
+        match blocked {
+            true => firewalls.insert(host),
+            false => firewalls.remove(&host),
+        };
+    }
+
     /// Lets a translator forget all bindings, as its restart does.
     pub fn forget_bindings(&mut self, address: IpAddr) {
         for translator in self.nats() {
@@ -156,11 +173,16 @@ impl World {
         from: SocketAddr,
         to: SocketAddr,
     ) -> Option<(SocketAddr, SocketAddr)> {
+        let owner = self.owner(to.ip());
+        let firewalls = self.firewalls();
+        let is_blocked = |host: &HostId| firewalls.contains(host);
+        if owner != Some(host) && (is_blocked(&host) || owner.as_ref().is_some_and(is_blocked)) {
+            return None;
+        }
         if self.nats().is_empty() {
             return Some((from, to));
         }
         let now = self.now();
-        let owner = self.owner(to.ip());
         let mine = |translator: &Translator| translator.inside.contains(&host);
         let stays =
             |translator: &Translator| owner.is_some_and(|owner| translator.inside.contains(&owner));

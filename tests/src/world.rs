@@ -10,7 +10,7 @@ use sipsimple::{
 use std::{
     any::Any,
     cmp::Ordering,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     fmt,
     net::IpAddr,
     rc::Rc,
@@ -55,6 +55,8 @@ pub struct World {
     reactions: Vec<Reaction>,
     judge: Option<Judge>,
     nats: Vec<Translator>,
+    /// Hosts that no datagrams reach or leave.
+    firewalls: BTreeSet<HostId>,
 }
 
 /// What the heap holds.
@@ -112,6 +114,7 @@ impl World {
             reactions: Vec::new(),
             judge: None,
             nats: Vec::new(),
+            firewalls: BTreeSet::new(),
         }
     }
 

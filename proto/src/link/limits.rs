@@ -42,7 +42,7 @@ impl Default for LinkLimits {
             signalling_budget: 2 * 1024 * 1024,
             // The usual send buffer of a system; a round trip of 20 ms at 100 Mbit/s.
             slot_budget: 256 * 1024,
-            slots_per_stream: 8,
+            slots_per_stream: 32,
             connect_time: transaction,
             // Two round trips and some lost segments: ENG-16 has 1 s since it blocks, which this
             // does not.

@@ -3,6 +3,7 @@
 use super::{Link, LinkOutput, Links, Owner, Phase, Verified};
 use crate::{
     id::LinkId,
+    stream::StreamInput,
     tls::{Refusal, Security, proves},
 };
 use base::{Host, LinkError, Target, TlsError, Transport};
@@ -97,6 +98,11 @@ impl Links {
                 self.tell(sip::Input::FlowUp { flow, local, peer });
             }
             Owner::Connection(None) => self.new_flow(id),
+            Owner::Slot(stream, slot) => {
+                let input = StreamInput::Opened { slot, local, peer };
+                self.out.push_back(LinkOutput::Stream(stream, input));
+                self.say_writable(id);
+            }
             _ => {}
         }
         self.rearm(id);
@@ -110,10 +116,18 @@ impl Links {
         };
         let (owner, sought) = (link.owner, link.sought());
         self.not_secured(sought, error, Some(refusal));
+        if let Owner::Slot(stream, slot) = owner {
+            self.forget_slot(stream, slot);
+        }
         self.finish(now, id);
-        if let Owner::Connection(Some(flow)) = owner {
-            let error = Some(error);
-            self.tell(sip::Input::FlowDown { flow, error });
+        let error = Some(error);
+        match owner {
+            Owner::Connection(Some(flow)) => self.tell(sip::Input::FlowDown { flow, error }),
+            Owner::Slot(stream, slot) => {
+                let input = StreamInput::Closed { slot, error };
+                self.out.push_back(LinkOutput::Stream(stream, input));
+            }
+            _ => {}
         }
     }
 }

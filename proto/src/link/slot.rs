@@ -1,6 +1,6 @@
 //! The sockets of streams: raw bytes both ways, with credit both ways.
 
-use super::{Link, LinkOutput, Links, Owner, Phase};
+use super::{Link, LinkOutput, Links, Owner, Phase, Secure};
 use crate::{
     edge::{Connection, Open, Output},
     id::{LinkId, StreamId},
@@ -15,8 +15,14 @@ impl Links {
     /// slot too many, are answered by `Closed`.
     pub(crate) fn open_slot(&mut self, now: Instant, stream: StreamId, slot: Slot, how: SlotOpen) {
         let used = self.slots.get(&stream).map_or(&[][..], Vec::as_slice);
-        if used.len() >= self.limits.slots_per_stream || used.iter().any(|&(at, _)| at == slot) {
-            let error = Some(LinkError::TooMany);
+        let is_too_many =
+            used.len() >= self.limits.slots_per_stream || used.iter().any(|&(at, _)| at == slot);
+        let is_insecure = matches!(how, SlotOpen::ConnectTls { .. }) && self.policy.is_none();
+        if is_too_many || is_insecure {
+            let error = Some(match is_too_many {
+                true => LinkError::TooMany,
+                false => LinkError::Unreachable,
+            });
             let input = StreamInput::Closed { slot, error };
             self.out.push_back(LinkOutput::Stream(stream, input));
             return;
@@ -37,6 +43,13 @@ impl Links {
                 let how = Open::Connect { from, to, class };
                 (Link::new(slot_owner, Transport::Tcp, to, now), how)
             }
+            SlotOpen::ConnectTls { to, name, class } => {
+                let from = None;
+                let how = Open::Connect { from, to, class };
+                let mut link = Link::new(slot_owner, Transport::Tls, to, now);
+                link.wanted = Some(name);
+                (link, how)
+            }
             SlotOpen::Accept { bind, class } => {
                 let owner = Owner::SlotListener(stream, slot);
                 let how = Open::Listen { bind, class };
@@ -46,8 +59,14 @@ impl Links {
         if let Open::Connect { to, .. } = how {
             link.peer = Some(to);
         }
+        let side = link
+            .sought()
+            .map(|(_, name, peer)| Secure::Client { name, peer });
         let id = self.table.insert(link);
         self.remember_slot(stream, slot, id);
+        if let Some(side) = side {
+            self.out.push_back(LinkOutput::Secure(id, side));
+        }
         self.edge(Output::Open { link: id, how });
         self.rearm(id);
     }

@@ -9,12 +9,14 @@ mod registry;
 mod rtp;
 mod settings;
 mod table;
+mod turn_server;
 
-pub use self::rtp::{Discarded, IceInfo};
+pub use self::rtp::{Discarded, IceInfo, RelayInfo};
 pub use ::rtp::srtp::Profile as SrtpProfile;
 pub(crate) use registry::Registry;
-pub use settings::{Codec, DigitMode, Encryption, MediaSettings};
+pub use settings::{Codec, DigitMode, Encryption, IcePolicy, MediaSettings};
 pub(crate) use table::Streams;
+pub use turn_server::{InvalidTurnUri, TurnServer};
 
 pub use crate::event::{IcePair, StreamError};
 use crate::{
@@ -285,6 +287,21 @@ pub enum StreamInput {
     },
 }
 
+impl StreamInput {
+    /// The socket that it is about.
+    pub(crate) const fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Opened { slot, .. }
+            | Self::Datagram { slot, .. }
+            | Self::Undeliverable { slot, .. }
+            | Self::Bytes { slot, .. }
+            | Self::Writable { slot, .. }
+            | Self::Closed { slot, .. } => Some(*slot),
+            _ => None,
+        }
+    }
+}
+
 /// What a stream wants.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -375,6 +392,16 @@ pub enum SlotOpen {
     Connect {
         /// The other end.
         to: SocketAddr,
+        /// What it will carry.
+        class: Class,
+    },
+    /// A TCP connection secured by TLS, which is there once its other end has proved its name. Without
+    /// TLS in the configuration it is refused.
+    ConnectTls {
+        /// The other end.
+        to: SocketAddr,
+        /// The name that its certificate must prove.
+        name: Host,
         /// What it will carry.
         class: Class,
     },

@@ -1,5 +1,6 @@
 //! What an application wishes for its media.
 
+use super::TurnServer;
 use ::rtp::srtp::Profile as SrtpProfile;
 use base::HostPort;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,11 @@ pub struct MediaSettings {
     /// Who tells how our addresses look from outside: four at most are asked, and only with ICE. A name
     /// without a port is looked for by SRV first (RFC 8489, 8.1).
     pub stun_servers: Vec<HostPort>,
+    /// Who lends us addresses where packets pass no other way (RFC 8656): four at most are asked, and only
+    /// with ICE. They are asked how our addresses look from outside, too.
+    pub turn_servers: Vec<TurnServer>,
+    /// Which addresses of ours the peer may learn.
+    pub ice_policy: IcePolicy,
     /// What to do when no pair of addresses works: go on with those of the description (AUS-27), or let
     /// the stream fail.
     pub ice_fallback: bool,
@@ -79,6 +85,8 @@ impl Default for MediaSettings {
             rtcp_mux: true,
             ice: false,
             stun_servers: Vec::new(),
+            turn_servers: Vec::new(),
+            ice_policy: IcePolicy::default(),
             ice_fallback: false,
             ice_allow_loopback: false,
             digits: DigitMode::default(),
@@ -100,6 +108,20 @@ pub enum Encryption {
     SdesOptional,
     /// Always, with keys in the description (SDES, RFC 4568); there is no call without them.
     SdesMandatory,
+}
+
+/// Which addresses ICE may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IcePolicy {
+    /// All that there are.
+    #[default]
+    All,
+    /// Those of relays alone: media and their description tell the peer no other address of ours, and
+    /// without a relay, or with a peer without ICE, there is no call. What signalling itself tells (Via,
+    /// Contact, the origin of the description) stays as it is.
+    RelayOnly,
 }
 
 /// How digits are sent; they are heard in both ways.

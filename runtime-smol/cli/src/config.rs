@@ -1,7 +1,7 @@
 //! The options of the command line as the configuration of an agent.
 
 use crate::{
-    options::{self, Common, MediaOptions, Tls},
+    options::{self, Common, IceOptions, MediaOptions, Tls},
     outcome::{Exit, Failure},
 };
 use runtime_smol::tls;
@@ -9,7 +9,7 @@ use sipsimple::{
     agent::{Account, Config},
     base::digest::Secret,
     sip::{auth::Credentials, config::Reliability},
-    stream::{Codec, DigitMode, Encryption, audio::AudioFactory},
+    stream::{Codec, DigitMode, Encryption, IcePolicy, MediaSettings, audio::AudioFactory},
     tls::TlsConfig,
 };
 use std::{
@@ -83,12 +83,39 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
             options::Srtp::Optional => Encryption::SdesOptional,
             options::Srtp::Mandatory => Encryption::SdesMandatory,
         };
-        config.media.ice = media.ice;
-        config.media.ice_allow_loopback = media.ice_loopback;
-        config.media.stun_servers.clone_from(&media.stun);
+        ice(&media.way, &mut config.media)?;
     }
     config.factories.push(Box::new(AudioFactory::new()));
     Ok(config)
+}
+
+/// How media find their way.
+fn ice(options: &IceOptions, media: &mut MediaSettings) -> Result<(), Failure> {
+    media.ice = options.ice;
+    media.ice_allow_loopback = options.ice_loopback;
+    media.stun_servers.clone_from(&options.stun);
+    if options.turn.is_empty() {
+        return Ok(());
+    }
+    let password = password(
+        "--turn-password-file",
+        options.turn_password_file.as_deref(),
+        "SIPSIMPLE_TURN_PASSWORD",
+    )?;
+    let password = password.ok_or_else(|| {
+        let text = "--turn needs --turn-password-file or SIPSIMPLE_TURN_PASSWORD";
+        Failure::new(Exit::Usage, text)
+    })?;
+    for server in &options.turn {
+        let mut server = server.clone();
+        server.username = options.turn_user.clone().unwrap_or_default();
+        server.password.clone_from(&password);
+        media.turn_servers.push(server);
+    }
+    if options.relay_only {
+        media.ice_policy = IcePolicy::RelayOnly;
+    }
+    Ok(())
 }
 
 /// What is trusted and shown; `None` if TLS is off.
@@ -120,16 +147,25 @@ pub(crate) fn unusable(option: &str, path: &Path, error: &dyn Display) -> Failur
     )
 }
 
+/// The first line of a file, else a variable of the environment.
+fn password(option: &str, file: Option<&Path>, variable: &str) -> Result<Option<String>, Failure> {
+    match file {
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).map_err(|error| unusable(option, path, &error))?;
+            Ok(text.lines().next().map(str::to_owned))
+        }
+        None => Ok(std::env::var(variable).ok()),
+    }
+}
+
 /// What answers challenges, if there is a password.
 fn credentials(common: &Common) -> Result<Option<Credentials>, Failure> {
-    let password = match &common.password_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| unusable("--password-file", path, &error))?;
-            text.lines().next().map(str::to_owned)
-        }
-        None => std::env::var("SIPSIMPLE_PASSWORD").ok(),
-    };
+    let password = password(
+        "--password-file",
+        common.password_file.as_deref(),
+        "SIPSIMPLE_PASSWORD",
+    )?;
     let Some(password) = password else {
         return Ok(None);
     };

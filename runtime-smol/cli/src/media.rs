@@ -290,6 +290,7 @@ fn describe(agent: &UserAgent, stream: StreamId) -> Option<Value> {
             "state": ice.state,
             "rtp": ice.rtp,
             "rtcp": ice.rtcp,
+            "relays": ice.relays,
         })),
         "packets_sent": statistics.packets_sent,
         "bytes_sent": statistics.bytes_sent,

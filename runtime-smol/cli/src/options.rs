@@ -1,5 +1,9 @@
 //! The command line.
 
+mod ice;
+
+pub(crate) use ice::IceOptions;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sipsimple::base::{Host, HostPort};
 use std::{
@@ -289,15 +293,8 @@ pub(crate) struct MediaOptions {
     /// Whether media are encrypted (SRTP, keys by SDES).
     #[arg(long, value_enum, default_value_t = Srtp::Optional, value_name = "HOW")]
     pub(crate) srtp: Srtp,
-    /// Find the way of media by ICE.
-    #[arg(long)]
-    pub(crate) ice: bool,
-    /// Ask this STUN server how we look from outside; up to four.
-    #[arg(long, value_name = "HOST[:PORT]", requires = "ice")]
-    pub(crate) stun: Vec<HostPort>,
-    /// Let addresses of this machine only be candidates.
-    #[arg(long, requires = "ice", hide = true)]
-    pub(crate) ice_loopback: bool,
+    #[command(flatten)]
+    pub(crate) way: IceOptions,
     /// Codecs in the order of preference.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) codecs: Vec<String>,

@@ -1,6 +1,6 @@
 //! Virtual servers: small, permissive, misbehaving on demand.
 //!
-//! They are written on the message layer of `sip` alone and share no machine with the user agent, so
+//! They are written on the message layers of `sip` and `ice` alone and share no machine with the user agent, so
 //! that a mistake there is not repeated here. Only who asks for passwords is the stack's own
 //! [`Challenger`](sip::auth::Challenger): a user agent answers by other code.
 
@@ -12,6 +12,7 @@ mod proxy;
 mod registrar;
 mod shell;
 mod stun;
+mod turn;
 mod websocket;
 mod wire;
 
@@ -23,4 +24,5 @@ pub use proxy::{Proxy, ProxyStats, RecordRoute};
 pub use registrar::{Quirk, Registrar, Rules};
 pub use shell::Shell;
 pub use stun::StunServer;
+pub use turn::TurnServer;
 pub use websocket::WebServer;

@@ -2,7 +2,11 @@
 
 use base::Timers;
 use sipsimple::agent::LinkId;
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use super::{Reaction, World};
 use crate::{
@@ -49,6 +53,10 @@ impl World {
 
     pub(crate) const fn nats(&mut self) -> &mut Vec<Translator> {
         &mut self.nats
+    }
+
+    pub(crate) const fn firewalls(&mut self) -> &mut BTreeSet<HostId> {
+        &mut self.firewalls
     }
 
     /// All sockets of a multicast group's port.

@@ -124,9 +124,13 @@ impl AudioStream {
         let direction = Direction::answer(remote.direction(index), self.wish());
         let ice = self.transport.ice_mut();
         let mux = mux(&self.settings, offered)?;
+        let is_relay_only = ice.as_ref().is_some_and(|ice| ice.is_relay_only());
         let ice = ice.map_or_else(Vec::new, |ice| {
             ice.answer(remote, index, mux == Mux::Agreed)
         });
+        if is_relay_only && !has_candidates(&ice) {
+            return Err(NO_RELAYED_WAY);
+        }
         // The offered token is repeated letter by letter.
         let protocol = &offered.protocol;
         Ok(self.describe(protocol, &codecs, key.as_slice(), ice, mux, direction))
@@ -141,11 +145,12 @@ impl AudioStream {
         mux: Mux,
         direction: Direction,
     ) -> Media {
-        let has_candidates = ice.iter().any(|attribute| attribute.is("candidate"));
-        let defaults = self.transport.ice().filter(|_| has_candidates);
+        let agent = self.transport.ice();
+        let is_hidden = agent.is_some_and(Ice::is_relay_only);
+        let defaults = agent.filter(|_| has_candidates(&ice));
         let local = defaults
             .and_then(|ice| ice.defaults(mux == Mux::Agreed))
-            .or_else(|| self.transport.local());
+            .or_else(|| self.transport.local().filter(|_| !is_hidden));
         // Cut short before the sockets were there: a line without a port is a refused one.
         let port = local.map_or(0, |(rtp, _)| rtp.port());
         let mut media = Media::rtp(KIND, port, protocol.to_owned(), codecs);
@@ -175,6 +180,10 @@ impl AudioStream {
         media.set_direction(direction);
         media
     }
+}
+
+fn has_candidates(ice: &[Attribute]) -> bool {
+    ice.iter().any(|attribute| attribute.is("candidate"))
 }
 
 /// Tells what an offered line and the settings have in common: one codec and its events.
@@ -286,6 +295,10 @@ const NOT_ACCEPTABLE: Refusal = Refusal {
 const NOT_MUXED: Refusal = Refusal {
     code: 488,
     warning: "RTCP has a port of its own here",
+};
+const NO_RELAYED_WAY: Refusal = Refusal {
+    code: 488,
+    warning: "media go over relays only, which takes ICE",
 };
 /// The first dynamic payload number (RFC 3551, 6).
 const DYNAMIC: u8 = 96;

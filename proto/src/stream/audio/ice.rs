@@ -19,8 +19,13 @@ impl AudioStream {
 
     /// Follows what was agreed on for ICE.
     pub(super) fn agree_ice(&mut self, now: Instant, agreed: Agreement<'_>) {
-        self.transport
+        let is_agreed = self
+            .transport
             .agree_ice(now, agreed.local, agreed.remote, agreed.index);
+        let ice = self.transport.ice();
+        if !is_agreed && ice.is_some_and(Ice::is_relay_only) {
+            self.fail(StreamError::IceFailed(NO_ICE));
+        }
     }
 
     /// True while packets wait for a pair of addresses that works.
@@ -38,6 +43,7 @@ impl AudioStream {
                     }
                     self.out.push_back(StreamOutput::Prepared);
                 }
+                News::NoRelay => self.fail(StreamError::IceFailed(NO_RELAY)),
                 News::State { before, after } => {
                     self.push(StreamEvent::IceNegotiationStateDidChange {
                         prev_state: before.to_string(),
@@ -60,29 +66,39 @@ impl AudioStream {
                     self.start_once();
                     // AUS-28; RFC 8839, 4.4.1.2.2.
                     if !is_default {
-                        self.renegotiate();
+                        let prepare = false;
+                        self.out.push_back(StreamOutput::Renegotiate { prepare });
                     }
                 }
                 News::Failed => self.ice_failed(FAILED),
-                // RFC 7675, 5.1: another attempt with other credentials, once.
-                News::Lost if self.is_lost => self.ice_failed(LOST),
-                News::Lost => {
-                    self.is_lost = true;
-                    self.push(StreamEvent::IceNegotiationDidFail { reason: LOST });
-                    if let Some(ice) = self.transport.ice_mut() {
-                        ice.restart(Role::Controlling);
-                    }
-                    self.renegotiate();
-                }
+                News::Lost => self.ice_lost(LOST),
+                News::RelayLost => self.ice_lost(RELAY_LOST),
             }
         }
+    }
+
+    /// RFC 7675, 5.1: another attempt with other credentials, once; with other relays if some are gone.
+    fn ice_lost(&mut self, reason: &'static str) {
+        if std::mem::replace(&mut self.is_lost, true) {
+            return self.ice_failed(reason);
+        }
+        self.push(StreamEvent::IceNegotiationDidFail { reason });
+        let Some(ice) = self.transport.ice_mut() else {
+            return;
+        };
+        let prepare = ice.wants_relays();
+        match prepare {
+            true => ice.set_stale(),
+            false => ice.restart(Role::Controlling),
+        }
+        self.out.push_back(StreamOutput::Renegotiate { prepare });
     }
 
     fn ice_failed(&mut self, reason: &'static str) {
         self.push(StreamEvent::IceNegotiationDidFail { reason });
         match (self.settings.ice_fallback, self.transport.ice_mut()) {
             // AUS-27: the addresses of the description may do all the same.
-            (true, Some(ice)) => {
+            (true, Some(ice)) if !ice.is_relay_only() => {
                 ice.leave();
                 self.start_once();
             }
@@ -101,14 +117,13 @@ impl AudioStream {
             self.out.push_back(StreamOutput::Started);
         }
     }
-
-    fn renegotiate(&mut self) {
-        self.out
-            .push_back(StreamOutput::Renegotiate { prepare: false });
-    }
 }
 
 const FAILED: &str = "no pair of addresses works";
 /// The session waits for a while only (SES-12).
 pub(super) const LATE: &str = "no pair of addresses has worked in time";
 const LOST: &str = "the peer does not answer any more";
+const RELAY_LOST: &str = "the relay is gone";
+/// The peer may learn the addresses of relays only.
+const NO_RELAY: &str = "no relay gives us an address";
+const NO_ICE: &str = "the peer does not speak ICE";

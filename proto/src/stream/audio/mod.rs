@@ -289,6 +289,22 @@ impl AudioStream {
         }
     }
 
+    /// Follows what an input has brought.
+    fn take(&mut self, now: Instant, heard: Heard) {
+        match heard {
+            Heard::Opened => {
+                if self.state == State::Initializing {
+                    self.state = State::Initialized;
+                }
+                self.out.push_back(StreamOutput::Prepared);
+            }
+            Heard::Failed(error) => self.fail(error),
+            Heard::Frame(frame) => self.heard(now, frame),
+            Heard::Report => self.heard_report(now),
+            Heard::Nothing => {}
+        }
+    }
+
     fn push(&mut self, event: StreamEvent) {
         self.out.push_back(StreamOutput::Event(event));
     }
@@ -407,18 +423,13 @@ impl MediaStream for AudioStream {
                 }
             }
             StreamInput::LocalAddress(local) => self.transport.set_local(local),
-            input => match self.transport.handle_input(now, input) {
-                Heard::Opened => {
-                    if self.state == State::Initializing {
-                        self.state = State::Initialized;
-                    }
-                    self.out.push_back(StreamOutput::Prepared);
+            input => {
+                let heard = self.transport.handle_input(now, input);
+                self.take(now, heard);
+                while let Some(heard) = self.transport.poll_relayed(now) {
+                    self.take(now, heard);
                 }
-                Heard::Failed(error) => self.fail(error),
-                Heard::Frame(frame) => self.heard(now, frame),
-                Heard::Report => self.heard_report(now),
-                Heard::Nothing => {}
-            },
+            }
         }
         self.drain();
     }

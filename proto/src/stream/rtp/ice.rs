@@ -1,21 +1,28 @@
 //! ICE for an RTP stream (RFC 8445, 8839): the addresses that it has, and the pair that carries it.
 
 mod describe;
+mod gather;
+mod info;
+mod relayed;
+mod relays;
 #[cfg(test)]
 mod tests;
 
-use super::{RTCP, RTP, ports::Ports};
+pub use info::{IceInfo, RelayInfo};
+
+use super::ports::Ports;
 use crate::{
-    edge::{Class, Interface},
+    edge::Interface,
     event::IcePair,
-    stream::{Lookup, MediaSettings, Slot, SlotOpen, StreamOutput},
+    stream::{MediaSettings, Slot, StreamOutput},
 };
 use ::ice::{Agent, BaseId, Component, Event, Kind, Output, Role, State};
 use base::{Deadline, Rng, Target, earliest};
-use serde::Serialize;
+use bytes::BytesMut;
+use relays::Relays;
 use std::{
     collections::VecDeque,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,6 +32,10 @@ use std::{
 pub(crate) enum News {
     /// All addresses are known that will be.
     Ready,
+    /// No relay gives an address, and no other one may be used.
+    NoRelay,
+    /// The relay that carries media is gone.
+    RelayLost,
     /// The agent moved on (RTP-14).
     State {
         /// From where.
@@ -59,9 +70,17 @@ pub(crate) struct Ice {
     others: Vec<Other>,
     /// Which socket an address of the agent has.
     bases: Vec<(BaseId, Slot)>,
+    relays: Relays,
+    /// Media that came over relays.
+    relayed: VecDeque<(Slot, SocketAddr, BytesMut)>,
+    /// The relay that carried media is gone: everything is to be looked for anew.
+    is_stale: bool,
     /// The questions for servers that are not answered.
-    asked: u16,
+    asked: Vec<u16>,
+    /// STUN servers.
     servers: Vec<SocketAddr>,
+    /// TURN servers, and where they are.
+    turn_servers: Vec<(usize, Option<Vec<Target>>)>,
     /// Until when sockets and servers' addresses are waited for.
     deadline: Option<Instant>,
     /// Both descriptions have ICE.
@@ -100,20 +119,6 @@ enum Socket {
     Closed,
 }
 
-/// How far ICE is, and over what media go.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[non_exhaustive]
-pub struct IceInfo {
-    /// `new`, `gathering`, `gathered`, `running`, `completed` or `failed`.
-    pub state: String,
-    /// The pair that carries RTP.
-    pub rtp: Option<IcePair>,
-    /// The pair that carries RTCP.
-    pub rtcp: Option<IcePair>,
-    /// Every pair of the checklist, the best one first, and why it is where it is.
-    pub checked: Vec<IcePair>,
-}
-
 impl Ice {
     /// `None` if the settings do without.
     pub(crate) fn new(
@@ -125,14 +130,18 @@ impl Ice {
         settings.ice.then(|| Self {
             settings: Arc::clone(settings),
             agent: agent(settings, tie_breaker, &mut rng),
+            relays: Relays::new(settings, rng.fork()),
+            relayed: VecDeque::new(),
+            is_stale: false,
             rng,
             tie_breaker,
             interfaces: Arc::clone(interfaces),
             phase: Phase::Idle,
             others: Vec::new(),
             bases: Vec::new(),
-            asked: 0,
+            asked: Vec::new(),
             servers: Vec::new(),
+            turn_servers: Vec::new(),
             deadline: None,
             is_agreed: false,
             is_muxed: false,
@@ -148,133 +157,6 @@ impl Ice {
         self.interfaces = interfaces.into();
     }
 
-    /// Opens a socket on each address beside `local`, and asks where the servers are. Called again it
-    /// begins from nothing: what the peer told of the old addresses does not count any more.
-    pub(crate) fn open(&mut self, now: Instant, local: IpAddr, out: &mut VecDeque<StreamOutput>) {
-        self.close(out);
-        // A peer that has agreed on ICE gets nothing until there is a pair again (RFC 7675, 5.1).
-        self.since = None;
-        (self.described, self.servers) = (Vec::new(), Vec::new());
-        self.phase = Phase::Opening;
-        self.deadline = now.checked_add(OPENING);
-        let mut addresses: Vec<IpAddr> = Vec::new();
-        for interface in self.interfaces.iter() {
-            let ip = interface.address;
-            if ip != local && !addresses.contains(&ip) && self.is_usable(ip) {
-                addresses.push(ip);
-            }
-        }
-        addresses.truncate(MAX_OTHERS);
-        for address in addresses {
-            for component in [RTP_COMPONENT, RTCP_COMPONENT] {
-                let slot = slot_of(self.others.len());
-                self.others.push(Other {
-                    component,
-                    state: Socket::Opening,
-                });
-                // RTP-15: with ICE, any port.
-                out.push_back(StreamOutput::Open {
-                    slot,
-                    how: SlotOpen::Udp {
-                        bind: SocketAddr::new(address, 0),
-                        class: Class::Voice,
-                    },
-                });
-            }
-        }
-        self.asked = 0;
-        for server in self.settings.stun_servers.iter().take(MAX_SERVERS) {
-            out.push_back(StreamOutput::Resolve {
-                lookup: self.asked,
-                what: Lookup::Service {
-                    service: dns::Service::Stun,
-                    host: server.host.clone(),
-                    port: server.port,
-                },
-            });
-            self.asked += 1;
-        }
-    }
-
-    /// RFC 8445, 5.1.1.1: no loopback, no link-local addresses where there are others.
-    fn is_usable(&self, ip: IpAddr) -> bool {
-        let is_link_local = match ip {
-            IpAddr::V4(ip) => ip.is_link_local(),
-            IpAddr::V6(ip) => ip.is_unicast_link_local(),
-        };
-        let is_loopback = ip.is_loopback() && !self.settings.ice_allow_loopback;
-        !is_link_local && !is_loopback && !ip.is_unspecified() && !ip.is_multicast()
-    }
-
-    /// True for a socket that this has asked for.
-    pub(crate) fn owns(&self, slot: Slot) -> bool {
-        self.other(slot).is_some()
-    }
-
-    fn other(&self, slot: Slot) -> Option<usize> {
-        let at = usize::from(slot.0).checked_sub(FIRST_SLOT)?;
-        (at < self.others.len()).then_some(at)
-    }
-
-    /// A socket beside the pair is there.
-    pub(crate) fn opened(&mut self, slot: Slot, local: SocketAddr) {
-        if let Some(at) = self.other(slot) {
-            self.others[at].state = Socket::Open(local);
-        }
-    }
-
-    /// A socket beside the pair is not to be had, or gone: one candidate less.
-    pub(crate) fn closed(&mut self, slot: Slot) {
-        if let Some(at) = self.other(slot) {
-            self.others[at].state = Socket::Closed;
-        }
-    }
-
-    /// A server's addresses are known, or that there are none (BUG-01: its failure is its own).
-    pub(crate) fn resolved(&mut self, targets: Vec<Target>) {
-        self.asked = self.asked.saturating_sub(1);
-        let addresses = targets.into_iter().map(|target| target.address);
-        self.servers.extend(addresses.take(ADDRESSES_A_SERVER));
-    }
-
-    /// Asks the servers as soon as there is something to ask from.
-    pub(super) fn advance(
-        &mut self,
-        now: Instant,
-        ports: &Ports,
-        out: &mut VecDeque<StreamOutput>,
-    ) {
-        let is_late = self.deadline.is_some_and(|at| at <= now);
-        let opens = |other: &Other| other.state == Socket::Opening;
-        let is_waiting = self.asked > 0 || self.others.iter().any(opens);
-        if self.phase == Phase::Opening
-            && (is_late || !is_waiting)
-            && let Some((rtp, rtcp)) = ports.pair()
-        {
-            self.deadline = None;
-            self.phase = Phase::Gathering;
-            if self.is_usable(rtp.ip()) {
-                self.add_base(RTP_COMPONENT, rtp, RTP);
-                self.add_base(RTCP_COMPONENT, rtcp, RTCP);
-            }
-            for at in 0..self.others.len() {
-                if let Socket::Open(local) = self.others[at].state {
-                    let component = self.others[at].component;
-                    self.add_base(component, local, slot_of(at));
-                }
-            }
-            self.agent.gather(now, &self.servers);
-        }
-        self.drain(now, out);
-    }
-
-    fn add_base(&mut self, component: Component, local: SocketAddr, slot: Slot) {
-        // RFC 8445, 5.1.2.1: the address that signalling uses first.
-        let preference = u16::MAX - (self.bases.len() / 2) as u16;
-        let base = self.agent.add_base(component, local, preference);
-        self.bases.push((base, slot));
-    }
-
     /// Takes a STUN message that came to a socket.
     pub(crate) fn handle_datagram(
         &mut self,
@@ -284,9 +166,8 @@ impl Ice {
         datagram: &[u8],
         out: &mut VecDeque<StreamOutput>,
     ) {
-        let base = self.bases.iter().find(|(_, own)| *own == slot);
-        if let Some((base, _)) = base {
-            self.agent.handle_datagram(now, *base, from, datagram);
+        if let Some(base) = self.base(slot) {
+            self.agent.handle_datagram(now, base, from, datagram);
         }
         self.drain(now, out);
     }
@@ -300,6 +181,11 @@ impl Ice {
     fn slot(&self, base: BaseId) -> Option<Slot> {
         let found = self.bases.iter().find(|(own, _)| *own == base);
         found.map(|(_, slot)| *slot)
+    }
+
+    fn base(&self, slot: Slot) -> Option<BaseId> {
+        let found = self.bases.iter().find(|(_, own)| *own == slot);
+        found.map(|(base, _)| *base)
     }
 
     /// True while packets go where ICE says.
@@ -323,10 +209,30 @@ impl Ice {
         self.since = None;
     }
 
+    /// True if there should be relays that there are not, or if the one in use may be gone: another attempt to
+    /// find a way begins with them.
+    pub(crate) fn wants_relays(&self) -> bool {
+        let mut selected = COMPONENTS
+            .iter()
+            .filter_map(|&component| self.agent.selected(component));
+        self.relays.is_short() || selected.any(|pair| pair.local_kind == Kind::Relayed)
+    }
+
+    /// Addresses of before do not count any more: the next preparation begins from nothing.
+    pub(crate) const fn set_stale(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// True if [`open`](Self::open) is to be called again.
+    pub(crate) const fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
         let own = earliest([(self.deadline, "ICE sockets")]);
-        own.into_iter().chain(self.agent.poll_timeout()).min()
+        let parts = [own, self.agent.poll_timeout(), self.relays.poll_timeout()];
+        parts.into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -337,11 +243,12 @@ impl Ice {
         out: &mut VecDeque<StreamOutput>,
     ) {
         self.agent.handle_timeout(now);
+        self.relays.handle_timeout(now);
         self.advance(now, ports, out);
     }
 
-    /// Closes the sockets beside the pair.
-    pub(crate) fn close(&mut self, out: &mut VecDeque<StreamOutput>) {
+    /// Closes the sockets beside the pair, and gives addresses at relays back.
+    pub(crate) fn close(&mut self, now: Instant, out: &mut VecDeque<StreamOutput>) {
         for (at, other) in self.others.iter().enumerate() {
             if other.state != Socket::Closed {
                 out.push_back(StreamOutput::Close { slot: slot_of(at) });
@@ -349,6 +256,8 @@ impl Ice {
         }
         self.others.clear();
         self.bases.clear();
+        self.relays.close(now, out);
+        self.relayed.clear();
         self.deadline = None;
         self.phase = Phase::Idle;
         self.agent = agent(&self.settings, self.tie_breaker, &mut self.rng);
@@ -370,25 +279,36 @@ impl Ice {
             rtp: chosen(RTP_COMPONENT),
             rtcp: chosen(RTCP_COMPONENT),
             checked: self.agent.pairs().iter().map(IcePair::from).collect(),
+            relays: self.relays.info(),
         }
     }
 
     pub(super) fn drain(&mut self, now: Instant, out: &mut VecDeque<StreamOutput>) {
+        self.drain_agent(now, out);
+        while let Some(told) = self.relays.poll(now, out) {
+            self.told(now, told);
+            self.drain_agent(now, out);
+        }
+        if self.phase == Phase::Gathering {
+            self.agent.await_relayed(self.relays.is_trying());
+            self.drain_agent(now, out);
+            self.gathered(now, out);
+        }
+    }
+
+    fn drain_agent(&mut self, now: Instant, out: &mut VecDeque<StreamOutput>) {
         while let Some(output) = self.agent.poll_output() {
             match output {
-                Output::Transmit { base, to, payload } => {
-                    if let Some(slot) = self.slot(base) {
-                        out.push_back(StreamOutput::Transmit { slot, to, payload });
+                Output::Transmit { base, to, payload } => match self.slot(base) {
+                    Some(slot) if self.relays.owns(slot) => {
+                        self.relays.send(now, slot, to, &payload);
                     }
-                }
+                    Some(slot) => out.push_back(StreamOutput::Transmit { slot, to, payload }),
+                    None => {}
+                },
                 Output::Event(event) => self.heard(now, &event),
                 _ => {}
             }
-        }
-        let is_gathered = self.agent.state() >= State::Gathered;
-        if self.phase == Phase::Gathering && is_gathered {
-            self.phase = Phase::Ready;
-            self.news.push_back(News::Ready);
         }
     }
 
@@ -408,9 +328,19 @@ impl Ice {
                     _ => {}
                 }
             }
-            // Both components fall silent together, as a rule: the first is news enough.
-            Event::ConsentExpired { .. } if self.news.back() != Some(&News::Lost) => {
+            // Both components fall silent together, as a rule: the first is news enough, and what is left of
+            // the pairs before a restart is none.
+            Event::ConsentExpired { .. }
+                if self.agent.state() == State::Completed
+                    && !self.is_stale
+                    && self.news.back() != Some(&News::Lost) =>
+            {
                 self.news.push_back(News::Lost);
+            }
+            Event::DidSelect { pair, .. } => {
+                if let Some(slot) = self.slot(pair.base) {
+                    self.relays.bind(now, slot, pair.remote);
+                }
             }
             _ => {}
         }
@@ -469,7 +399,10 @@ fn components(is_muxed: bool) -> &'static [Component] {
 const FIRST_SLOT: usize = 2;
 /// Interfaces beside the one of signalling.
 const MAX_OTHERS: usize = 7;
+/// Of each kind.
 const MAX_SERVERS: usize = 4;
+/// The number of the first question for a TURN server.
+const FIRST_TURN: u16 = MAX_SERVERS as u16;
 /// Of one server.
 const ADDRESSES_A_SERVER: usize = 2;
 /// How long no pair may work until the described addresses are used.

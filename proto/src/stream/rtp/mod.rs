@@ -6,8 +6,8 @@ mod keys;
 mod ports;
 mod sdes;
 
-pub use self::ice::IceInfo;
 pub(crate) use self::ice::{Ice, News};
+pub use self::ice::{IceInfo, RelayInfo};
 pub use keys::Discarded;
 pub(crate) use sdes::{Keys, Sdes};
 
@@ -15,7 +15,7 @@ use super::{Slot, StreamError, StreamInput, StreamOutput};
 use crate::edge::System;
 use ::ice::stun;
 use base::{Clock, Deadline, Rng, earliest};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use keys::Protection;
 use ports::Ports;
 use rtp::{
@@ -146,12 +146,14 @@ impl RtpTransport {
         self.ports.set_local(local);
     }
 
-    /// Opens new sockets if the address of the old ones is not ours any more; answered like
-    /// [`open`](Self::open). False if there is nothing to do.
+    /// Opens new sockets if the address of the old ones is not ours any more, or if ICE begins from nothing;
+    /// answered like [`open`](Self::open). False if there is nothing to do.
     pub(crate) fn reopen(&mut self, now: Instant) -> bool {
-        let is_stale = self.ports.reopen(&mut self.out);
+        let is_moved = self.ports.reopen(&mut self.out);
+        let is_stale = is_moved || self.ice.as_ref().is_some_and(Ice::is_stale);
         if let Some(ice) = self.ice.as_mut().filter(|_| is_stale) {
             ice.open(now, self.ports.local(), &mut self.out);
+            self.advance_ice(now);
         }
         is_stale
     }
@@ -273,8 +275,18 @@ impl RtpTransport {
             return;
         }
         flow.keepalive.handle_sent(now);
-        self.out
-            .push_back(StreamOutput::Transmit { slot, to, payload });
+        self.transmit(now, slot, to, payload);
+    }
+
+    fn transmit(&mut self, now: Instant, slot: Slot, to: SocketAddr, payload: Bytes) {
+        match &mut self.ice {
+            Some(ice) if ice.is_relay(slot) => {
+                ice.send_relayed(now, slot, to, &payload, &mut self.out);
+            }
+            _ => self
+                .out
+                .push_back(StreamOutput::Transmit { slot, to, payload }),
+        }
     }
 
     /// Ties the media clock of whoever writes to the one on the wire.
@@ -291,8 +303,16 @@ impl RtpTransport {
             .map_or(0, |flow| flow.session.media_time(now))
     }
 
-    /// Takes an input of one of the two slots.
+    /// Takes an input of one of its slots; what came over a relay follows by
+    /// [`poll_relayed`](Self::poll_relayed).
     pub(crate) fn handle_input(&mut self, now: Instant, input: StreamInput) -> Heard {
+        if let (Some(ice), Some(slot)) = (&mut self.ice, input.slot())
+            && ice.is_relay(slot)
+        {
+            ice.handle_relay(now, slot, input, &mut self.out);
+            self.advance_ice(now);
+            return Heard::Nothing;
+        }
         let heard = match input {
             StreamInput::Opened { slot, local, .. } => self.opened(slot, local),
             StreamInput::Closed { slot, error } => match &mut self.ice {
@@ -302,9 +322,9 @@ impl RtpTransport {
                 }
                 _ => self.ports.closed(slot, error, &mut self.out),
             },
-            StreamInput::Resolved { result, .. } => {
+            StreamInput::Resolved { lookup, result } => {
                 if let Some(ice) = &mut self.ice {
-                    ice.resolved(result.unwrap_or_default());
+                    ice.resolved(lookup, result.ok());
                 }
                 Heard::Nothing
             }
@@ -346,6 +366,12 @@ impl RtpTransport {
         }
     }
 
+    /// Takes the next packet that came over a relay.
+    pub(crate) fn poll_relayed(&mut self, now: Instant) -> Option<Heard> {
+        let (slot, from, payload) = self.ice.as_mut()?.poll_relayed()?;
+        Some(self.media(now, slot, from, payload))
+    }
+
     fn datagram(&mut self, now: Instant, slot: Slot, from: SocketAddr, payload: BytesMut) -> Heard {
         if let Some(ice) = &mut self.ice
             && stun::is_stun(&payload)
@@ -354,6 +380,10 @@ impl RtpTransport {
             ice.handle_datagram(now, slot, from, &payload, &mut self.out);
             return Heard::Nothing;
         }
+        self.media(now, slot, from, payload)
+    }
+
+    fn media(&mut self, now: Instant, slot: Slot, from: SocketAddr, payload: BytesMut) -> Heard {
         // RFC 5761, 4.
         let is_shared = self.is_muxed() && rtp::Kind::of(&payload) == rtp::Kind::Rtcp;
         match ice::component_of(slot) {
@@ -376,7 +406,7 @@ impl RtpTransport {
         }
         flow.rtcp.handle_packet(now, from);
         flow.arrivals.note(from, Unplayed::Report);
-        self.drain();
+        self.drain(now);
         Heard::Report
     }
 
@@ -410,7 +440,7 @@ impl RtpTransport {
                 Heard::Nothing
             }
         };
-        self.drain();
+        self.drain(now);
         heard
     }
 
@@ -419,11 +449,11 @@ impl RtpTransport {
         if let Some(flow) = &mut self.flow {
             flow.session.leave(now);
         }
-        self.drain();
+        self.drain(now);
         self.flow = None;
         self.ports.close(&mut self.out);
         if let Some(ice) = &mut self.ice {
-            ice.close(&mut self.out);
+            ice.close(now, &mut self.out);
         }
     }
 
@@ -460,7 +490,7 @@ impl RtpTransport {
             };
             self.send(now, keepalive);
         }
-        self.drain();
+        self.drain(now);
     }
 
     /// Takes the next thing to do.
@@ -510,7 +540,7 @@ impl RtpTransport {
             .map_or(none, |flow| flow.protection.discarded())
     }
 
-    fn drain(&mut self) {
+    fn drain(&mut self, now: Instant) {
         let way = self.way(RTCP);
         let Some(flow) = &mut self.flow else { return };
         while let Some(output) = flow.session.poll_output() {
@@ -524,8 +554,14 @@ impl RtpTransport {
                 if !is_sealed {
                     continue;
                 }
-                self.out
-                    .push_back(StreamOutput::Transmit { slot, to, payload });
+                match &mut self.ice {
+                    Some(ice) if ice.is_relay(slot) => {
+                        ice.send_relayed(now, slot, to, &payload, &mut self.out);
+                    }
+                    _ => self
+                        .out
+                        .push_back(StreamOutput::Transmit { slot, to, payload }),
+                }
             }
         }
     }

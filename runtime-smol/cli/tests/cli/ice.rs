@@ -72,3 +72,42 @@ fn bug_01_a_server_that_is_not_there_does_not_cost_the_call() {
     let ended = run(&["call", "sip:a@127.0.0.1", "--stun", "127.0.0.1"]);
     assert_eq!(ended.exit, 1, "{}", ended.stderr);
 }
+
+/// BUG-01: neither does a TURN server; whose answer, or that there was none, stands in the last line.
+#[test]
+fn bug_01_a_turn_server_that_is_not_there_does_not_cost_the_call() {
+    let file = std::env::temp_dir().join(format!("sipsimple-turn-{}", std::process::id()));
+    std::fs::write(&file, "zanzibar\n").unwrap();
+    let path = file.to_str().unwrap();
+    let common = ["--ice", "--ice-loopback"];
+    let server = [
+        "--turn",
+        "turn:127.0.0.1:9?transport=udp",
+        "--turn-user",
+        "me",
+    ];
+    let words = [&common[..], &server, &["--turn-password-file", path]].concat();
+    let (call, _) = call(&words, &common);
+    let ice = &call.assert_exit(0)["data"]["media"]["ice"];
+    assert_eq!(ice["state"], "completed", "{ice}");
+    for relay in ice["relays"].as_array().unwrap() {
+        assert_eq!(relay["server"], server[1], "{ice}");
+        assert_eq!(relay["error"], "the server does not answer", "{ice}");
+    }
+    // With nothing else to go by there is no call.
+    let hidden = [&["call", "sip:a@127.0.0.1"][..], &words, &["--relay-only"]].concat();
+    let ended = run(&hidden);
+    assert_ne!(ended.exit, 0);
+    assert!(format!("{:?}", ended.lines).contains("no relay gives us an address"));
+    std::fs::remove_file(&file).unwrap();
+    for words in [
+        &["--turn", "turn:127.0.0.1", "--turn-user", "me"][..],
+        &["--ice", "--turn", "turn:127.0.0.1"],
+        &["--ice", "--turn", "turn:127.0.0.1", "--turn-user", "me"],
+        &["--ice", "--turn", "stun:127.0.0.1", "--turn-user", "me"],
+        &["--ice", "--relay-only"],
+    ] {
+        let ended = run(&[&["call", "sip:a@127.0.0.1"], words].concat());
+        assert_eq!(ended.exit, 1, "{words:?}: {}", ended.stderr);
+    }
+}

@@ -64,6 +64,7 @@ fn start(arguments: &[&str]) -> Running {
 fn spawn(command: &mut Command) -> Running {
     let mut child = command
         .env_remove("SIPSIMPLE_PASSWORD")
+        .env_remove("SIPSIMPLE_TURN_PASSWORD")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
