@@ -26,8 +26,8 @@ fn wants(name: &str, seed: u64) -> bool {
     }
 }
 
-/// The stream of the only call of a host.
-fn stream(stage: &Stage, host: HostId) -> &AudioStream {
+/// The stream of the only call of a host, while it runs.
+fn stream(stage: &Stage, host: HostId) -> Option<&AudioStream> {
     let events = &stage.world.host(host).inbox().notifications;
     let started = |event: &Event| match event {
         Event::Stream(id, StreamEvent::DidStart) => Some(*id),
@@ -35,7 +35,7 @@ fn stream(stage: &Stage, host: HostId) -> &AudioStream {
     };
     let id = events.iter().rev().find_map(|told| started(&told.event));
     let agent = stage.world.node::<UserAgent>(host);
-    agent.stream::<AudioStream>(id.expect("it runs")).unwrap()
+    agent.stream::<AudioStream>(id?)
 }
 
 /// Reports on the wire that went to an odd port: the neighbour of one for RTP.
@@ -70,18 +70,28 @@ fn bug_19_reports_share_the_port_of_speech_where_both_want_it() {
         let seed = stage.setup().seed;
         let is_shared = wants("alice", seed) && wants("bob", seed);
         for hold in [true, false] {
+            // The path may lose so much that one end gives up.
+            if hosts.iter().any(|host| stream(stage, *host).is_none()) {
+                assert!(!is_lossless(stage));
+                break;
+            }
             let before = marks(stage, hosts);
             speak(stage, hosts, 50);
             stage.world.run_for(Duration::from_secs(15));
             for (n, host) in hosts.into_iter().enumerate() {
-                assert_eq!(stream(stage, host).is_rtcp_muxed(), is_shared);
-                let statistics = stream(stage, host).statistics().expect("it runs");
+                let Some(stream) = stream(stage, host) else {
+                    assert!(!is_lossless(stage));
+                    continue;
+                };
+                assert_eq!(stream.is_rtcp_muxed(), is_shared);
+                let statistics = stream.statistics().expect("it runs");
                 if is_lossless(stage) {
                     assert!(heard(stage, host, before[n]) >= 50);
                     assert!(statistics.reports_received > 0, "{statistics:?}");
                 }
             }
-            assert_eq!(apart(stage) == 0, is_shared);
+            assert!(apart(stage) == 0 || !is_shared);
+            assert!(apart(stage) > 0 || is_shared || !is_lossless(stage));
             if hold {
                 for hold in [true, false] {
                     set_hold(stage, hosts[0], call, hold);
