@@ -95,11 +95,12 @@ fn no_row_of_the_tables_is_lost() {
 const ENOUGH: u32 = 4;
 
 /// Whose scenarios count.
-const SCENARIOS: [&str; 20] = [
+const SCENARIOS: [&str; 21] = [
     "beside::",
     "call::",
     "cancel::",
     "clock::",
+    "early::",
     "fork::",
     "generated::",
     "hold::",

@@ -5,7 +5,9 @@ use crate::{
     hold::set_hold,
     runs::{Matrix, Proxied},
 };
-use simulator::{Phase, Stage};
+use simulator::{HostId, Phase, Stage};
+use sip::header::Reason;
+use sipsimple::event::{Event, Originator, SessionEvent};
 use std::time::Duration;
 
 fn up_at(stage: &Stage) -> usize {
@@ -53,8 +55,72 @@ fn one_phone_answers_the_others_stop_ringing() {
             },
         );
         let call = stage.call(probe());
-        one(stage, call)
+        let outcome = one(stage, call);
+        // RFC 3326, 3.1: who was only rung has missed nothing.
+        let missed = [phones[0], phones[2]].map(|phone| given_up(stage, phone));
+        for words in missed.iter().flatten() {
+            assert_eq!(words, "Call completed elsewhere, elsewhere");
+        }
+        assert!(missed.iter().all(|words| words.len() <= 1));
+        outcome
     });
+}
+
+/// What a phone was told of calls that their callers gave up.
+fn given_up(stage: &Stage, phone: HostId) -> Vec<String> {
+    let events = stage.world.host(phone).inbox().notifications.iter();
+    let words = events.filter_map(|told| match &told.event {
+        Event::Session(
+            _,
+            SessionEvent::DidFail {
+                originator: Originator::Remote,
+                code: 487,
+                failure_reason,
+                hints,
+                ..
+            },
+        ) => {
+            let hints = hints.as_ref();
+            let elsewhere = match hints.is_some_and(|hints| hints.is_completed_elsewhere()) {
+                true => ", elsewhere",
+                false => "",
+            };
+            Some(format!("{failure_reason}{elsewhere}"))
+        }
+        _ => None,
+    });
+    words.collect()
+}
+
+/// INV-17, SES-33, RFC 3326: the callee learns why its caller gives up, over a proxy, too.
+#[test]
+fn inv_17_a_caller_says_why_it_gives_up() {
+    for (reason, expected) in [
+        (None, "cancelled"),
+        (
+            Some(Reason::completed_elsewhere()),
+            "Call completed elsewhere, elsewhere",
+        ),
+        (Some(Reason::sip(408, "Too late")), "Too late"),
+    ] {
+        Matrix {
+            losses: &[0.0, 0.1],
+            ..Matrix::new("reason of CANCEL")
+        }
+        .run(expected, |stage| {
+            let (alice, bob) = (stage.alice, stage.bob());
+            stage.on_call(bob, Duration::ZERO, |agent, now, id, _| {
+                let _ = agent.ring(now, id);
+            });
+            let call = stage.call(probe());
+            stage.world.run_for(Duration::from_secs(3));
+            let reason = reason.clone();
+            let ended = stage.agent(alice, "end", |agent, now| agent.end_for(now, call, reason));
+            assert_eq!(ended, Ok(()));
+            stage.world.run_for(Duration::from_secs(100));
+            given_up(stage, bob).join(" and ")
+        });
+    }
 }
 
 /// INV-21, RFC 3261, 13.2.2.4: every further 2xx is acknowledged, and its dialog ended.

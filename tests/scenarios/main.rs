@@ -21,6 +21,7 @@ mod costs;
 mod coverage;
 mod digest;
 mod documented;
+mod early;
 mod engine;
 mod failover;
 mod flows;

@@ -71,6 +71,10 @@ pub(crate) struct Attempt {
     pub(crate) live: Vec<TransactionId>,
     /// The owner does not want its result any more.
     pub(crate) withdrawal: Option<Withdrawal>,
+    /// What its CANCEL gives as the reason (RFC 3326).
+    pub(crate) reason: Option<Box<str>>,
+    /// A target has taken the call.
+    pub(crate) is_taken: bool,
     /// Why the last target failed.
     pub(crate) failure: Option<Failure>,
     /// The 503 that will be the outcome if no other target answers.
@@ -152,6 +156,8 @@ impl Attempt {
             candidates: VecDeque::new(),
             live: Vec::new(),
             withdrawal: None,
+            reason: None,
+            is_taken: false,
             failure: None,
             unavailable: None,
         }

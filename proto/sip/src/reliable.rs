@@ -30,6 +30,13 @@ pub enum Reliability {
     Required,
 }
 
+impl Reliability {
+    /// True if responses to an INVITE with these headers can be made reliable.
+    pub fn is_usable(self, headers: &Headers) -> bool {
+        self != Self::Off && Demand::of(headers) >= Demand::Able
+    }
+}
+
 /// What a peer says of 100rel in its INVITE.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Demand {

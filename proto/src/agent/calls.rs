@@ -119,6 +119,7 @@ impl UserAgent {
             offer: call.offer.map(|description| description.body),
             lines,
             is_confidential: call.transport.is_secure(),
+            is_reliable: self.config.sip.reliable.is_usable(&call.headers),
             replaces: call
                 .replaces
                 .and_then(|replaced| self.invitations.get(&replaced).copied()),

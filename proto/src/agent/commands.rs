@@ -26,6 +26,13 @@ pub enum Command {
         /// Which.
         session: SessionId,
     },
+    /// [`UserAgent::progress`].
+    Progress {
+        /// Which.
+        session: SessionId,
+        /// With what.
+        streams: Vec<StreamId>,
+    },
     /// [`UserAgent::accept`].
     Accept {
         /// Which.
@@ -55,6 +62,8 @@ pub enum Command {
     End {
         /// Which.
         session: SessionId,
+        /// Why.
+        reason: Option<sip::header::Reason>,
     },
     /// [`UserAgent::hold`].
     Hold {
@@ -218,7 +227,37 @@ impl UserAgent {
         })
     }
 
-    /// Accepts a call with a subset of its proposed streams (SES-15).
+    /// Sends early media (INV-07): answers with a subset of the proposed streams in a 183, and starts them
+    /// before the call is taken. The others are refused.
+    ///
+    /// The response is reliable where the caller can (RFC 3262); to an INVITE without an offer it brings
+    /// ours, which the caller's PRACK answers. Until it is acknowledged, and always where it is not reliable,
+    /// a stream sends for [`MediaSettings::unacknowledged_media`](crate::stream::MediaSettings) only:
+    /// nothing else proves that the caller is where it says.
+    ///
+    /// # Errors
+    ///
+    /// Only an incoming session that waits for an answer, once, and only streams that it proposes; an
+    /// INVITE without an offer only from who takes reliable responses.
+    pub fn progress(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        streams: &[StreamId],
+    ) -> Result<(), SessionError> {
+        let command = |_: &()| Command::Progress {
+            session,
+            streams: streams.to_vec(),
+        };
+        self.perform(now, command, (), |agent, ()| {
+            agent.with_session(session, |session, now, table| {
+                session.progress(now, table, streams)
+            })
+        })
+    }
+
+    /// Accepts a call with a subset of its proposed streams (SES-15); after
+    /// [`progress`](Self::progress) with all that it named.
     ///
     /// # Errors
     ///
@@ -270,9 +309,30 @@ impl UserAgent {
     ///
     /// The session is unknown.
     pub fn end(&mut self, now: Instant, session: SessionId) -> Result<(), SessionError> {
-        let command = |_: &()| Command::End { session };
-        self.perform(now, command, (), |agent, ()| {
-            agent.with_session(session, |session, now, table| session.end(now, table))
+        self.end_for(now, session, None)
+    }
+
+    /// The same, and tells the peer why (RFC 3326): in the CANCEL of a call that was not answered, in the BYE of
+    /// one that was. Who calls several phones at once tells the others
+    /// [`Reason::completed_elsewhere`](sip::header::Reason::completed_elsewhere) when one of them has answered.
+    ///
+    /// # Errors
+    ///
+    /// The session is unknown, or the reason's protocol is no token.
+    pub fn end_for(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        reason: Option<sip::header::Reason>,
+    ) -> Result<(), SessionError> {
+        let command = |reason: &Option<_>| Command::End {
+            session,
+            reason: reason.clone(),
+        };
+        self.perform(now, command, reason, |agent, reason| {
+            agent.with_session(session, |session, now, table| {
+                session.end(now, table, reason)
+            })
         })
     }
 
@@ -402,6 +462,9 @@ impl UserAgent {
         match command {
             Command::Connect(call) => drop(self.connect(now, call)),
             Command::Ring { session } => drop(self.ring(now, session)),
+            Command::Progress { session, streams } => {
+                let _ = self.progress(now, session, &streams);
+            }
             Command::Accept { session, streams } => drop(self.accept(now, session, &streams)),
             Command::Reject {
                 session,
@@ -413,7 +476,7 @@ impl UserAgent {
                 code,
                 targets,
             } => drop(self.redirect(now, session, code, targets)),
-            Command::End { session } => drop(self.end(now, session)),
+            Command::End { session, reason } => drop(self.end_for(now, session, reason)),
             Command::Hold { session } => drop(self.hold(now, session)),
             Command::Unhold { session } => drop(self.unhold(now, session)),
             Command::Transfer {

@@ -201,7 +201,7 @@ impl UserAgent {
         self.life.phase = Phase::Ending { until };
         for id in self.sessions.keys() {
             // A session that is over already needs no end.
-            let _ = self.with_session(id, |session, now, streams| session.end(now, streams));
+            let _ = self.with_session(id, |session, now, streams| session.end(now, streams, None));
         }
         self.leave_accounts();
         self.leave_subscriptions(|_| true);

@@ -1,13 +1,13 @@
-//! What a final response says besides its code.
+//! What the message that ends a call says besides its code.
 
 use serde::Serialize;
 use sip::{
     HeaderName, Headers,
-    header::{RetryAfter, Warning},
+    header::{Reason, RetryAfter, Warning},
 };
 
-/// What the peer's final response says besides its code and phrase: for people and for a further try. None of
-/// it proves anything.
+/// What the peer's final response, or its CANCEL, says besides code and phrase: for people and for a further
+/// try. None of it proves anything.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Hints {
@@ -23,9 +23,16 @@ pub struct Hints {
     pub accept_language: Vec<String>,
     /// The extensions that it does not know (Unsupported of a 420): at most 32.
     pub unsupported: Vec<String>,
+    /// Why the caller gave the call up, or the peer refuses it (Reason, RFC 3326): at most eight.
+    pub reasons: Vec<Reason>,
 }
 
 impl Hints {
+    /// True if somebody else has taken the call: it is none that was missed.
+    pub fn is_completed_elsewhere(&self) -> bool {
+        self.reasons.iter().any(Reason::is_completed_elsewhere)
+    }
+
     /// Reads them; `None` where there are none.
     pub(crate) fn of(headers: &Headers) -> Option<Box<Self>> {
         let retry_after = headers.typed::<RetryAfter<'_>>().and_then(Result::ok);
@@ -36,6 +43,11 @@ impl Hints {
             accept_encoding: words(headers, HeaderName::AcceptEncoding),
             accept_language: words(headers, HeaderName::AcceptLanguage),
             unsupported: words(headers, HeaderName::Unsupported),
+            reasons: headers
+                .list::<Reason>(HeaderName::Reason)
+                .filter_map(Result::ok)
+                .take(MAX_REASONS)
+                .collect(),
         };
         (hints != Self::default()).then(|| Box::new(hints))
     }
@@ -64,6 +76,7 @@ fn words(headers: &Headers, name: HeaderName) -> Vec<String> {
 /// Nobody reads more.
 const MAX_WARNINGS: usize = 8;
 const MAX_WORDS: usize = 32;
+const MAX_REASONS: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -82,6 +95,10 @@ mod tests {
             (HeaderName::Accept, "*/*"),
             (HeaderName::AcceptEncoding, ""),
             (HeaderName::Unsupported, "100rel"),
+            (
+                HeaderName::Reason,
+                "Q.850;cause=16;text=\"a, b\", SIP;cause=200;text=\"Call completed elsewhere\"",
+            ),
         ] {
             headers.push(name, value);
         }
@@ -94,6 +111,9 @@ mod tests {
         );
         assert_eq!(hints.accept_encoding, [""; 0]);
         assert_eq!(hints.unsupported, ["100rel"]);
+        assert_eq!(hints.reasons[0].text.as_deref(), Some("a, b"));
+        assert_eq!(hints.reasons[1], Reason::completed_elsewhere());
+        assert!(hints.is_completed_elsewhere());
     }
 
     #[test]
@@ -109,7 +129,10 @@ mod tests {
         let mut headers = Headers::new();
         headers.push(HeaderName::Accept, "a/b,".repeat(1_000).as_str());
         headers.push(HeaderName::Warning, "399 a \"b\",".repeat(1_000).as_str());
+        headers.push(HeaderName::Reason, "SIP;cause=486,".repeat(1_000).as_str());
         let hints = Hints::of(&headers).unwrap();
         assert_eq!((hints.accept.len(), hints.warnings.len()), (32, 8));
+        assert_eq!(hints.reasons.len(), 8);
+        assert!(!hints.is_completed_elsewhere());
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     CallCommand, InputKind, Limits, Session, SessionError, State,
     description::{self, DescriptionError},
+    early::Early,
     line::Line,
 };
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     stream::{Direction, Streams},
 };
 use bytes::Bytes;
-use sip::{DialogId, Status};
+use sip::{Description, DialogId, Status};
 use std::time::Instant;
 
 /// An INVITE as the agent hands it to a new session.
@@ -26,8 +27,18 @@ pub(crate) struct IncomingCall {
     pub(crate) lines: Vec<Option<StreamId>>,
     /// It came over a secured link.
     pub(crate) is_confidential: bool,
+    /// Caller and we can do reliable provisional responses (RFC 3262).
+    pub(crate) is_reliable: bool,
     /// The session that ends when this one is accepted (RFC 3891).
     pub(crate) replaces: Option<SessionId>,
+}
+
+/// What we say of a call that came in.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) ours: Description,
+    /// The offer that it answers; `None` if it is one.
+    theirs: Option<(Bytes, sdp::Session)>,
 }
 
 impl Session {
@@ -47,6 +58,7 @@ impl Session {
         session.has_call = true;
         session.replaces = call.replaces;
         session.is_confidential = call.is_confidential;
+        session.early = Early::of(call.is_reliable);
         session.push(SessionEvent::NewIncoming {
             streams: session.streams(),
         });
@@ -72,7 +84,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Only in state incoming; at least one stream, and only such as are proposed.
+    /// Only in state incoming; at least one stream, and only such as are proposed; after
+    /// [`progress`](Self::progress) those that were answered, all of them.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
@@ -81,12 +94,31 @@ impl Session {
     ) -> Result<(), SessionError> {
         self.seen.note(self.state, InputKind::Accept);
         self.in_state(&[State::Incoming])?;
+        self.choose(now, streams, accepted)?;
+        self.early.forgo();
+        self.enter(State::Accepting);
+        self.accepting = true;
+        self.timers.prepare = Some(now + self.limits.prepare);
+        self.advance_preparation(now, streams);
+        Ok(())
+    }
+
+    /// Keeps the accepted streams of those that are proposed.
+    pub(super) fn choose(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        accepted: &[StreamId],
+    ) -> Result<(), SessionError> {
         if accepted.is_empty() {
             return Err(SessionError::NoStreams);
         }
         let proposed = self.streams();
         if accepted.iter().any(|id| !proposed.contains(id)) {
             return Err(SessionError::UnknownStream);
+        }
+        if self.early.is_sent() && proposed.iter().any(|id| !accepted.contains(id)) {
+            return Err(SessionError::AlreadyAnswered);
         }
         for index in 0..self.lines.len() {
             if self.lines[index]
@@ -96,10 +128,6 @@ impl Session {
                 self.drop_line(now, streams, index);
             }
         }
-        self.enter(State::Accepting);
-        self.accepting = true;
-        self.timers.prepare = Some(now + self.limits.prepare);
-        self.advance_preparation(now, streams);
         Ok(())
     }
 
@@ -146,17 +174,52 @@ impl Session {
     /// All streams are prepared, or their time is over: answer with what is there.
     pub(super) fn answer_call(&mut self, now: Instant, streams: &mut Streams) {
         self.accepting = false;
-        self.proposal.describe();
-        let Some(body) = self.offered.take() else {
-            // RFC 3261, 13.3.1.4: no offer in the INVITE, so the 2xx brings ours.
-            let lines = self.offers(now, streams);
-            let description = self.descriptions.offer(lines);
+        // RFC 3261, 13.2.1: what an unreliable response has shown, the 2xx says again.
+        let shown = self.descriptions.offered().filter(|_| self.early.is_sent());
+        if let Some(description) = shown {
             self.push_call(CallCommand::Accept { description });
             return self.will_start(now);
+        }
+        if let Some(described) = self.describe_call(now, streams) {
+            let description = described.ours.clone();
+            self.push_call(CallCommand::Accept { description });
+            self.will_start(now);
+            self.agree_described(now, streams, described);
+        }
+    }
+
+    /// The streams start by what we say, unless the peer has to answer first.
+    pub(super) fn agree_described(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        described: Described,
+    ) {
+        if let (Some((body, offer)), Some(dialog)) = (described.theirs, self.branch) {
+            self.agree(now, streams, dialog, body, &offer);
+        }
+    }
+
+    /// Describes what is accepted. `None`: nothing of it can be, and the call is refused.
+    pub(super) fn describe_call(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+    ) -> Option<Described> {
+        self.proposal.describe();
+        let Some(body) = self.offered.take() else {
+            // RFC 3261, 13.3.1.4: no offer in the INVITE, so the 2xx brings ours; RFC 3262, 5: or a
+            // reliable response before it.
+            let lines = self.offers(now, streams);
+            let ours = self.descriptions.offer(lines);
+            return Some(Described { ours, theirs: None });
         };
         let offer = match description::parse(&description::of(body.clone())) {
             Ok(offer) => offer,
-            Err(error) => return self.refuse_offer(now, streams, &error),
+            Err(error) => {
+                self.refuse_offer(now, streams, &error);
+                return None;
+            }
         };
         let mut lines = Vec::with_capacity(offer.media.len());
         let mut warning = None;
@@ -178,7 +241,7 @@ impl Session {
             let (code, text) = warning.map_or((488, "no stream is acceptable"), |refusal| {
                 (refusal.code, refusal.warning)
             });
-            return self.refuse_call(
+            self.refuse_call(
                 now,
                 streams,
                 code,
@@ -186,15 +249,17 @@ impl Session {
                 Some(text.to_owned()),
                 text.to_owned(),
             );
+            return None;
         }
         match self.descriptions.answer(&offer, lines) {
-            Ok(description) => {
-                self.push_call(CallCommand::Accept { description });
-                self.will_start(now);
-                let Some(dialog) = self.branch else { return };
-                self.agree(now, streams, dialog, body, &offer);
+            Ok(ours) => Some(Described {
+                ours,
+                theirs: Some((body, offer)),
+            }),
+            Err(error) => {
+                self.refuse_offer(now, streams, &error);
+                None
             }
-            Err(error) => self.refuse_offer(now, streams, &error),
         }
     }
 

@@ -157,6 +157,10 @@ impl Session {
                 remote,
                 index,
                 is_confidential: self.is_confidential,
+                is_early: match self.direction {
+                    Direction::Outgoing => self.confirmed.is_none(),
+                    Direction::Incoming => self.state == State::Incoming,
+                },
             };
             if line.is_started {
                 stream.update(now, agreed);

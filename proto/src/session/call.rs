@@ -8,7 +8,8 @@ use crate::{
 use bytes::Bytes;
 use serde::Serialize;
 use sip::{
-    AccountId, Description, DialogId, InvitationEvent, Method, Status, usage::invitation::Info,
+    AccountId, Description, DialogId, InvitationEvent, Method, Status, header::Reason,
+    usage::invitation::Info,
 };
 use std::time::Instant;
 
@@ -22,6 +23,8 @@ pub(crate) enum CallCommand {
     },
     /// Send a provisional response.
     Ring,
+    /// Send a provisional response that shows our answer or, reliably, makes our offer.
+    Progress { description: Description },
     /// Send the 2xx, with our answer or, to an INVITE without an offer, with our offer.
     Accept { description: Description },
     /// Send a final response that refuses.
@@ -33,7 +36,7 @@ pub(crate) enum CallCommand {
         contacts: Vec<sip::Uri>,
     },
     /// CANCEL, BYE, or what else the state asks for.
-    End { reason: Option<&'static str> },
+    End { reason: Option<Reason> },
     /// Send a re-INVITE, or the offer that the peer asked for.
     Offer { description: Description },
     /// Give the re-INVITE up: CANCEL if it was answered provisionally.
@@ -164,7 +167,11 @@ impl Session {
                 if self.ending_is_told() {
                     return;
                 }
-                let answered = originator == Originator::Remote && method == Method::Invite;
+                let is_remote = originator == Originator::Remote;
+                let answered = is_remote && method == Method::Invite;
+                if is_remote && method == Method::Prack {
+                    self.verified(now, streams);
+                }
                 self.push(SessionEvent::DidProcessTransaction {
                     originator,
                     method: method.to_string(),

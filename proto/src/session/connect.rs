@@ -6,6 +6,7 @@ use crate::{
     id::{SessionId, StreamId},
     stream::{Direction, Purpose, StreamError, Streams},
 };
+use sip::{Status, header::Reason};
 use std::time::Instant;
 
 impl Session {
@@ -53,6 +54,7 @@ impl Session {
         self.timers.prepare = None;
         match self.state {
             State::Outgoing if self.descriptions.sent().is_none() => self.invite(now, streams),
+            State::Incoming if self.early.is_preparing() => self.show_answer(now, streams),
             State::Accepting if self.accepting => self.answer_call(now, streams),
             State::Connected if self.proposal.is_preparing() => self.propose(now, streams),
             _ => {}
@@ -79,8 +81,11 @@ impl Session {
     /// SES-11.
     pub(super) fn answer_timed_out(&mut self, now: Instant, streams: &mut Streams) {
         if self.state == State::Outgoing && self.confirmed.is_none() {
-            self.push_call(CallCommand::End { reason: None });
-            let reason = "Request Timeout".to_owned();
+            let phrase = Status::REQUEST_TIMEOUT.phrase();
+            self.push_call(CallCommand::End {
+                reason: Some(Reason::sip(408, phrase)),
+            });
+            let reason = phrase.to_owned();
             self.fail(
                 now,
                 streams,

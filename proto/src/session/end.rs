@@ -5,7 +5,7 @@ use crate::{
     event::{Originator, SessionEvent},
     stream::{StreamError, Streams},
 };
-use sip::usage::invitation::EndCause;
+use sip::{header::Reason, usage::invitation::EndCause};
 use std::time::Instant;
 
 /// How the application will be told that it is over.
@@ -17,18 +17,26 @@ pub(super) struct Ending {
 }
 
 impl Session {
-    /// Ends the session: CANCEL before an answer, BYE after it (SES-32, SES-33). Repeated, it does
-    /// nothing.
+    /// Ends the session: CANCEL before an answer, BYE after it (SES-32, SES-33), with that reason (RFC 3326).
+    /// Repeated, it does nothing.
     ///
     /// # Errors
     ///
-    /// None yet; the result is the one of all commands.
-    pub(crate) fn end(&mut self, now: Instant, streams: &mut Streams) -> Result<(), SessionError> {
+    /// The protocol of the reason is no token.
+    pub(crate) fn end(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        reason: Option<Reason>,
+    ) -> Result<(), SessionError> {
+        if reason.as_ref().is_some_and(|reason| !reason.is_valid()) {
+            return Err(SessionError::BadReason);
+        }
         self.seen.note(self.state, InputKind::End);
         match self.state {
             State::Incoming => self.reject(now, streams, 603, None)?,
             State::Outgoing | State::Accepting => {
-                self.end_call();
+                self.end_call(reason);
                 let phrase = "Session Cancelled".to_owned();
                 self.fail(
                     now,
@@ -40,7 +48,7 @@ impl Session {
                 );
             }
             State::Connected | State::SendingProposal => {
-                self.end_call();
+                self.end_call(reason);
                 self.finish(now, streams, Originator::Local, "user request".to_owned());
             }
             State::Terminating | State::Terminated => {}
@@ -69,11 +77,11 @@ impl Session {
                 );
             }
             State::Outgoing | State::Incoming | State::Accepting => {
-                self.end_call();
+                self.end_call(None);
                 self.fail(now, streams, Originator::Local, 0, String::new(), failure);
             }
             State::Connected | State::SendingProposal => {
-                self.end_call();
+                self.end_call(None);
                 self.finish(now, streams, Originator::Local, failure);
             }
             State::Terminating | State::Terminated => {}
@@ -82,7 +90,7 @@ impl Session {
 
     /// Both sides agreed on nothing.
     pub(super) fn no_streams_left(&mut self, now: Instant, streams: &mut Streams) {
-        self.end_call();
+        self.end_call(None);
         let failure = "no stream is left".to_owned();
         if self.state.is_before_start() {
             self.fail(
@@ -195,9 +203,9 @@ impl Session {
         }
     }
 
-    fn end_call(&mut self) {
+    fn end_call(&mut self, reason: Option<Reason>) {
         if self.has_call {
-            self.push_call(CallCommand::End { reason: None });
+            self.push_call(CallCommand::End { reason });
         }
     }
 

@@ -10,6 +10,7 @@ mod agreement;
 mod call;
 mod connect;
 mod description;
+mod early;
 mod end;
 mod hold;
 mod line;
@@ -69,6 +70,8 @@ pub(crate) struct Session {
     acknowledged: bool,
     /// The application accepted before all streams were prepared.
     accepting: bool,
+    /// The answer that goes before the one of the 2xx.
+    early: early::Early,
     /// The offer of the INVITE, until it is answered.
     offered: Option<Bytes>,
     /// The answers of the early dialogs of our INVITE.
@@ -198,9 +201,18 @@ pub enum SessionError {
     /// A status code outside of the range that the command allows.
     #[error("status code out of range")]
     BadCode,
+    /// The protocol of a reason is no token.
+    #[error("not a reason")]
+    BadReason,
     /// No stream is left.
     #[error("no streams")]
     NoStreams,
+    /// The streams have been answered in a 183: once, and all that it accepted.
+    #[error("answered before")]
+    AlreadyAnswered,
+    /// The caller leaves the offer to us and takes it in the 2xx only (RFC 3261, 13.2.1).
+    #[error("the caller takes no reliable provisional responses")]
+    Unreliable,
     /// A redirection names nobody to call instead.
     #[error("no target is named")]
     NoTarget,
@@ -226,6 +238,7 @@ impl Session {
             is_confidential: false,
             acknowledged: false,
             accepting: false,
+            early: early::Early::default(),
             offered: None,
             forks: Vec::new(),
             has_call: false,

@@ -157,6 +157,11 @@ impl Session {
         if !self.state.is_live() {
             return self.push_call(refusal(dialog, 487, None));
         }
+        let is_followed = self.branch.is_none_or(|branch| branch == dialog);
+        if self.confirmed.is_none() && !is_followed {
+            // RFC 3311, 5.2: one set of streams follows one fork, and nobody can be asked which.
+            return self.push_call(refusal(dialog, 504, None));
+        }
         self.yield_proposal(now, streams);
         // Only an INVITE lasts beyond its answer.
         self.proposal.answering |= !immediate;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// runs, whichever comes last.
 #[cfg(test)]
 #[rustfmt::skip]
-pub(super) const TABLE: [(InputKind, [Next; 7]); 25] = {
+pub(super) const TABLE: [(InputKind, [Next; 7]); 26] = {
     use InputKind as I;
     use Next::{Refused as X, Stay as o, To};
     const ACC: Next = To(State::Accepting);
@@ -20,6 +20,7 @@ pub(super) const TABLE: [(InputKind, [Next; 7]); 25] = {
     [
         //                     outgoing incoming accepting connected proposing terminating terminated
         (I::Ring,             [X,       o,       X,        X,        X,        X,          X]),
+        (I::Progress,         [X,       o,       X,        X,        X,        X,          X]),
         (I::Accept,           [X,       ACC,     X,        X,        X,        X,          X]),
         (I::Reject,           [X,       END,     X,        X,        X,        X,          X]),
         (I::End,              [END,     END,     END,      END,      END,      o,          o]),
@@ -120,6 +121,7 @@ impl State {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum InputKind {
     Ring,
+    Progress,
     Accept,
     Reject,
     End,
@@ -147,8 +149,9 @@ pub(crate) enum InputKind {
 }
 
 impl InputKind {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Ring,
+        Self::Progress,
         Self::Accept,
         Self::Reject,
         Self::End,

@@ -5,6 +5,7 @@
     reason = "a toy must be Send and tell what happened to it"
 )]
 
+mod early;
 mod offer;
 mod redirect;
 mod table;
@@ -166,14 +167,27 @@ impl Bench {
         reason = "an arbitrary origin for virtual time"
     )]
     fn incoming(count: usize) -> Self {
-        let now = Instant::now();
+        Self::called(Instant::now(), count, Some(peer(count, 1)), false)
+    }
+
+    /// A call that leaves the offer to us.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an arbitrary origin for virtual time"
+    )]
+    fn offerless(count: usize, is_reliable: bool) -> Self {
+        Self::called(Instant::now(), count, None, is_reliable)
+    }
+
+    fn called(now: Instant, count: usize, offer: Option<Bytes>, is_reliable: bool) -> Self {
         let (mut streams, ids, logs) = Self::toys(count);
         let origin = sdp::Origin::new(7, [192, 0, 2, 1].into());
         let call = IncomingCall {
             dialog: DIALOG(0),
-            offer: Some(peer(count, 1)),
+            offer,
             lines: ids.iter().copied().map(Some).collect(),
             is_confidential: false,
+            is_reliable,
             replaces: None,
         };
         let id = SessionId::from_parts(0, 0);
@@ -327,7 +341,10 @@ fn a_good_outgoing_call() {
     assert_eq!(bench.drain(), ["WillStart"]);
     bench.news_of_all(|| StreamNews::Started);
     assert_eq!(bench.drain(), ["-> connected", "DidStart"]);
-    bench.session.end(bench.now, &mut bench.streams).unwrap();
+    bench
+        .session
+        .end(bench.now, &mut bench.streams, None)
+        .unwrap();
     assert_eq!(
         bench.drain(),
         ["End", "WillEnd", "-> terminating", "Remove"]
@@ -343,8 +360,14 @@ fn an_end_before_the_answer_fails_within_a_second() {
     let mut bench = Bench::outgoing(1);
     bench.prepare();
     bench.drain();
-    bench.session.end(bench.now, &mut bench.streams).unwrap();
-    bench.session.end(bench.now, &mut bench.streams).unwrap();
+    bench
+        .session
+        .end(bench.now, &mut bench.streams, None)
+        .unwrap();
+    bench
+        .session
+        .end(bench.now, &mut bench.streams, None)
+        .unwrap();
     assert_eq!(bench.drain(), ["End", "-> terminating", "Remove"]);
     assert_eq!(
         bench.session.poll_timeout().unwrap().at,
@@ -358,7 +381,10 @@ fn an_end_before_the_answer_fails_within_a_second() {
 #[test]
 fn an_end_while_streams_prepare_sends_nothing() {
     let mut bench = Bench::outgoing(1);
-    bench.session.end(bench.now, &mut bench.streams).unwrap();
+    bench
+        .session
+        .end(bench.now, &mut bench.streams, None)
+        .unwrap();
     assert_eq!(
         bench.drain(),
         [

@@ -203,7 +203,7 @@ impl Session {
                 // RFC 5589, 6.1: the call has served its purpose. If the transferee ends it as well, that is
                 // a crossing like any other.
                 // No state refuses it.
-                let _ = self.end(now, streams);
+                let _ = self.end(now, streams, None);
             }
             // RFC 4488: the peer does it and will not say how it went; so the call is left to it.
             ReferralEvent::Ended {

@@ -183,6 +183,9 @@ pub struct Agreement<'a> {
     pub index: usize,
     /// The descriptions went over a secured link: beside the peer and its proxies nobody read them.
     pub is_confidential: bool,
+    /// Nobody has taken the call yet: the peer need not send, other forks of a call of ours may send to the
+    /// same place, and whose dialog this is may change. Over with [`StreamInput::Acknowledged`] at the latest.
+    pub is_early: bool,
 }
 
 /// Why an m-line is refused.
@@ -276,7 +279,9 @@ pub enum StreamInput {
     /// The peer says something beside the call (RFC 6086). Every stream of the session is told, and the
     /// application.
     Info(sip::InfoRequest),
-    /// The ACK of our 2xx came, or we sent it: the peer is no forged address.
+    /// The PRACK of a provisional response of ours came: the peer is no forged address.
+    Verified,
+    /// The ACK of our 2xx came, or we sent it: the call stands, and the peer is no forged address.
     Acknowledged,
     /// A file operation is done.
     File {

@@ -48,7 +48,8 @@ struct Call {
     said: BridgeId,
     heard: BridgeId,
     track: PortId,
-    others: Vec<PortId>,
+    /// What is said in it, once anything is.
+    speaker: Option<PortId>,
     meter: PortId,
     recorder: Option<PortId>,
 }
@@ -102,8 +103,28 @@ impl Media {
         })
     }
 
-    /// Connects a stream that runs; one that runs in another format than before is connected anew.
+    /// Hears a stream that runs and speaks in it.
     pub(crate) fn attach(&mut self, runtime: &Runtime, stream: StreamId) -> Result<(), Failure> {
+        self.listen(runtime, stream)?;
+        let Some(call) = self
+            .calls
+            .get(&stream)
+            .filter(|call| call.speaker.is_none())
+        else {
+            return Ok(());
+        };
+        let speaker = self
+            .speaker(call.said)
+            .map_err(|error| Failure::new(Exit::Media, error))?;
+        if let Some(call) = self.calls.get_mut(&stream) {
+            call.speaker = Some(speaker);
+        }
+        Ok(())
+    }
+
+    /// Hears a stream that runs; one that runs in another format than before is connected anew, and goes
+    /// on to speak if it did.
+    pub(crate) fn listen(&mut self, runtime: &Runtime, stream: StreamId) -> Result<(), Failure> {
         let format = runtime.call(move |agent, _| {
             agent
                 .stream::<AudioStream>(stream)
@@ -119,12 +140,51 @@ impl Media {
         {
             return Ok(());
         }
+        let spoke = self
+            .calls
+            .get(&stream)
+            .is_some_and(|call| call.speaker.is_some());
         self.detach(stream);
-        let call = self
-            .connect(runtime, stream, format)
-            .map_err(|error| Failure::new(Exit::Media, error))?;
+        let connected = self.connect(runtime, stream, format).and_then(|mut call| {
+            if spoke {
+                call.speaker = Some(self.speaker(call.said)?);
+            }
+            Ok(call)
+        });
+        let call = connected.map_err(|error| Failure::new(Exit::Media, error))?;
         self.calls.insert(stream, call);
         Ok(())
+    }
+
+    /// What is said, to a bridge.
+    fn speaker(&self, said: BridgeId) -> Result<PortId, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let bridges = &[said];
+        let attached = match &self.source {
+            Source::Tone => self
+                .engine
+                .attach(Tone::new(RATE, TONE_HZ, TONE_LEVEL), bridges),
+            Source::Echo => self.engine.attach(Echo::default(), bridges),
+            Source::Sound { sound, rounds } => {
+                let options = PlayerOptions {
+                    loop_count: *rounds,
+                    ..PlayerOptions::default()
+                };
+                let mut player = Player::new(sound, RATE, options).map_err(|error| text(&error))?;
+                player.start().map_err(|error| text(&error))?;
+                self.engine.attach(player, bridges)
+            }
+        };
+        attached.map_err(|error| text(&error))
+    }
+
+    /// What was heard in a stream so far.
+    pub(crate) fn hearing(&self, stream: StreamId) -> Option<Hearing> {
+        let meter = self.calls.get(&stream)?.meter;
+        let hearing = self
+            .engine
+            .call(move |mixer| mixer.port::<Meter>(meter).map(|meter| meter.hearing()));
+        hearing.ok().flatten()
     }
 
     fn connect(
@@ -151,39 +211,22 @@ impl Media {
             .engine
             .call(|mixer| (mixer.open_bridge(), mixer.open_bridge()))
             .map_err(|error| text(&error))?;
-        let attach = |port: PortBox, bridges: &[BridgeId]| match port {
-            PortBox::Track(port) => self.engine.attach(*port, bridges),
-            PortBox::Player(port) => self.engine.attach(port, bridges),
-            PortBox::Tone(port) => self.engine.attach(port, bridges),
-            PortBox::Echo(port) => self.engine.attach(port, bridges),
-            PortBox::Meter(port) => self.engine.attach(port, bridges),
-            PortBox::Recorder(port) => self.engine.attach(port, bridges),
-        };
-        let attach =
-            |port, bridges: &[BridgeId]| attach(port, bridges).map_err(|error| error.to_string());
         // Two bridges, so that a recording has what is heard and not what is said.
-        let track = attach(PortBox::Track(Box::new(track)), &[said, heard])?;
-        let meter = attach(PortBox::Meter(Meter::default()), &[heard])?;
-        let speaker = match &self.source {
-            Source::Tone => PortBox::Tone(Tone::new(RATE, TONE_HZ, TONE_LEVEL)),
-            Source::Echo => PortBox::Echo(Echo::default()),
-            Source::Sound { sound, rounds } => {
-                let options = PlayerOptions {
-                    loop_count: *rounds,
-                    ..PlayerOptions::default()
-                };
-                let mut player = Player::new(sound, RATE, options).map_err(|error| text(&error))?;
-                player.start().map_err(|error| text(&error))?;
-                PortBox::Player(player)
-            }
-        };
-        let speaker = attach(speaker, &[said])?;
+        let track = self
+            .engine
+            .attach(track, &[said, heard])
+            .map_err(|error| text(&error))?;
+        let meter = self
+            .engine
+            .attach(Meter::default(), &[heard])
+            .map_err(|error| text(&error))?;
         let recorder = match &self.record {
             Some(path) => {
                 self.recorded += 1;
                 let mut recorder = Recorder::new(numbered(path, self.recorded), RATE);
                 recorder.start().map_err(|error| text(&error))?;
-                Some(attach(PortBox::Recorder(recorder), &[heard])?)
+                let attached = self.engine.attach(recorder, &[heard]);
+                Some(attached.map_err(|error| text(&error))?)
             }
             None => None,
         };
@@ -192,7 +235,7 @@ impl Media {
             said,
             heard,
             track,
-            others: vec![speaker],
+            speaker: None,
             meter,
             recorder,
         })
@@ -217,7 +260,7 @@ impl Media {
                 }
                 mixer.remove(recorder);
             }
-            for port in call.others.into_iter().chain([call.track, call.meter]) {
+            for port in call.speaker.into_iter().chain([call.track, call.meter]) {
                 mixer.remove(port);
             }
             for bridge in [call.said, call.heard] {
@@ -305,6 +348,14 @@ fn describe(agent: &UserAgent, stream: StreamId) -> Option<Value> {
     }))
 }
 
+/// Adds what was heard before the call was taken to a `media` object.
+pub(crate) fn add_early(media: &mut Value, early: Option<Hearing>) {
+    if let (Value::Object(fields), Some(early)) = (media, early) {
+        let audible = (early.audible.as_secs_f64() * 10.0).round() / 10.0;
+        fields.insert("early_audible_s".to_owned(), audible.into());
+    }
+}
+
 /// Adds what was heard to a `media` object.
 pub(crate) fn add_hearing(media: &mut Value, hearing: Option<Hearing>) {
     if let (Value::Object(fields), Some(hearing)) = (media, hearing) {
@@ -323,15 +374,6 @@ pub(crate) fn add_hearing(media: &mut Value, hearing: Option<Hearing>) {
             rounded(hearing.audible.as_secs_f64()).into(),
         );
     }
-}
-
-enum PortBox {
-    Track(Box<Track>),
-    Player(Player),
-    Tone(Tone),
-    Echo(Echo),
-    Meter(Meter),
-    Recorder(Recorder),
 }
 
 /// The second recording of a name is `name-2.wav`.

@@ -368,6 +368,10 @@ pub(crate) struct Answer {
     /// Ring for so many seconds before taking or refusing a call.
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) ring: Option<Duration>,
+    /// Let callers hear us while it rings (a 183 with our answer instead of 180). Who cannot acknowledge that
+    /// (--100rel) is spoken to for two seconds only.
+    #[arg(long)]
+    pub(crate) early_media: bool,
     /// After the last call, wait until nothing is alive any more, at most so many seconds.
     #[arg(long, value_name = "S", value_parser = seconds, default_value = "0")]
     pub(crate) settle: Duration,

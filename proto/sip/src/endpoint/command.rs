@@ -339,7 +339,8 @@ impl InvitationMut<'_> {
 
     /// Ends the call with what its state asks for (INV-09): CANCEL, which waits for a provisional
     /// response; 603 to an INVITE that is not answered; BYE, which waits for the ACK of our 2xx
-    /// (RFC 3261, 15). `headers` go into BYE or the refusal; Reason is also repeated in `Ended`.
+    /// (RFC 3261, 15). `headers` go into BYE or the refusal, of them Reason (RFC 3326) also into CANCEL; it is
+    /// repeated in `Ended`.
     /// Ending a call again does nothing.
     ///
     /// # Errors

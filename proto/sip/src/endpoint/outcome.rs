@@ -8,7 +8,7 @@ use crate::{
     header::RetryAfter,
     id::Party,
     transaction::Path,
-    usage::{AnyUsage, Progress},
+    usage::{AnyUsage, Progress, invitation::COMPLETED_ELSEWHERE},
 };
 use base::{Deadline, Host, LinkError, Target, Transport};
 use std::time::{Duration, Instant};
@@ -163,6 +163,7 @@ impl Endpoint {
         }
         if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.stage = Stage::Done;
+            attempt.is_taken = status.is_success();
         }
         false
     }
@@ -320,10 +321,17 @@ impl Endpoint {
 
     /// Withdraws a request: at once if a provisional response came, when it comes otherwise
     /// (RFC 3261, 9.1), and without a trace if nothing was sent.
-    pub(super) fn withdraw_attempt(&mut self, now: Instant, id: AttemptId, how: Withdrawal) {
+    pub(super) fn withdraw_attempt(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        how: Withdrawal,
+        reason: Option<Box<str>>,
+    ) {
         let Some(attempt) = self.attempts.get_mut(id) else {
             return;
         };
+        attempt.reason = reason;
         let withdrawal = *attempt.withdrawal.get_or_insert(how);
         match attempt.stage {
             Stage::Resolving(lookup) => {
@@ -370,14 +378,22 @@ impl Endpoint {
                 Connection::Impossible => return self.transactions.expire_invite(now, invite),
             }
         }
-        // Too late or too early: the final response decides, or the next provisional one.
-        let _ = self.transactions.cancel(now, invite, path);
+        self.cancel_over(now, invite, path);
     }
 
-    /// Sends CANCEL over a connection that was opened for it.
+    /// Sends CANCEL over a way that is there.
     pub(super) fn cancel_over(&mut self, now: Instant, invite: TransactionId, path: Path) {
-        // As above.
-        let _ = self.transactions.cancel(now, invite, path);
+        let attempt = self
+            .clients
+            .get(&invite)
+            .and_then(|id| self.attempts.get(*id));
+        let reason = attempt.and_then(|attempt| match attempt.is_taken {
+            // One target was given up, another one has answered: forks of our own.
+            true => Some(COMPLETED_ELSEWHERE),
+            false => attempt.reason.as_deref(),
+        });
+        // Too late or too early: the final response decides, or the next provisional one.
+        let _ = self.transactions.cancel(now, invite, path, reason);
     }
 
     /// Sends the bytes of an ACK again.

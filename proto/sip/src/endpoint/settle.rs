@@ -408,7 +408,9 @@ impl Endpoint {
                     invitation.attempt_started(tag, attempt);
                 }
             }
-            Effect::Withdraw(attempt, how) => self.withdraw_attempt(now, attempt, how),
+            Effect::Withdraw(attempt, how, reason) => {
+                self.withdraw_attempt(now, attempt, how, reason);
+            }
             Effect::Resend(attempt) => self.resend(now, attempt),
             Effect::Drop(attempt) => self.drop_attempt(attempt),
             Effect::Respond(server, answer) => self.respond(now, server, *answer),

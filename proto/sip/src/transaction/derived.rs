@@ -3,11 +3,14 @@
 use crate::{HeaderName, Message, Method, Request, Response, header::CSeq};
 use bytes::Bytes;
 
-/// Builds CANCEL (RFC 3261, 9.1).
-pub(super) fn cancel(invite: &Bytes) -> Option<Request> {
+/// Builds CANCEL (RFC 3261, 9.1), with a reason if there is one (RFC 3326).
+pub(super) fn cancel(invite: &Bytes, reason: Option<&str>) -> Option<Request> {
     let invite = parse(invite)?;
     let mut cancel = derive(&invite, Method::Cancel)?;
     cancel.headers.copy_from(&invite.headers, HeaderName::To);
+    if let Some(reason) = reason {
+        cancel.headers.push(HeaderName::Reason, reason);
+    }
     Some(cancel)
 }
 

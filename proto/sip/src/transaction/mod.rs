@@ -206,7 +206,7 @@ impl Transactions {
 
     /// Cancels an INVITE over `path`, which is its own unless that is gone: sends CANCEL in a
     /// transaction of its own (RFC 3261, 9.1), whose id it returns, and gives the INVITE 64·T1 for its
-    /// final response.
+    /// final response. `reason` is the value of its Reason header (RFC 3326).
     ///
     /// # Errors
     ///
@@ -216,6 +216,7 @@ impl Transactions {
         now: Instant,
         invite: TransactionId,
         path: Path,
+        reason: Option<&str>,
     ) -> Result<TransactionId, CancelError> {
         let transaction = self.table.get(invite).ok_or(CancelError::Unknown)?;
         let AnyMachine::ClientInvite(machine) = &transaction.machine else {
@@ -230,7 +231,7 @@ impl Transactions {
                 return Err(CancelError::TooLate);
             }
         }
-        let cancel = derived::cancel(&transaction.message).ok_or(CancelError::Unknown)?;
+        let cancel = derived::cancel(&transaction.message, reason).ok_or(CancelError::Unknown)?;
         let message = cancel.to_bytes();
         let branch = cancel
             .headers

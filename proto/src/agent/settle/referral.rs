@@ -205,6 +205,6 @@ impl UserAgent {
     /// The new session stands: the old one ends (XFR-04).
     fn end_transferred(&mut self, id: SessionId) {
         // It may be over already.
-        let _ = self.with_session(id, |session, now, streams| session.end(now, streams));
+        let _ = self.with_session(id, |session, now, streams| session.end(now, streams, None));
     }
 }

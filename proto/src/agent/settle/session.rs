@@ -105,6 +105,10 @@ impl UserAgent {
         match command {
             CallCommand::Invite { .. } => Ok(()),
             CallCommand::Ring => said(call.ring(now)),
+            CallCommand::Progress { description } => {
+                let code = Status::SESSION_PROGRESS;
+                said(call.provisional(now, code, None, none, Some(description)))
+            }
             CallCommand::Accept { description } => said(call.accept(now, description, none)),
             CallCommand::Reject {
                 code,

@@ -157,7 +157,10 @@ fn a_stream_asks_for_an_offer() {
 #[test]
 fn a_stream_that_does_not_end_is_removed() {
     let mut bench = Bench::connected(1);
-    bench.session.end(bench.now, &mut bench.streams).unwrap();
+    bench
+        .session
+        .end(bench.now, &mut bench.streams, None)
+        .unwrap();
     bench.ended(Originator::Local, EndCause::UserRequest);
     let said = |bench: &mut Bench| {
         std::iter::from_fn(|| bench.session.poll_output())

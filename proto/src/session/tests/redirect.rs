@@ -130,7 +130,10 @@ fn a_redirection_waits_for_a_limited_time() {
     );
     let mut bench = Bench::redirectable("sip:bob@example.com");
     bench.redirect("<sip:desk@example.com>");
-    bench.session.end(bench.now, &mut bench.streams).unwrap();
+    bench
+        .session
+        .end(bench.now, &mut bench.streams, None)
+        .unwrap();
     assert_eq!(
         bench.drain(),
         [

@@ -30,9 +30,15 @@ impl Bench {
                 bench.prepare();
             }
             State::SendingProposal => bench.session.hold(bench.now, &mut bench.streams).unwrap(),
-            State::Terminating => bench.session.end(bench.now, &mut bench.streams).unwrap(),
+            State::Terminating => bench
+                .session
+                .end(bench.now, &mut bench.streams, None)
+                .unwrap(),
             State::Terminated => {
-                bench.session.end(bench.now, &mut bench.streams).unwrap();
+                bench
+                    .session
+                    .end(bench.now, &mut bench.streams, None)
+                    .unwrap();
                 bench.ended(Originator::Local, EndCause::UserRequest);
             }
             State::Outgoing | State::Incoming | State::Connected => {}
@@ -49,9 +55,10 @@ impl Bench {
         let news = |news| SessionInput::Stream(ids[0], news);
         let refused = match input {
             InputKind::Ring => session.ring().is_err(),
+            InputKind::Progress => session.progress(now, streams, &ids).is_err(),
             InputKind::Accept => session.accept(now, streams, &ids).is_err(),
             InputKind::Reject => session.reject(now, streams, 486, None).is_err(),
-            InputKind::End => session.end(now, streams).is_err(),
+            InputKind::End => session.end(now, streams, None).is_err(),
             InputKind::Hold => session.hold(now, streams).is_err(),
             InputKind::Unhold => session.unhold(now, streams).is_err(),
             InputKind::Transfer => session.may_transfer().is_err(),

@@ -74,6 +74,7 @@ impl Format {
             keepalive_payload_type: self.codec.send_payload_type(),
             keys,
             is_new,
+            is_early: agreed.is_early,
         }
     }
 

@@ -8,18 +8,26 @@ use std::time::{Duration, Instant};
 impl AudioStream {
     /// The first agreement: the clocks start.
     pub(super) fn begin(&mut self, now: Instant) {
-        if !self.is_acknowledged {
+        if !self.is_verified {
             // One forged INVITE must not draw a stream of packets towards somebody else.
-            self.timers.unacknowledged = Some(now + self.settings.unacknowledged_media);
+            self.timers.unverified = Some(now + self.settings.unacknowledged_media);
         }
-        self.timers.no_audio = Some(now + NO_AUDIO);
+        self.expect_audio(now);
+    }
+
+    /// SES-74, AUS-31: before the call is taken nobody need speak.
+    pub(super) fn expect_audio(&mut self, now: Instant) {
+        let has_spoken = self.timers.heard.is_some();
+        self.timers.no_audio = (!self.is_early && !has_spoken).then(|| now + NO_AUDIO);
         self.rearm(now);
     }
 
     /// What was agreed on or wished changed: silence is counted afresh.
     pub(super) fn rearm(&mut self, now: Instant) {
-        let expects =
-            self.state == State::Established && self.is_listening() && self.direction.sends();
+        let expects = self.state == State::Established
+            && !self.is_early
+            && self.is_listening()
+            && self.direction.sends();
         // AUS-31: only while both sides may speak.
         self.timers.timeout = expects.then(|| now + self.settings.rtp_timeout);
     }
@@ -87,10 +95,20 @@ impl AudioStream {
         }
     }
 
-    pub(super) fn acknowledged(&mut self) {
-        self.is_acknowledged = true;
-        self.timers.unacknowledged = None;
+    /// The peer has proved that it is where it says.
+    pub(super) fn verified(&mut self) {
+        self.is_verified = true;
+        self.timers.unverified = None;
         self.transport.set_paused(false);
+    }
+
+    /// The call stands.
+    pub(super) fn acknowledged(&mut self, now: Instant) {
+        self.verified();
+        if std::mem::take(&mut self.is_early) {
+            self.transport.hear_all();
+            self.expect_audio(now);
+        }
     }
 
     pub(super) fn send_digit(
@@ -112,7 +130,7 @@ impl AudioStream {
         self.digits_out.handle_timeout(now, media_time);
         self.send_events(now);
         let due = |timer: &mut Option<Instant>| timer.take_if(|at| *at <= now).is_some();
-        if due(&mut self.timers.unacknowledged) {
+        if due(&mut self.timers.unverified) {
             self.transport.set_paused(true);
         }
         if due(&mut self.timers.no_audio) && self.is_listening() {

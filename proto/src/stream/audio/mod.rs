@@ -61,8 +61,10 @@ pub struct AudioStream {
     is_lost: bool,
     /// The media clock of the application is tied to the one on the wire.
     is_aligned: bool,
-    /// The ACK has come, or needs not come: we called.
-    is_acknowledged: bool,
+    /// The peer is where it says: it has acknowledged what we sent, or we called.
+    is_verified: bool,
+    /// Nobody has taken the call yet.
+    is_early: bool,
     digits_out: EventSender,
     digits_in: EventReceiver,
     timers: Timers,
@@ -91,8 +93,8 @@ struct Timers {
     no_audio: Option<Instant>,
     /// AUS-31; the earliest possible moment, the truth is looked at when it comes.
     timeout: Option<Instant>,
-    /// How long an unacknowledged peer is sent to.
-    unacknowledged: Option<Instant>,
+    /// How long a peer is sent to that has not proved to be there.
+    unverified: Option<Instant>,
     /// When something was last heard.
     heard: Option<Instant>,
 }
@@ -145,7 +147,8 @@ impl AudioStream {
             is_starting: false,
             is_lost: false,
             is_aligned: false,
-            is_acknowledged: env.direction == super::Direction::Outgoing,
+            is_early: false,
+            is_verified: env.direction == super::Direction::Outgoing,
             digits_out: EventSender::new(describe::DTMF_CLOCK_RATE),
             digits_in: EventReceiver::new(),
             timers: Timers::default(),
@@ -251,11 +254,15 @@ impl AudioStream {
             self.digits_out = EventSender::new(events.remote.clock_rate);
         }
         self.transport.agree(now, format.peer(agreed, keys, is_new));
+        let was_early = std::mem::replace(&mut self.is_early, agreed.is_early);
         self.agree_ice(now, agreed);
         self.tell_encryption(agreed.is_confidential);
         self.format = Some(format);
         self.set_direction(agreed);
-        self.rearm(now);
+        match was_early && !self.is_early {
+            true => self.expect_audio(now),
+            false => self.rearm(now),
+        }
         let after = (
             self.format.as_ref().map(Format::public),
             self.transport.remote().0,
@@ -416,7 +423,8 @@ impl MediaStream for AudioStream {
         match input {
             StreamInput::Timeout => self.handle_timeout(now),
             StreamInput::Media(frame) => self.send_frame(now, &frame),
-            StreamInput::Acknowledged => self.acknowledged(),
+            StreamInput::Verified => self.verified(),
+            StreamInput::Acknowledged => self.acknowledged(now),
             StreamInput::Info(info) => {
                 if let Some(digit) = relay::read(&info) {
                     self.push(StreamEvent::GotDtmf { digit });
@@ -443,7 +451,7 @@ impl MediaStream for AudioStream {
             [
                 (self.timers.no_audio, "no audio"),
                 (self.timers.timeout, "rtp timeout"),
-                (self.timers.unacknowledged, "unacknowledged media"),
+                (self.timers.unverified, "unacknowledged media"),
             ],
         )
     }

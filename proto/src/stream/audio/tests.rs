@@ -115,6 +115,7 @@ impl Pair {
                 remote: &self.descriptions[1 - end],
                 index: 0,
                 is_confidential: false,
+                is_early: false,
             };
             match self.started {
                 false => self.streams[end].start(now, agreed),
@@ -519,6 +520,7 @@ fn the_null_address_is_an_old_hold() {
         remote: &offer,
         index: 0,
         is_confidential: false,
+        is_early: false,
     };
     pair.streams[1].update(pair.now, agreed);
     assert!(pair.streams[1].hold().unwrap().by_remote);

@@ -5,6 +5,7 @@ mod ice;
 mod keys;
 mod ports;
 mod sdes;
+mod single;
 
 pub(crate) use self::ice::{Ice, News};
 pub use self::ice::{IceInfo, RelayInfo};
@@ -22,6 +23,7 @@ use rtp::{
     Arrivals, Diagnosis, Frame, KeepAlive, Latch, Outgoing, Output, PayloadType, Received, Session,
     Statistics, Unplayed, srtp::Profile,
 };
+use single::Single;
 use std::{
     collections::VecDeque,
     net::{IpAddr, SocketAddr},
@@ -39,6 +41,8 @@ pub(crate) const RTCP: Slot = Slot(1);
 /// by [`poll_output`](Self::poll_output) and what became of ICE by [`poll_news`](Self::poll_news); what it
 /// hears is the answer to the input that brought it.
 /// *Wake it* at [`poll_timeout`](Self::poll_timeout).
+///
+/// Whom it hears: whoever sends, until the call is answered one source only ([`Single`]).
 ///
 /// Where packets go: with ICE over the pair that it has found, without it to the described address until
 /// the peer proves to be elsewhere, by the policy of [`rtp::Latch`]; to nobody while the peer's address is
@@ -72,6 +76,8 @@ struct Flow {
     /// Nothing is sent until the peer has proved to be there.
     is_paused: bool,
     received_from: Option<SocketAddr>,
+    /// Forks may send to the same place.
+    single: Option<Single>,
     /// What comes instead of media.
     arrivals: Arrivals,
 }
@@ -95,6 +101,8 @@ pub(crate) struct Peer {
     pub(crate) keys: Option<Keys>,
     /// Another peer than before (a forked answer): nothing that was learnt of the old one counts.
     pub(crate) is_new: bool,
+    /// Others may send to the same place.
+    pub(crate) is_early: bool,
 }
 
 /// What an input brought.
@@ -213,6 +221,7 @@ impl RtpTransport {
     /// Follows an agreement.
     pub(crate) fn agree(&mut self, now: Instant, peer: Peer) {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let single = peer.is_early.then(Single::default);
         let rtp = peer.rtp.unwrap_or(unknown);
         let rtcp = peer.rtcp.unwrap_or(unknown);
         match &mut self.flow {
@@ -225,6 +234,9 @@ impl RtpTransport {
                 } else if peer.rtp.is_some() {
                     flow.rtp.describe(rtp);
                     flow.rtcp.describe(rtcp);
+                }
+                if peer.is_new || single.is_none() {
+                    flow.single = single;
                 }
                 flow.protection.agree(now, peer.keys, peer.is_new);
                 flow.keepalive_payload_type = peer.keepalive_payload_type;
@@ -246,6 +258,7 @@ impl RtpTransport {
                     is_null: peer.rtp.is_none(),
                     is_paused: false,
                     received_from: None,
+                    single,
                     arrivals: Arrivals::default(),
                 });
             }
@@ -256,6 +269,13 @@ impl RtpTransport {
     pub(crate) fn set_paused(&mut self, paused: bool) {
         if let Some(flow) = &mut self.flow {
             flow.is_paused = paused;
+        }
+    }
+
+    /// The call is answered: nobody else sends any more.
+    pub(crate) const fn hear_all(&mut self) {
+        if let Some(flow) = &mut self.flow {
+            flow.single = None;
         }
     }
 
@@ -418,6 +438,12 @@ impl RtpTransport {
         // RFC 3711, 3.3: what is not authentic is as if it had not come, for the latch as well.
         if !flow.protection.open_rtp(now, &mut datagram) {
             flow.arrivals.note(from, Unplayed::refused(first));
+            return Heard::Nothing;
+        }
+        let described = flow.rtp.described();
+        if let Some(single) = &mut flow.single
+            && !single.admits(now, from, described)
+        {
             return Heard::Nothing;
         }
         let received = flow.session.handle_rtp(now, from, datagram.freeze());

@@ -100,6 +100,11 @@ impl Waiting<'_> {
                     printer.notification(&notification);
                     match notification.event {
                         Event::Session(id, event) => self.session(agent, id, event)?,
+                        Event::Stream(stream, StreamEvent::DidStart)
+                            if self.options.early_media =>
+                        {
+                            self.standing.attach(agent, stream)?;
+                        }
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
                             self.standing.attach(agent, stream)?;
                         }
@@ -127,13 +132,20 @@ impl Waiting<'_> {
                 let now = Instant::now();
                 let decides = self.options.auto || self.options.reject.is_some();
                 let ring = self.options.ring.unwrap_or(Duration::ZERO);
+                let is_early = self.options.early_media;
                 let call = Call {
                     decide: decides.then(|| now + ring),
-                    streams,
+                    streams: streams.clone(),
                 };
                 if ring > Duration::ZERO || !decides {
-                    // A caller that gave up already needs no ringing.
-                    let _ = agent.runtime.call(move |agent, now| agent.ring(now, id));
+                    // A caller that gave up already needs no ringing; one that cannot be offered anything
+                    // yet is only rung.
+                    let _ = agent.runtime.call(move |agent, now| {
+                        match is_early && agent.progress(now, id, &streams).is_ok() {
+                            true => Ok(()),
+                            false => agent.ring(now, id),
+                        }
+                    });
                 }
                 self.calls.insert(id, call);
             }

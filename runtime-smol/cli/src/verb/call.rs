@@ -58,6 +58,7 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome
         described: Described::default(),
         media_data: Value::Null,
         hearing: None,
+        early: None,
         stream: None,
     };
     let begun = Instant::now();
@@ -87,6 +88,8 @@ struct Running {
     described: Described,
     media_data: Value,
     hearing: Option<Hearing>,
+    /// What was heard before the call was taken.
+    early: Option<Hearing>,
     stream: Option<StreamId>,
 }
 
@@ -116,6 +119,7 @@ impl Running {
                                 self.stream = streams.first().copied();
                                 steps = self.plan.steps(Instant::now());
                                 if let Some(stream) = self.stream {
+                                    self.early = self.media.hearing(stream);
                                     self.described.add(stream);
                                     self.media.attach(&agent.runtime, stream)?;
                                     self.plan.send_digits(agent, stream)?;
@@ -144,6 +148,8 @@ impl Running {
                                 failure_reason,
                                 ..
                             } => {
+                                self.early = self.stream.and_then(|id| self.media.hearing(id));
+                                self.look(agent);
                                 let exit = outcome::of_call(code, &failure_reason);
                                 let text = match code {
                                     0 => failure_reason,
@@ -153,8 +159,14 @@ impl Running {
                             }
                             _ => {}
                         },
+                        // What the other side says before the call is taken is heard; we speak afterwards.
+                        Event::Stream(stream, StreamEvent::DidStart) => {
+                            self.stream = Some(stream);
+                            self.described.add(stream);
+                            self.media.listen(&agent.runtime, stream)?;
+                        }
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
-                            self.media.attach(&agent.runtime, stream)?;
+                            self.media.listen(&agent.runtime, stream)?;
                         }
                         _ => {}
                     }
@@ -213,6 +225,7 @@ impl Running {
             self.hearing = Some(hearing);
         }
         media::add_hearing(&mut self.media_data, self.hearing);
+        media::add_early(&mut self.media_data, self.early);
     }
 
     fn judge(&self, options: &MediaOptions) -> Result<(), Failure> {

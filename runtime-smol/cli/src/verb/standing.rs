@@ -59,17 +59,17 @@ impl Standing {
         Ok(())
     }
 
-    /// A stream runs, perhaps in another format than before.
+    /// A stream runs, perhaps before its call stands, or in another format than before.
     pub(crate) fn attach(&mut self, agent: &Agent, stream: StreamId) -> Result<(), Failure> {
         self.media.attach(&agent.runtime, stream)
     }
 
     /// A stream ends: keeps what can be said about it.
     pub(crate) fn look(&mut self, agent: &Agent, stream: StreamId) {
+        let hearing = self.media.detach(stream);
         if self.owners.remove(&stream).is_none() {
             return;
         }
-        let hearing = self.media.detach(stream);
         if let Some(data) = self.described.take(&agent.runtime, stream) {
             self.last_media = data;
         }

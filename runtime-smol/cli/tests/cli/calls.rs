@@ -106,6 +106,29 @@ fn replays(place: &Place, recording: &str) {
     run(&["replay", &changed]).assert_exit(2);
 }
 
+/// INV-07: the caller hears the callee before it takes the call, and also if it refuses it then.
+#[test]
+fn inv_07_a_callee_is_heard_before_it_takes_or_refuses_the_call() {
+    for decision in ["--auto", "--reject=486"] {
+        let mut answer = start(&[
+            "answer",
+            decision,
+            "--early-media",
+            "--ring",
+            "2",
+            "--count",
+            "1",
+        ]);
+        let call = run(&["call", &answer.uri("udp"), "--hangup-after", "1", "--trace"]);
+        let exit = if decision == "--auto" { 0 } else { 7 };
+        let media = &call.assert_exit(exit)["data"]["media"];
+        answer.end().assert_exit(0);
+        let early = media["early_audible_s"].as_f64();
+        assert!(early >= Some(0.5), "{decision}: {media}");
+        assert!(call.stderr.contains("SIP/2.0 183 ") && call.stderr.contains("PRACK sip:"));
+    }
+}
+
 /// XFR-01, SES-35, SES-36: one is called, and sent on to another by the one who called.
 #[test]
 fn xfr_01_a_call_is_transferred() {

@@ -34,16 +34,16 @@ fn aus_25_the_last_line_names_the_pair() {
         let last = ended.assert_exit(0);
         let ice = &last["data"]["media"]["ice"];
         assert_eq!(ice["state"], "completed", "{ice}");
-        for component in ["rtp", "rtcp"] {
-            assert_eq!(ice[component]["local_type"], "host", "{ice}");
-            assert_eq!(ice[component]["remote_type"], "host", "{ice}");
-        }
+        assert_eq!(ice["rtp"]["local_type"], "host", "{ice}");
+        assert_eq!(ice["rtp"]["remote_type"], "host", "{ice}");
+        // RFC 5761: it shares the port of RTP.
+        assert_eq!(ice["rtcp"], Value::Null, "{ice}");
         let states = named(ended, "AudioStreamICENegotiationStateDidChange");
         let last = states.last().map(|data| &data["state"]);
         assert_eq!(last, Some(&Value::from("completed")), "{states:?}");
         let succeeded = named(ended, "AudioStreamICENegotiationDidSucceed");
         assert_eq!(succeeded.len(), 1);
-        assert_eq!(succeeded[0]["chosen"].as_array().unwrap().len(), 2);
+        assert_eq!(succeeded[0]["chosen"].as_array().unwrap().len(), 1);
     }
 }
 
@@ -92,7 +92,7 @@ fn bug_01_a_turn_server_that_is_not_there_does_not_cost_the_call() {
     assert_eq!(ice["state"], "completed", "{ice}");
     for relay in ice["relays"].as_array().unwrap() {
         assert_eq!(relay["server"], server[1], "{ice}");
-        assert_eq!(relay["error"], "the server does not answer", "{ice}");
+        assert_eq!(relay["error"], "no answer in time", "{ice}");
     }
     // With nothing else to go by there is no call.
     let hidden = [&["call", "sip:a@127.0.0.1"][..], &words, &["--relay-only"]].concat();

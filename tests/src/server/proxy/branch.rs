@@ -2,7 +2,7 @@
 
 use base::Transport;
 use bytes::Bytes;
-use sip::{HeaderName, Method, Request, Response, Status, header::CSeq};
+use sip::{HeaderName, Headers, Method, Request, Response, Status, header::CSeq};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -26,6 +26,8 @@ pub(super) struct Branch {
     interval: Duration,
     cancel: Cancel,
     cancel_interval: Duration,
+    /// Why it is cancelled.
+    reasons: Headers,
     /// The final response.
     pub(super) last: Option<Response>,
 }
@@ -48,6 +50,12 @@ enum Cancel {
 impl Branch {
     pub(super) fn is_pending(&self) -> bool {
         self.state != State::Done
+    }
+
+    fn cancel_request(&self) -> Request {
+        let mut cancel = self.sibling(&Method::Cancel);
+        cancel.headers.copy_from(&self.reasons, HeaderName::Reason);
+        cancel
     }
 
     /// An ACK or a CANCEL: what it shares with the request.
@@ -101,6 +109,7 @@ impl Proxy {
             interval: t1,
             cancel: Cancel::No,
             cancel_interval: t1,
+            reasons: Headers::new(),
             last: None,
         };
         let bytes = branch.bytes.clone();
@@ -196,9 +205,15 @@ impl Proxy {
         self.collect(now, id, response);
     }
 
-    pub(super) fn cancel_branches(&mut self, now: Instant, id: u64) {
+    /// Cancels what is not answered, for reasons that its callees are told (RFC 3326).
+    pub(super) fn cancel_branches(&mut self, now: Instant, id: u64, reasons: &Headers) {
         let count = self.contexts.get(&id).map_or(0, |c| c.branches.len());
         for index in 0..count {
+            if let Some(branch) = self.branch(id, index)
+                && branch.cancel == Cancel::No
+            {
+                branch.reasons.copy_from(reasons, HeaderName::Reason);
+            }
             self.cancel_branch(now, id, index);
         }
     }
@@ -224,7 +239,7 @@ impl Proxy {
         branch.cancel_interval = (branch.cancel_interval * 2).min(T2);
         let interval = branch.cancel_interval;
         let (transport, to) = (branch.transport, branch.to);
-        let bytes = branch.sibling(&Method::Cancel).to_bytes();
+        let bytes = branch.cancel_request().to_bytes();
         self.wire.send(transport, to, None, bytes);
         self.arm(now, id, Timer::CancelAgain(index), interval);
     }
@@ -255,7 +270,7 @@ impl Proxy {
         };
         branch.cancel = Cancel::Sent;
         let (transport, to) = (branch.transport, branch.to);
-        let bytes = branch.sibling(&Method::Cancel).to_bytes();
+        let bytes = branch.cancel_request().to_bytes();
         self.wire.send(transport, to, None, bytes);
         if !transport.is_reliable() {
             self.arm(now, id, Timer::CancelAgain(index), t1);

@@ -2,7 +2,7 @@
 
 use base::Deadline;
 use bytes::Bytes;
-use sip::{HeaderName, Method, Request, Response, Status};
+use sip::{HeaderName, Headers, Method, Request, Response, Status, header::Reason};
 use std::time::{Duration, Instant};
 
 use super::{Proxy, branch::Branch};
@@ -218,11 +218,18 @@ impl Proxy {
             if invite || done == Done::Nothing {
                 self.pass_up_in(now, id, response);
             }
-            return self.cancel_branches(now, id);
+            let mut reasons = Headers::new();
+            reasons.push(HeaderName::Reason, Reason::completed_elsewhere());
+            return self.cancel_branches(now, id, &reasons);
         }
         if status.class() == 6 {
             // RFC 3261, 16.7, item 5: it is not sent up before the others have answered.
-            self.cancel_branches(now, id);
+            let mut reasons = Headers::new();
+            reasons.push(
+                HeaderName::Reason,
+                Reason::sip(status.code(), &response.reason),
+            );
+            self.cancel_branches(now, id, &reasons);
         }
         self.choose(now, id);
     }

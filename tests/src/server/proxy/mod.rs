@@ -342,7 +342,7 @@ impl Proxy {
         };
         let response = Response::to_request(&request, Status::OK, Some("proxy"));
         self.send_response(Some(flow), &response);
-        self.cancel_branches(now, id);
+        self.cancel_branches(now, id, &request.headers);
     }
 
     fn response(&mut self, now: Instant, response: Response) {

@@ -107,15 +107,15 @@ fn cancel_waits_for_a_provisional_response() {
     let id = side.call(0, INVITE, Transport::Udp);
     let way = path(Transport::Udp);
     assert_eq!(
-        side.transactions.cancel(start(), id, way),
+        side.transactions.cancel(start(), id, way, None),
         Err(CancelError::TooEarly)
     );
     side.receive(100, &answer(100, ""));
     let cancel = side
         .transactions
-        .cancel(start() + ms(200), id, way)
+        .cancel(start() + ms(200), id, way, None)
         .unwrap();
-    let again = side.transactions.cancel(start() + ms(300), id, way);
+    let again = side.transactions.cancel(start() + ms(300), id, way, None);
     assert_eq!(again, Err(CancelError::Request(RequestError::BranchInUse)));
     // RFC 3261, 9.1: one Via, the INVITE's; its Route, its number, no To tag.
     let expected = "CANCEL sip:bob@biloxi.com SIP/2.0\n\
@@ -136,12 +136,13 @@ fn cancel_waits_for_a_provisional_response() {
     assert_eq!(side.receive(300, &ok), Some(cancel));
     assert_eq!(side.receive(400, &answer(487, ";tag=b")), Some(id));
     assert_eq!(
-        side.transactions.cancel(start() + ms(500), id, way),
+        side.transactions.cancel(start() + ms(500), id, way, None),
         Err(CancelError::TooLate)
     );
     side.run(60_000);
     assert_eq!(
-        side.transactions.cancel(start() + ms(60_000), id, way),
+        side.transactions
+            .cancel(start() + ms(60_000), id, way, None),
         Err(CancelError::Unknown)
     );
     side.assert_empty();
@@ -153,7 +154,7 @@ fn a_cancelled_invite_without_final_response_is_given_up() {
     let id = side.call(0, INVITE, Transport::Tcp);
     side.receive(100, &answer(180, ";tag=b"));
     side.transactions
-        .cancel(start() + ms(1_000), id, path(Transport::Tcp))
+        .cancel(start() + ms(1_000), id, path(Transport::Tcp), None)
         .unwrap();
     side.receive(
         1_100,

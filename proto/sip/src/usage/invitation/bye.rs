@@ -5,7 +5,7 @@ use super::{
     end::Ending,
     event::{EndCause, InvitationEvent, Originator},
     leg,
-    uac::copied,
+    uac::{COMPLETED_ELSEWHERE, copied},
 };
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Status, TransactionId, answer::Answer,
@@ -32,6 +32,10 @@ impl Invitation {
     /// Sends BYE.
     pub(super) fn send_bye(&mut self, id: DialogId) {
         let mut further = Headers::new();
+        // Another fork of our INVITE carries the call (RFC 3326, 3.1).
+        if self.ending.is_none() && self.confirmed.is_some_and(|confirmed| confirmed != id) {
+            further.push(HeaderName::Reason, COMPLETED_ELSEWHERE);
+        }
         if let Some(ending) = self
             .ending
             .as_ref()

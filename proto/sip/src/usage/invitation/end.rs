@@ -151,7 +151,7 @@ impl Invitation {
             self.ending = Some(ending);
             self.give_up = now.checked_add(self.config.end_timeout);
             let changing = self.attempt_of(|kind| matches!(kind, Kind::Reinvite(_)));
-            let changing = changing.map(|id| Effect::Withdraw(id, Withdrawal::Leave));
+            let changing = changing.map(|id| Effect::Withdraw(id, Withdrawal::Leave, None));
             self.effects.extend(changing);
         }
     }

@@ -31,7 +31,7 @@ pub use redirect::RedirectTarget;
 #[cfg(test)]
 pub(crate) use reinvite::is_fatal;
 pub use state::{Coverage, Signal, State};
-pub(crate) use uac::{copied, routed};
+pub(crate) use uac::{COMPLETED_ELSEWHERE, copied, routed};
 
 use super::{Progress, way::OwnWay};
 
@@ -203,8 +203,8 @@ struct Ringing {
 pub(crate) enum Effect {
     /// Send a request; what becomes of it is told by `handle_progress` under `tag`.
     Request { tag: u32, draft: Box<Draft> },
-    /// The result of a request is not wanted any more.
-    Withdraw(AttemptId, Withdrawal),
+    /// The result of a request is not wanted any more; for the reason that CANCEL gives.
+    Withdraw(AttemptId, Withdrawal, Option<Box<str>>),
     /// Send an ACK again.
     Resend(AttemptId),
     /// Forget an ACK.

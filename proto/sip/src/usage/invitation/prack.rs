@@ -141,13 +141,7 @@ impl Invitation {
         status: Status,
         reason: &str,
     ) {
-        self.tell(InvitationEvent::Transaction {
-            originator: Originator::Local,
-            method: Method::Prack,
-            code: status,
-            reason: reason.to_owned(),
-            ack_received: None,
-        });
+        self.tell_prack(Originator::Local, status, reason);
         let is_gone = matches!(
             status,
             Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT
@@ -155,6 +149,17 @@ impl Invitation {
         if is_gone {
             self.lose_dialog(now, id, status, reason);
         }
+    }
+
+    /// Tells that a PRACK came to its end (SES-69).
+    pub(super) fn tell_prack(&mut self, originator: Originator, status: Status, reason: &str) {
+        self.tell(InvitationEvent::Transaction {
+            originator,
+            method: Method::Prack,
+            code: status,
+            reason: reason.to_owned(),
+            ack_received: None,
+        });
     }
 
     /// Sends a provisional response, reliably if it has to be, or holds it back until the last one is
@@ -315,13 +320,18 @@ impl Invitation {
             (true, Some(leg)) => leg.exchange.receive(Carrier::Prack, description.is_some()),
             _ => Ok(Meaning::Nothing),
         };
-        let ok = self.dialog_answer(id, Status::OK);
         let ok = Answer {
             contact: None,
-            ..ok
+            ..self.dialog_answer(id, Status::OK)
         };
+        let is_asked = meaning == Ok(Meaning::Offer) && self.ending.is_none();
+        if !is_asked {
+            self.effects
+                .push_back(Effect::Respond(server, Box::new(ok)));
+            self.tell_prack(Originator::Remote, Status::OK, Status::OK.phrase());
+        }
         match (meaning, description) {
-            (Ok(Meaning::Offer), Some(description)) if self.ending.is_none() => {
+            (Ok(Meaning::Offer), Some(description)) if is_asked => {
                 if let Some(leg) = self.leg_mut(id) {
                     leg.asked = Some(leg::Asked::prack(server));
                 }
@@ -332,8 +342,6 @@ impl Invitation {
                 });
             }
             (Ok(Meaning::Answer), Some(description)) => {
-                self.effects
-                    .push_back(Effect::Respond(server, Box::new(ok)));
                 if let Some(leg) = self.leg_mut(id) {
                     leg.settle_local();
                 }
@@ -343,14 +351,8 @@ impl Invitation {
                     early: false,
                 });
             }
-            (Err(Breach::MissingAnswer), _) => {
-                self.effects
-                    .push_back(Effect::Respond(server, Box::new(ok)));
-                return self.refuse_unanswered(now, id);
-            }
-            _ => self
-                .effects
-                .push_back(Effect::Respond(server, Box::new(ok))),
+            (Err(Breach::MissingAnswer), _) => return self.refuse_unanswered(now, id),
+            _ => {}
         }
         self.advance_provisional(now, id);
     }
@@ -476,7 +478,11 @@ impl Invitation {
     /// Gives our INVITE up by CANCEL, if it has no final response.
     pub(super) fn withdraw_invite(&mut self) {
         let calling = self.attempt_of(|kind| kind == Kind::Invite);
-        let calling = calling.map(|id| Effect::Withdraw(id, Withdrawal::Cancel));
+        let ending = self.ending.as_ref();
+        let reason = ending
+            .filter(|ending| ending.originator == Originator::Local)
+            .and_then(|ending| ending.reason_header.as_deref().map(Box::from));
+        let calling = calling.map(|id| Effect::Withdraw(id, Withdrawal::Cancel, reason));
         self.effects.extend(calling);
     }
 

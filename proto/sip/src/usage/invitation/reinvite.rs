@@ -81,7 +81,7 @@ impl Invitation {
             return Err(OfferError::WrongState(self.state));
         }
         let running = self.attempt_of(|kind| matches!(kind, Kind::Reinvite(_)));
-        let running = running.map(|id| Effect::Withdraw(id, Withdrawal::Cancel));
+        let running = running.map(|id| Effect::Withdraw(id, Withdrawal::Cancel, None));
         self.effects.extend(running);
         Ok(())
     }

@@ -385,6 +385,8 @@ impl Ending {
     }
 }
 
+/// RFC 3326, 3.1.
+pub(crate) const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 /// Characters of a tag, five bits each (RFC 3261, 19.3 asks for 32 bits).
 const TAG_LEN: usize = 16;
 /// Characters of a Call-ID, five bits each (RFC 3261, 8.1.1.4: unique over space and time).

@@ -306,6 +306,9 @@ impl Invitation {
         };
         self.effects
             .push_back(Effect::Respond(server, Box::new(answer)));
+        if is_prack {
+            self.tell_prack(Originator::Remote, Status::OK, Status::OK.phrase());
+        }
         self.advance_provisional(now, id);
     }
 
@@ -321,8 +324,12 @@ impl Invitation {
             false => Carrier::UpdateFailure,
         };
         let _ = leg.exchange.send(carrier, false);
+        let status = answer.status;
         self.effects
             .push_back(Effect::Respond(asked.server, Box::new(answer)));
+        if asked.is_prack {
+            self.tell_prack(Originator::Remote, status, status.phrase());
+        }
         self.advance_provisional(now, id);
     }
 

@@ -200,6 +200,7 @@ fn a_changed_key_in_the_answer_leaves_silence() {
         remote: &theirs,
         index: 0,
         is_confidential: true,
+        is_early: false,
     };
     pair.streams[0].update(now, agreed);
     pair.now += Duration::from_secs(4);
@@ -235,6 +236,7 @@ fn rtp_10_mandatory_encryption_does_not_start_without_a_key() {
         remote: &bare,
         index: 0,
         is_confidential: false,
+        is_early: false,
     };
     fresh.start(now, agreed);
     let told: Vec<StreamOutput> = std::iter::from_fn(|| fresh.poll_output()).collect();
@@ -274,6 +276,7 @@ fn forks_have_their_own_keys() {
         remote,
         index: 0,
         is_confidential: false,
+        is_early: false,
     };
     pair.streams[0].update(now, agreed(1, &forked));
     let second = said(&mut pair, 160);

@@ -110,6 +110,7 @@ impl Net {
                 remote: &self.descriptions[1 - end],
                 index: 0,
                 is_confidential: false,
+                is_early: false,
             };
             match self.is_agreed {
                 false => self.streams[end].start(now, agreed),

@@ -34,6 +34,7 @@ fn what_the_peer_numbered_keeps_its_number_in_our_offer() {
         remote: &offer,
         index: 0,
         is_confidential: false,
+        is_early: false,
     };
     stream.update(now, agreed);
     let again = maps(&stream.offer(now));
