@@ -95,7 +95,7 @@ fn no_row_of_the_tables_is_lost() {
 const ENOUGH: u32 = 4;
 
 /// Whose scenarios count.
-const SCENARIOS: [&str; 21] = [
+const SCENARIOS: [&str; 23] = [
     "beside::",
     "call::",
     "cancel::",
@@ -111,10 +111,12 @@ const SCENARIOS: [&str; 21] = [
     "mixed::",
     "pickup::",
     "prack::",
+    "presence::",
     "probe::",
     "race::",
     "redirect::",
     "roam::",
+    "subscription::",
     "transfer::",
     "update::",
 ];

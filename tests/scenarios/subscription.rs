@@ -77,23 +77,28 @@ fn unsubscribe(stage: &mut Stage, id: SubscriptionId) {
     });
 }
 
-/// What the caller knows of a subscription.
+/// What a subscriber knows of a subscription.
 #[derive(Clone, PartialEq, Debug, Default)]
-struct Watched {
+pub(crate) struct Watched {
     of: Option<SubscriptionId>,
-    states: Vec<State>,
+    pub(crate) states: Vec<State>,
     /// The last document.
-    document: String,
-    reports: usize,
+    pub(crate) document: String,
+    pub(crate) reports: usize,
     /// Why it failed, and after how many seconds it is tried again.
-    failures: Vec<(String, Option<f64>)>,
-    is_over: bool,
+    pub(crate) failures: Vec<(String, Option<f64>)>,
+    pub(crate) is_over: bool,
 }
 
 /// All subscriptions of the caller.
 fn watched(stage: &Stage) -> BTreeMap<SubscriptionId, Watched> {
+    watched_by(stage, stage.alice)
+}
+
+/// All subscriptions of a host.
+pub(crate) fn watched_by(stage: &Stage, host: HostId) -> BTreeMap<SubscriptionId, Watched> {
     let mut all: BTreeMap<SubscriptionId, Watched> = BTreeMap::new();
-    for told in &stage.world.host(stage.alice).inbox().notifications {
+    for told in &stage.world.host(host).inbox().notifications {
         let Event::Subscription(id, event) = &told.event else {
             continue;
         };

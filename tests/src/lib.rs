@@ -34,7 +34,7 @@
 //! | [`Nat`], [`World::set_nat`] | address translators |
 //! | [`World::cut_path`], [`World::crash`], [`World::suspend`], [`World::intercept`] … | what goes wrong on purpose |
 //! | [`Trace`] | every step, as data, lines, a ladder, a capture file |
-//! | [`server`] | a [`Proxy`](server::Proxy) with a [`Registrar`](server::Registrar), a [`NameServer`](server::NameServer), and a [`Peer`](server::Peer) whose messages a test writes by hand |
+//! | [`server`] | a [`Proxy`](server::Proxy) with a [`Registrar`](server::Registrar), a [`NameServer`](server::NameServer), a [`Presence`](server::Presence) server, and a [`Peer`](server::Peer) whose messages a test writes by hand |
 //! | [`Line`] | calls as `sip` alone makes them, for what no session does by itself |
 //! | [`Stage`], [`Setup`] | caller, callee with several phones, perhaps a proxy |
 //! | [`Model`], [`Stage::finish`] | what each user should believe, and what must hold at rest |

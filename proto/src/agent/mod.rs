@@ -490,7 +490,9 @@ fn coverage_of(endpoint: &sip::Endpoint) -> Vec<(String, bool)> {
         calls.map(|(state, signal, count)| (format!("invitation {state:?} {signal:?}"), count > 0));
     let transactions = endpoint.transaction_coverage().into_iter();
     let transactions = transactions.map(|(pair, count)| (format!("transaction {pair}"), count > 0));
-    calls.chain(transactions).collect()
+    let usages = endpoint.usage_coverage().into_iter();
+    let usages = usages.map(|(pair, count)| (pair, count > 0));
+    calls.chain(transactions).chain(usages).collect()
 }
 
 impl fmt::Debug for UserAgent {

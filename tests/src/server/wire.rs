@@ -13,6 +13,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Wire {
     bind: SocketAddr,
+    /// What streams are called.
+    stream: Transport,
     udp: Option<LinkId>,
     streams: BTreeMap<LinkId, Stream>,
     by_peer: BTreeMap<SocketAddr, LinkId>,
@@ -52,6 +54,7 @@ impl Wire {
     pub(crate) fn new(bind: SocketAddr) -> Self {
         let mut wire = Self {
             bind,
+            stream: Transport::Tcp,
             udp: None,
             streams: BTreeMap::new(),
             by_peer: BTreeMap::new(),
@@ -68,6 +71,16 @@ impl Wire {
         }));
         wire.open(Open::Listen { bind, class });
         wire
+    }
+
+    /// Whoever carries the streams secures them.
+    pub(crate) const fn set_secured(&mut self) {
+        self.stream = Transport::Tls;
+    }
+
+    /// TCP, or TLS.
+    pub(crate) const fn stream(&self) -> Transport {
+        self.stream
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -186,7 +199,7 @@ impl Wire {
             return;
         };
         let flow = Flow {
-            transport: Transport::Tcp,
+            transport: self.stream,
             peer: stream.peer,
             link: Some(link),
         };
@@ -219,7 +232,7 @@ impl Wire {
             .get(&link)
             .filter(|stream| !stream.queue.is_empty());
         if let Some(stream) = waiting {
-            let heard = Heard::Unreachable(Transport::Tcp, stream.peer);
+            let heard = Heard::Unreachable(self.stream, stream.peer);
             self.heard.push_back(heard);
         }
         self.forget(link);

@@ -45,7 +45,7 @@ use crate::{
     id::{Party, UsageId},
     transaction::Transactions,
     usage::{
-        AnyUsage,
+        self, AnyUsage,
         invitation::{Coverage, Invitation},
         notifier::Packages,
     },
@@ -119,6 +119,7 @@ pub struct Endpoint {
     timers: base::Timers<Child>,
     dirty: VecDeque<Party>,
     coverage: Coverage,
+    usage_coverage: usage::Coverage,
     counters: Counters,
     out: VecDeque<Output>,
 }
@@ -180,6 +181,7 @@ impl Endpoint {
             timers: base::Timers::new(),
             dirty: VecDeque::new(),
             coverage: Coverage::new(),
+            usage_coverage: usage::Coverage::new(),
             counters: Counters::default(),
             out: VecDeque::new(),
             config: Arc::new(config),
@@ -266,6 +268,13 @@ impl Endpoint {
     /// [`invitation::state`](crate::usage::invitation::state)).
     pub const fn coverage(&self) -> &Coverage {
         &self.coverage
+    }
+
+    /// How often each pair of the tables of subscriptions was taken, ours and those of peers, as text (see
+    /// [`subscription::state`](crate::usage::subscription::state) and
+    /// [`notifier::state`](crate::usage::notifier::state)).
+    pub fn usage_coverage(&self) -> Vec<(String, u32)> {
+        self.usage_coverage.list()
     }
 
     /// How often each pair of the transactions' tables was taken, as text.

@@ -367,6 +367,7 @@ impl Endpoint {
             usage::Effect::Expect(key) => drop(self.expected.insert(key, id)),
             usage::Effect::ExpectNoMore(key) => drop(self.expected.remove(&key)),
             usage::Effect::Leave(dialog) => self.leave_dialog(dialog, id),
+            usage::Effect::Step(step) => self.usage_coverage.count(step),
             usage::Effect::Tell(happening) => {
                 let event = match happening {
                     Happening::Options(event) => Event::Options(named(id), event),

@@ -6,6 +6,7 @@
 //! one (`AnyUsage`).
 
 mod any;
+mod coverage;
 mod exchange;
 mod failed;
 pub mod invitation;
@@ -22,6 +23,7 @@ mod way;
 mod words;
 
 pub(crate) use any::{AnyUsage, Happening};
+pub(crate) use coverage::Coverage;
 pub(crate) use exchange::{Exchange, Parties};
 pub use failed::Failed;
 
@@ -50,8 +52,19 @@ pub(crate) enum Effect<E> {
     ExpectNoMore(DialogKey),
     /// I need this dialog no more.
     Leave(DialogId),
+    /// Count a step of a table.
+    Step(Step),
     /// Tell the application.
     Tell(E),
+}
+
+/// A step of a table: places in its lists of states and signals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// Of a subscription of ours.
+    Subscription(usize, usize),
+    /// Of a subscription of a peer.
+    Notifier(usize, usize),
 }
 
 /// A request inside a dialog that others may share: the endpoint gives it its number.
@@ -102,6 +115,7 @@ impl<E> Effect<E> {
             Self::Expect(key) => Effect::Expect(key),
             Self::ExpectNoMore(key) => Effect::ExpectNoMore(key),
             Self::Leave(dialog) => Effect::Leave(dialog),
+            Self::Step(step) => Effect::Step(step),
         })
     }
 

@@ -128,6 +128,12 @@ impl Proxy {
         self.record_route = record_route;
     }
 
+    /// Calls its streams TLS instead of TCP, and nobody reaches it over TCP: whoever carries them for it does
+    /// the cryptography.
+    pub const fn set_secured(&mut self) {
+        self.wire.set_secured();
+    }
+
     /// Sets how long a branch may ring without a new provisional response; more than three minutes
     /// by RFC 3261, 16.6.
     pub const fn set_timer_c(&mut self, timer_c: Duration) {

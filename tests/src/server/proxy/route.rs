@@ -176,11 +176,9 @@ impl Proxy {
 
     fn hop(&self, uri: Uri, next: &Uri, route: Vec<Bytes>) -> Result<Hop, Status> {
         let transport = match next.transport() {
-            Some(Transport::Tcp) => Transport::Tcp,
+            Some(transport) if transport == self.wire.stream() => transport,
             Some(Transport::Udp) | None => Transport::Udp,
-            Some(Transport::Tls | Transport::Ws | Transport::Wss) => {
-                return Err(Status::SERVICE_UNAVAILABLE);
-            }
+            Some(_) => return Err(Status::SERVICE_UNAVAILABLE),
         };
         let host_port = next.host_port().ok_or(Status::UNSUPPORTED_URI_SCHEME)?;
         if self.is_ours(next) {

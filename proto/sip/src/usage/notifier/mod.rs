@@ -11,7 +11,7 @@ pub use state::{Signal, State};
 
 pub(crate) use package::{Packages, is_token_text};
 
-use super::{Ask, Effect, Exchange, Parties, Shared, invitation::reserved};
+use super::{Ask, Effect, Exchange, Parties, Shared, Step, invitation::reserved};
 use crate::{
     DialogId, FlowId, HeaderName, Headers, Method, Request, Status,
     answer::Answer,
@@ -427,6 +427,8 @@ impl Notifier {
         let Some(next) = state::next(prev, signal) else {
             return false;
         };
+        let step = Step::Notifier(prev as usize, signal as usize);
+        self.effects.push_back(Effect::Step(step));
         self.state = next;
         self.effects
             .push_back(Effect::Tell(NotifierEvent::StateChanged {

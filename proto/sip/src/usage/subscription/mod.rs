@@ -13,7 +13,7 @@ pub use command::{Forks, Subscribe, SubscribeError, SubscriptionStateError};
 pub use event::{Retry, SubscriptionEnd, SubscriptionEvent};
 pub use state::{Signal, State};
 
-use super::{Ask, Effect, Exchange, Parties, Progress, Shared};
+use super::{Ask, Effect, Exchange, Parties, Progress, Shared, Step};
 use crate::{
     DialogId, FlowId, HeaderName, Headers, Method, Request, Response, Status,
     attempt::{Contact, Draft},
@@ -458,6 +458,8 @@ impl Subscription {
         let Some(next) = state::next(prev, signal) else {
             return false;
         };
+        let step = Step::Subscription(prev as usize, signal as usize);
+        self.effects.push_back(Effect::Step(step));
         self.state = next;
         if prev != next {
             self.effects
