@@ -44,7 +44,7 @@ fn voices(stage: &Stage, host: HostId, from: usize) -> [usize; 3] {
     heard
 }
 
-/// All of `hosts` speak, each with the voice of its place, as far as their streams run.
+/// All of `hosts` speak, each with the voice of its place, as far as their streams run, until it was heard.
 fn speak(stage: &mut Stage, hosts: &[HostId], frames: u32) {
     for n in 0..frames {
         for (voice, &host) in hosts.iter().enumerate() {
@@ -60,7 +60,11 @@ fn speak(stage: &mut Stage, hosts: &[HostId], frames: u32) {
         }
         stage.world.run_for(Duration::from_millis(20));
     }
+    stage.world.run_for(ON_ITS_WAY);
 }
+
+/// Longer than a frame is under way and waits to be played.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
 
 /// A host answers calls early, and takes them later.
 fn early(stage: &mut Stage, host: HostId, progress: Duration, accept: Duration) {
@@ -150,7 +154,6 @@ fn heard_early(name: &'static str, sip: fn(&str, &mut sip::Config), is_reliable:
         }
         let from = [mark(stage, alice), mark(stage, bob)];
         speak(stage, &hosts, 25);
-        stage.world.run_for(Duration::from_millis(200));
         if ideal {
             assert!(voices(stage, alice, from[0])[1] >= 25);
             assert!(voices(stage, bob, from[1])[0] >= 25);
@@ -207,10 +210,10 @@ fn a_refusal_is_heard_before_it_is_told() {
         let id = call(stage);
         stage.world.run_for(Duration::from_secs(1));
         speak(stage, &[alice, bob], 10);
+        wait(stage, alice, id, PATIENCE);
         if is_lossless(stage) {
             assert!(voices(stage, alice, 0)[1] >= 9);
         }
-        wait(stage, alice, id, PATIENCE);
         label(stage, alice, id)
     });
 }
@@ -278,7 +281,6 @@ fn one_fork_is_heard(
         if outcome == "connected" && ideal {
             let from = [mark(stage, alice), mark(stage, phones[second])];
             speak(stage, &hosts, 20);
-            stage.world.run_for(Duration::from_millis(200));
             let heard = voices(stage, alice, from[0]);
             assert_eq!((heard[1 + first], heard[1 + second] >= 20), (0, true));
             assert!(voices(stage, phones[second], from[1])[0] >= 20);
@@ -341,7 +343,6 @@ fn inv_21_a_fork_that_only_rings_takes_the_call_from_one_that_is_heard() {
         if outcome == "connected" && ideal {
             let from = mark(stage, alice);
             speak(stage, &hosts, 20);
-            stage.world.run_for(Duration::from_millis(200));
             let heard = voices(stage, alice, from);
             assert_eq!((heard[1], heard[2] >= 20), (0, true));
         }

@@ -8,8 +8,8 @@ use crate::{
     runs::{play, seeds},
 };
 use base::Transport;
-use ice::stun::Method;
 use simulator::{Crash, HostId, Setup, Stage, server::TurnServer};
+use sipsimple::ice::stun::Method;
 use sipsimple::{
     agent::{Config, SessionId},
     event::StreamEvent,

@@ -303,6 +303,10 @@ fn eng_12_a_server_that_proves_nothing_hears_nothing() {
             play(setup, |stage| {
                 let alice = stage.alice;
                 stage.register(alice);
+                // The name may be found at a later try only.
+                stage.until(alice, "refusal", |event| {
+                    matches!(event, Event::Agent(AgentEvent::TlsDidFail { .. }))
+                });
                 stage.until(alice, "failure", |event| {
                     let Event::Account(_, event) = event else {
                         return false;

@@ -62,10 +62,15 @@ impl Compositor {
 
     /// Forgets what is over; returns whose state that was.
     pub(super) fn expire(&mut self, now: Instant) -> BTreeSet<String> {
-        let over = self
-            .publications
-            .extract_if(.., |_, known| known.until <= now);
-        over.map(|(_, known)| known.user).collect()
+        let mut users = BTreeSet::new();
+        self.publications.retain(|_, known| {
+            let is_over = known.until <= now;
+            if is_over {
+                users.insert(known.user.clone());
+            }
+            !is_over
+        });
+        users
     }
 
     /// Answers a PUBLISH.

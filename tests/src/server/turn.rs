@@ -3,11 +3,11 @@
 use crate::node::Node;
 use base::{Deadline, Key as _};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use ice::stun::{
+use sipsimple::agent::{Class as Traffic, Input, LinkId, Open, Output};
+use sipsimple::ice::stun::{
     Attribute, AttributeType, Class, ErrorCode, Integrity, Key, Message, Method, Protection,
     TransactionId, Writer,
 };
-use sipsimple::agent::{Class as Traffic, Input, LinkId, Open, Output};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, SocketAddr},

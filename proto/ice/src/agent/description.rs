@@ -1,6 +1,9 @@
 //! What is told to the peer, and what it tells (RFC 8839, 5; RFC 8838).
 
-use super::{Agent, Chosen, Component, Credentials, Description, Remote, State, request::Early};
+use super::{
+    Agent, Chosen, Component, Credentials, Description, Remote, State, gather::Gathering,
+    request::Early,
+};
 use crate::{Candidate, Kind, role::Role, stun::Key};
 use std::{net::SocketAddr, time::Instant};
 
@@ -109,6 +112,8 @@ impl Agent {
     }
 
     fn forget_checks(&mut self) {
+        // What servers have not told by now comes too late for this checklist.
+        self.gathering = Gathering::default();
         self.pairs.clear();
         self.triggered.clear();
         self.checks.clear();

@@ -3,6 +3,7 @@
 
 mod ice;
 mod keys;
+mod peer;
 mod ports;
 mod sdes;
 mod single;
@@ -10,6 +11,7 @@ mod single;
 pub(crate) use self::ice::{Ice, News};
 pub use self::ice::{IceInfo, RelayInfo};
 pub use keys::Discarded;
+pub(crate) use peer::Peer;
 pub(crate) use sdes::{Keys, Sdes};
 
 use super::{Slot, StreamError, StreamInput, StreamOutput};
@@ -20,8 +22,8 @@ use bytes::{Bytes, BytesMut};
 use keys::Protection;
 use ports::Ports;
 use rtp::{
-    Arrivals, Diagnosis, Frame, KeepAlive, Latch, Outgoing, Output, PayloadType, Received, Session,
-    Statistics, Unplayed, srtp::Profile,
+    Arrivals, Diagnosis, Frame, KeepAlive, Latch, Outgoing, Output, Received, Session, Statistics,
+    Unplayed, srtp::Profile,
 };
 use single::Single;
 use std::{
@@ -80,29 +82,6 @@ struct Flow {
     single: Option<Single>,
     /// What comes instead of media.
     arrivals: Arrivals,
-}
-
-/// What an agreement says about the transport.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    /// The peer's RTP address; `None` for the null address.
-    pub(crate) rtp: Option<SocketAddr>,
-    /// The peer's RTCP address.
-    pub(crate) rtcp: Option<SocketAddr>,
-    /// RTCP goes where RTP goes (RFC 5761).
-    pub(crate) is_muxed: bool,
-    /// What it may send.
-    pub(crate) payload_types: Vec<PayloadType>,
-    /// The clock rate of what we send, in Hz.
-    pub(crate) clock_rate: u32,
-    /// What our empty packets are numbered as.
-    pub(crate) keepalive_payload_type: u8,
-    /// What packets are sealed and opened with; `None` for media in the clear.
-    pub(crate) keys: Option<Keys>,
-    /// Another peer than before (a forked answer): nothing that was learnt of the old one counts.
-    pub(crate) is_new: bool,
-    /// Others may send to the same place.
-    pub(crate) is_early: bool,
 }
 
 /// What an input brought.

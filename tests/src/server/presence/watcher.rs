@@ -64,7 +64,7 @@ impl Presence {
         let wish = request.headers.typed::<Expires>().and_then(Result::ok);
         let seconds = wish.map_or(DEFAULT, |wish| wish.0).min(LONGEST);
         let id = match request.headers.to().ok().and_then(|to| to.tag()) {
-            Some(tag) => self.known(request, &tag.to_owned()),
+            Some(tag) => self.known(request, tag),
             None => self.added(now, flow, request),
         };
         let id = match id {

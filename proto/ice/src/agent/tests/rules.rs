@@ -501,3 +501,19 @@ fn relays_are_waited_for_and_forgotten() {
     late.agent.handle_timeout(deadline);
     assert_eq!(late.agent.state(), State::Gathered);
 }
+
+/// A peer that offers while we still ask servers is checked with what there is, and nothing stays due.
+#[test]
+fn a_description_ends_gathering() {
+    let mut peer = Peer::new(Role::Controlled);
+    peer.agent.await_relayed(true);
+    peer.agent
+        .gather(peer.now, &[(Ipv4Addr::new(192, 0, 2, 8), 3_478).into()]);
+    peer.describe(vec![Peer::candidate(THERE)]);
+    assert_eq!(peer.agent.state(), State::Running);
+    peer.now += Config::default().gathering;
+    for _ in 0..10 {
+        peer.agent.handle_timeout(peer.now);
+    }
+    assert!(peer.agent.poll_timeout().unwrap().at > peer.now);
+}

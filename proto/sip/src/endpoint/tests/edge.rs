@@ -308,10 +308,7 @@ fn shutdown_ends_everything() {
     wire.endpoint.shutdown(wire.now);
     assert_eq!(wire.request().method, Method::Cancel);
     let refused = wire.endpoint.invite(wire.now, invite);
-    assert_eq!(
-        refused,
-        Err(crate::usage::invitation::InviteError::ShuttingDown)
-    );
+    assert_eq!(refused, Err(usage::invitation::InviteError::ShuttingDown));
     wire.wait(Duration::from_secs(70));
     assert_eq!(wire.endpoint.stats(), Stats::default());
 }

@@ -182,7 +182,7 @@ fn our_reinvite_refreshes_the_target_and_can_be_taken_back() {
     let busy = wire
         .dialled()
         .offer(now, Some(sdp("offer3")), &Headers::new());
-    assert_eq!(busy, Err(crate::usage::invitation::OfferError::Busy));
+    assert_eq!(busy, Err(usage::invitation::OfferError::Busy));
     let reinvite = wire.request();
     assert_eq!(
         (value(&reinvite, HeaderName::CSeq), reinvite.uri.as_str()),

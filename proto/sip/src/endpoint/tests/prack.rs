@@ -408,7 +408,7 @@ fn an_offer_of_ours_in_183_is_answered_by_their_prack() {
     assert_eq!(wire.status(), 200);
     let events = wire.invitation_events();
     assert!(
-        matches!(&events[..], [InvitationEvent::Answered { description, early: false, .. }] if description == &sdp("answer")),
+        matches!(&events[..], [InvitationEvent::Transaction { .. }, InvitationEvent::Answered { description, early: false, .. }] if description == &sdp("answer")),
         "{events:#?}"
     );
     let now = wire.now;
@@ -487,14 +487,14 @@ fn provisional_responses_wait_in_a_bounded_queue() {
         wire.call().ring(now).unwrap();
     }
     let full = wire.call().ring(now);
-    assert_eq!(full, Err(crate::usage::invitation::RespondError::Busy));
+    assert_eq!(full, Err(usage::invitation::RespondError::Busy));
     // Before an offer there is nothing that may go to a caller who insists.
     let mut wire = Wire::new();
     wire.receive(&invite("Require", ""));
     let early = wire.call().ring(now);
     assert_eq!(
         early,
-        Err(crate::usage::invitation::RespondError::DescriptionNeeded)
+        Err(usage::invitation::RespondError::DescriptionNeeded)
     );
 }
 

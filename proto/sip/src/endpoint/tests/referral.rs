@@ -61,7 +61,7 @@ impl Wire {
             .collect()
     }
 
-    fn incoming_referral(&mut self) -> (IncomingReferralId, crate::usage::referral::IncomingRefer) {
+    fn incoming_referral(&mut self) -> (IncomingReferralId, usage::referral::IncomingRefer) {
         self.drain();
         let events = std::mem::take(&mut self.events).into_iter();
         let mut incoming = events.filter_map(|event| match event {

@@ -100,7 +100,7 @@ fn xfr_07_a_confirmed_call_gives_way_when_the_new_one_is_accepted() {
             } => Some((originator, cause)),
             _ => None,
         });
-    let originator = crate::usage::invitation::Originator::Local;
+    let originator = usage::invitation::Originator::Local;
     assert_eq!(ended, Some((originator, EndCause::Replaced)));
 }
 

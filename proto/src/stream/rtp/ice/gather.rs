@@ -154,11 +154,13 @@ impl Ice {
         ports: &Ports,
         out: &mut VecDeque<StreamOutput>,
     ) {
-        let is_late = self.deadline.is_some_and(|at| at <= now);
+        // What is late is not waited for, whatever else is.
+        self.deadline = self.deadline.filter(|at| *at > now);
         let opens = |other: &Other| other.state == Socket::Opening;
-        let is_waiting = !self.asked.is_empty() || self.others.iter().any(opens);
+        let is_incomplete = !self.asked.is_empty() || self.others.iter().any(opens);
+        let is_waiting = self.deadline.is_some() && is_incomplete;
         if self.phase == Phase::Opening
-            && (is_late || !is_waiting)
+            && !is_waiting
             && let Some((rtp, rtcp)) = ports.pair()
         {
             self.deadline = None;
