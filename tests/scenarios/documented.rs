@@ -20,7 +20,8 @@ use sipsimple::{
 };
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
-fn configured(change: impl Fn(&mut Config) + 'static) -> Setup {
+/// A stage whose caller is configured so.
+pub(crate) fn configured(change: impl Fn(&mut Config) + 'static) -> Setup {
     let mut setup = Setup::new(5);
     setup.configure = Rc::new(move |name, config| {
         if name == "alice" {
@@ -31,7 +32,7 @@ fn configured(change: impl Fn(&mut Config) + 'static) -> Setup {
 }
 
 /// Everything that left a host, as text: requests and responses.
-fn said(stage: &Stage, host: HostId) -> Vec<String> {
+pub(crate) fn said(stage: &Stage, host: HostId) -> Vec<String> {
     let steps = stage.world.trace().steps().iter();
     let text = |step: &simulator::Step| match &step.action {
         Action::Send { payload, .. } | Action::Write { payload, .. } if step.host == host => {

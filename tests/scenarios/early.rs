@@ -4,7 +4,7 @@
 use crate::{
     beside::is_lossless,
     call::{both, label, wait},
-    line::{PATIENCE, audio, hears, requests, sent},
+    line::{PATIENCE, call_without_offer, hears, requests, sent},
     runs::{Matrix, Proxied},
 };
 use bytes::Bytes;
@@ -386,18 +386,7 @@ fn ses_17_a_caller_without_an_offer_hears_us_early_if_it_can() {
             stage.on_call(bob, Duration::from_secs(3), |agent, now, id, streams| {
                 let _ = agent.accept(now, id, streams);
             });
-            stage.line(0, "answers", |line, _| {
-                line.set_habit(|endpoint, now, id, event| {
-                    if let InvitationEvent::Offered { dialog, .. } = event {
-                        let mut call = endpoint.invitation(id).unwrap();
-                        call.answer(now, *dialog, audio(0, 1, "sendrecv")).unwrap();
-                    }
-                });
-            });
-            let to = stage.bob_uri();
-            stage
-                .line(0, "call", |line, now| line.call(now, to, None))
-                .unwrap();
+            call_without_offer(stage);
             stage.world.run_for(Duration::from_millis(2_500));
             if is_lossless(stage) {
                 assert_eq!(stream(stage, bob).is_some(), is_able);

@@ -3,13 +3,14 @@
 
 use crate::{
     call::{both, probe, wait},
+    documented::{configured, said},
     names::{asking, ip, is_registered, serve},
     runs::play,
 };
 use base::{LinkError, Transport, digest::Secret};
 use runtime_std::CallError;
 use simulator::{
-    Action, HostId, Setup, Stage, World,
+    HostId, Setup, Stage, World,
     server::{Compositor, Gate, Peer, Proxy, Registrar, Rules},
 };
 use sip::auth::{Asker, Credentials, Policy};
@@ -19,16 +20,6 @@ use sipsimple::{
     stream::{Lookup, MediaSettings, StreamSpec, audio::KIND},
 };
 use std::{net::SocketAddr, rc::Rc, time::Duration};
-
-fn configured(change: impl Fn(&mut Config) + 'static) -> Setup {
-    let mut setup = Setup::new(7);
-    setup.configure = Rc::new(move |name, config| {
-        if name == "alice" {
-            change(config);
-        }
-    });
-    setup
-}
 
 /// A proxy for `example.com` at 10.0.0.9, with a registrar and a compositor; with a gate it asks everybody
 /// for a password.
@@ -213,16 +204,8 @@ fn eng_35_ports_change_while_the_agent_runs() {
         assert_eq!(change(stage, udp, Some(5080)), Ok(()));
         assert_eq!(listening(stage), [(udp, 5080), (tcp, 5060)]);
         assert!(is_registered(stage, alice));
-        let contacts: Vec<String> = stage
-            .world
-            .trace()
-            .steps()
-            .iter()
-            .filter(|step| step.host == alice)
-            .filter_map(|step| match &step.action {
-                Action::Send { payload, .. } => Some(String::from_utf8_lossy(payload).into_owned()),
-                _ => None,
-            })
+        let contacts: Vec<String> = said(stage, alice)
+            .into_iter()
             .filter(|text| text.starts_with("REGISTER"))
             .collect();
         assert!(
@@ -396,19 +379,7 @@ fn crd_04_credentials_are_needed_by_everything_and_crd_02_copies_are_their_own()
                 agent.connect(now, Connect::new(bob, probe())).unwrap();
             });
             stage.world.run_for(Duration::from_secs(5));
-            let sent: Vec<String> = stage
-                .world
-                .trace()
-                .steps()
-                .iter()
-                .filter(|step| step.host == alice)
-                .filter_map(|step| match &step.action {
-                    Action::Send { payload, .. } => {
-                        Some(String::from_utf8_lossy(payload).into_owned())
-                    }
-                    _ => None,
-                })
-                .collect();
+            let sent = said(stage, alice);
             for method in [
                 "REGISTER",
                 "PUBLISH",

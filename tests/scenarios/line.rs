@@ -40,6 +40,22 @@ pub(crate) fn call_line(stage: &mut Stage, n: usize) -> SessionId {
     })
 }
 
+/// Line 0 calls the callee without an offer, and answers the one that it gets.
+pub(crate) fn call_without_offer(stage: &mut Stage) {
+    stage.line(0, "answers", |line, _| {
+        line.set_habit(|endpoint, now, id, event| {
+            if let InvitationEvent::Offered { dialog, .. } = event {
+                let mut call = endpoint.invitation(id).unwrap();
+                call.answer(now, *dialog, audio(0, 1, "sendrecv")).unwrap();
+            }
+        });
+    });
+    let to = stage.bob_uri();
+    stage
+        .line(0, "call", |line, now| line.call(now, to, None))
+        .unwrap();
+}
+
 /// How many such events line `n` was told.
 pub(crate) fn told(stage: &Stage, n: usize, wants: impl Fn(&InvitationEvent) -> bool) -> usize {
     let line = stage.world.node::<Line>(stage.lines[n]);

@@ -3,7 +3,9 @@
 
 use crate::{
     call::{both, label, probe, wait},
-    line::{PATIENCE, act, answered, audio, call_line, hears, requests, sent, told},
+    line::{
+        PATIENCE, act, answered, audio, call_line, call_without_offer, hears, requests, sent, told,
+    },
     runs::Matrix,
 };
 use simulator::{Crash, Line, Stage};
@@ -215,18 +217,7 @@ fn ses_17_a_call_without_offer_is_offered_something_in_the_2xx() {
     .run("connected", |stage| {
         let bob = stage.bob();
         stage.answer(bob, Duration::from_millis(100), Duration::from_secs(1));
-        stage.line(0, "answers", |line, _| {
-            line.set_habit(|endpoint, now, id, event| {
-                if let InvitationEvent::Offered { dialog, .. } = event {
-                    let mut call = endpoint.invitation(id).unwrap();
-                    call.answer(now, *dialog, audio(0, 1, "sendrecv")).unwrap();
-                }
-            });
-        });
-        let to = stage.bob_uri();
-        stage
-            .line(0, "call", |line, now| line.call(now, to, None))
-            .unwrap();
+        call_without_offer(stage);
         let confirmed =
             |event: &InvitationEvent| matches!(event, InvitationEvent::Confirmed { .. });
         if !hears(stage, 0, 1, confirmed) {

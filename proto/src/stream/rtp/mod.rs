@@ -274,18 +274,7 @@ impl RtpTransport {
             return;
         }
         flow.keepalive.handle_sent(now);
-        self.transmit(now, slot, to, payload);
-    }
-
-    fn transmit(&mut self, now: Instant, slot: Slot, to: SocketAddr, payload: Bytes) {
-        match &mut self.ice {
-            Some(ice) if ice.is_relay(slot) => {
-                ice.send_relayed(now, slot, to, &payload, &mut self.out);
-            }
-            _ => self
-                .out
-                .push_back(StreamOutput::Transmit { slot, to, payload }),
-        }
+        transmit(&mut self.ice, &mut self.out, now, (slot, to), payload);
     }
 
     /// Ties the media clock of whoever writes to the one on the wire.
@@ -559,16 +548,23 @@ impl RtpTransport {
                 if !is_sealed {
                     continue;
                 }
-                match &mut self.ice {
-                    Some(ice) if ice.is_relay(slot) => {
-                        ice.send_relayed(now, slot, to, &payload, &mut self.out);
-                    }
-                    _ => self
-                        .out
-                        .push_back(StreamOutput::Transmit { slot, to, payload }),
-                }
+                transmit(&mut self.ice, &mut self.out, now, (slot, to), payload);
             }
         }
+    }
+}
+
+/// Sends a packet, over a relay if its slot is one.
+fn transmit(
+    ice: &mut Option<Ice>,
+    out: &mut VecDeque<StreamOutput>,
+    now: Instant,
+    (slot, to): (Slot, SocketAddr),
+    payload: Bytes,
+) {
+    match ice {
+        Some(ice) if ice.is_relay(slot) => ice.send_relayed(now, slot, to, &payload, out),
+        _ => out.push_back(StreamOutput::Transmit { slot, to, payload }),
     }
 }
 

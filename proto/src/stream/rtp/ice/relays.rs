@@ -23,7 +23,7 @@ pub(super) struct Relays {
     rng: Rng,
     places: Vec<Place>,
     attempts: Vec<Attempt>,
-    /// Slots are not used twice: nothing of an old socket can be taken for the next one's.
+    /// How many slots were used, modulo [`SLOTS`]: nothing of an old socket can be taken for the next one's.
     opened: u16,
     told: VecDeque<Told>,
 }
@@ -177,7 +177,7 @@ impl Relays {
         place.transport = Some(target.transport);
         // Its parity says whose it is, as of all slots.
         let number = FIRST_SLOT + self.opened * 2 + u16::from(place.component) - 1;
-        self.opened += 1;
+        self.opened = (self.opened + 1) % SLOTS;
         let slot = Slot(number);
         let (to, class) = (target.address, Class::Voice);
         let how = match target.transport {
@@ -470,6 +470,8 @@ fn ordered(wanted: Option<Transport>, resolved: &[Target]) -> VecDeque<Target> {
 
 /// Beyond those of addresses of interfaces.
 const FIRST_SLOT: u16 = super::FIRST_SLOT as u16 + 2 * super::MAX_OTHERS as u16;
+/// So many sockets later a slot is used again: the first one is closed long since.
+const SLOTS: u16 = 4096;
 /// Of one transport.
 const ADDRESSES: usize = 2;
 /// How long a target is tried alone.
