@@ -1,5 +1,6 @@
 //! Where the outputs of nodes go.
 
+use base::Key;
 use sipsimple::{
     agent::{Input, LinkId, Open, Output},
     event::Event,
@@ -101,7 +102,9 @@ impl World {
 
     /// An id is never used twice.
     fn check_fresh(&mut self, host: HostId, link: LinkId) {
-        if !self.host_mut(host).links_seen.insert(link) {
+        let (generation, index) = link.parts();
+        let before = self.host_mut(host).links_seen.insert(index, generation);
+        if before.is_some_and(|before| before >= generation) {
             self.violated(host, format!("{link:?} was used before"));
         }
     }

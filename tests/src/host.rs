@@ -6,7 +6,7 @@ use sipsimple::{
     event::Notification,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     time::Instant,
@@ -56,8 +56,9 @@ pub struct Host {
     pub(crate) files: Files,
     pub(crate) inbox: Inbox,
     pub(crate) recordings: Vec<Vec<u8>>,
-    /// Every link id ever used: none may come back.
-    pub(crate) links_seen: BTreeSet<LinkId>,
+    /// The last generation of each index that a link's id had: none may come back, and each is of a later
+    /// generation than the one before it, so that the last stands for all.
+    pub(crate) links_seen: BTreeMap<u32, u32>,
     /// The link of which the node is being told that it is closed: timers that are due in the same step
     /// fire before it hears of it, and what they say about the link is not its fault.
     pub(crate) closing: Option<LinkId>,
@@ -109,7 +110,7 @@ impl Host {
             files: Files::default(),
             inbox: Inbox::default(),
             recordings: vec![Vec::new()],
-            links_seen: BTreeSet::new(),
+            links_seen: BTreeMap::new(),
             closing: None,
             spins: 0,
             woken_at: None,
