@@ -270,6 +270,7 @@ impl World {
             pipe.fin_sent = true;
             self.launch(now, id, side, Flight::Fin);
         }
+        self.forget_done(id);
     }
 
     /// Breaks one side without a word to the node, which is gone: the peer is reset when it sends.
@@ -278,6 +279,7 @@ impl World {
             tcp.ends[side].state = EndState::Closed;
             tcp.pipes[side].queue.clear();
         }
+        self.forget_done(id);
     }
 
     /// Resets a connection from outside, as a middlebox does: both sides hear of it.
@@ -285,6 +287,7 @@ impl World {
         for side in 0..2 {
             self.close_side(id, side, Some(LinkError::Reset));
         }
+        self.forget_done(id);
     }
 
     pub(crate) fn handle_tcp(&mut self, id: u64, event: TcpEvent) {
@@ -300,6 +303,11 @@ impl World {
             }
             TcpEvent::Sent { side } => self.report_level(id, side),
         }
+        self.forget_done(id);
+    }
+
+    /// Forgets a connection that both sides closed and on which nothing travels.
+    fn forget_done(&mut self, id: u64) {
         let done = |tcp: &mut Tcp| {
             let closed = |end: &End| end.state == EndState::Closed;
             tcp.ends.iter().all(closed) && tcp.pipes.iter().all(|pipe| pipe.flight.is_empty())

@@ -267,6 +267,7 @@ impl Wire {
 
     fn next_link(&mut self) -> LinkId {
         self.links += 1;
-        LinkId::from_parts(0, self.links)
+        // One index: who remembers ids by their last generation remembers one.
+        LinkId::from_parts(self.links, 0)
     }
 }
