@@ -1,6 +1,6 @@
 //! The table of instructions, allocations and bytes.
 
-use crate::measure::{Operation, call::weigh, heap, operations};
+use crate::measure::{Operation, call::weigh, heap, operations, registration};
 use std::{fs, process::Command};
 
 /// Prints what each operation costs whose name contains `word`.
@@ -32,6 +32,10 @@ pub(crate) fn print(word: &str) {
         println!(
             "\nA {name} at rest takes {calling} bytes where it was made, {called} where it came."
         );
+    }
+    if "registration".contains(word) {
+        let bytes = registration::weigh(CALLS);
+        println!("\nA registration at rest takes {bytes} bytes.");
     }
 }
 
@@ -80,5 +84,5 @@ const WARM: usize = 3;
 /// Rounds whose allocations are counted.
 const COUNTED: usize = 16;
 
-/// Calls that are weighed together.
+/// Calls, or registrations, that are weighed together.
 const CALLS: usize = 10_000;

@@ -4,6 +4,7 @@
 pub(crate) mod call;
 pub(crate) mod heap;
 pub(crate) mod message;
+pub(crate) mod registration;
 pub(crate) mod rtp;
 pub(crate) mod sdp;
 pub(crate) mod srtp;

@@ -3,7 +3,7 @@
 //! Counts of allocations are the same in each run, so they are gates; instructions and times are
 //! reported by the benchmarks.
 
-use crate::measure::{call::weigh, heap, operations};
+use crate::measure::{call::weigh, heap, operations, registration};
 
 #[test]
 fn an_operation_allocates_no_more_than_it_is_allowed() {
@@ -35,6 +35,13 @@ fn a_call_at_rest_is_small() {
     assert!(ringing.iter().all(|&bytes| bytes <= 16_000));
     // Nothing that was weighed was empty.
     assert!(confirmed.iter().chain(&ringing).all(|&bytes| bytes > 500));
+}
+
+#[test]
+fn a_registration_at_rest_is_small() {
+    let bytes = registration::weigh(CALLS);
+    println!("bytes a registration: {bytes}");
+    assert!((500..=2_000).contains(&bytes));
 }
 
 /// So many that what is there once hardly counts; benchmarks weigh 10,000.

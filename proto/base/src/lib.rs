@@ -21,7 +21,7 @@ pub use clock::Clock;
 pub use deadline::{Deadline, earliest};
 pub use id::Key;
 pub use net::{Host, HostPort, LinkError, Target, TlsError, Transport};
-pub use rng::Rng;
+pub use rng::{Rng, SeldomRng};
 pub use table::{Index, Table};
 pub use timers::Timers;
 

@@ -20,7 +20,7 @@
 //! | Last    | ExpiryTime       | Idle    | [`Due::Expired`] |
 //! | Last    | Clear            | Idle    | |
 
-use base::{Deadline, Rng, earliest};
+use base::{Deadline, Rng, SeldomRng, earliest};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ pub struct Refresh {
     expires_at: Option<Instant>,
     /// How long a request may lack its final response: 64·T1.
     give_up: Duration,
-    rng: Rng,
+    rng: SeldomRng,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,7 +79,7 @@ impl Refresh {
             refresh_at: None,
             expires_at: None,
             give_up,
-            rng: rng.fork(),
+            rng: rng.fork_seldom(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Refresh {
     pub fn grant(&mut self, now: Instant, life: Duration) {
         let life = life.min(MAX_LIFE);
         let wait = before_expiry(life, self.give_up);
-        let wait = wait.mul_f64(1.0 - JITTER * self.rng.unit());
+        let wait = wait.mul_f64(1.0 - JITTER * self.rng.draw(Rng::unit));
         self.hold(life, Some(now + wait), now + life);
     }
 
@@ -117,7 +117,7 @@ impl Refresh {
             return false;
         };
         // RFC 3261, 10.2.7: not at once.
-        let pause = PAUSE.mul_f64(0.5 + 0.5 * self.rng.unit());
+        let pause = PAUSE.mul_f64(0.5 + 0.5 * self.rng.draw(Rng::unit));
         let again = now + pause.max(retry_after.unwrap_or_default().min(MAX_LIFE));
         if again + self.give_up > expires_at {
             return false;

@@ -403,7 +403,7 @@ impl Endpoint {
             to: peer,
             request_uri: state.remote_target().clone(),
             route: Vec::new(),
-            contact: Some(contact),
+            contact: Some(Box::new(contact)),
             credentials,
             account,
             origin: Origin::Elsewhere,

@@ -10,7 +10,7 @@ use crate::{
     header::{Address, CSeq, List},
     message::Description,
 };
-use base::Rng;
+use base::{Rng, SeldomRng};
 use std::{net::IpAddr, sync::Arc};
 
 /// Who speaks with whom, and which way.
@@ -23,7 +23,7 @@ pub(crate) struct Parties {
     /// The route set, nearest first: an outbound proxy (RFC 3261, 8.1.2).
     pub(crate) route: Vec<Address>,
     /// What our Contact says; `None` for requests that have none.
-    pub(crate) contact: Option<Contact>,
+    pub(crate) contact: Option<Box<Contact>>,
     pub(crate) credentials: Vec<Credentials>,
     /// Whose realms these are.
     pub(crate) account: Option<AccountId>,
@@ -59,7 +59,7 @@ pub(crate) struct Exchange {
     authentication: Authentication,
     /// Why the last challenge was not answered, or the last success not believed.
     refusal: Option<Refusal>,
-    rng: Rng,
+    rng: SeldomRng,
     config: Arc<Config>,
 }
 
@@ -77,7 +77,7 @@ struct Running {
 impl Exchange {
     /// Begins with a Call-ID and a tag of its own.
     pub(crate) fn new(mut parties: Parties, config: &Arc<Config>, rng: &mut Rng) -> Self {
-        let mut rng = rng.fork();
+        let mut rng = rng.fork_seldom();
         // Parameters of the headers are ours to choose, and a tag of the peer is not known yet.
         parties.from.params.clear();
         parties.to.params.clear();
@@ -85,8 +85,8 @@ impl Exchange {
             keyring: Keyring::new(std::mem::take(&mut parties.credentials)),
             own_way: OwnWay::new(parties.origin, &parties.route),
             parties,
-            call_id: rng.token(CALL_ID_LEN).into(),
-            local_tag: rng.token(TAG_LEN).into(),
+            call_id: rng.draw(|rng| rng.token(CALL_ID_LEN)).into(),
+            local_tag: rng.draw(|rng| rng.token(TAG_LEN)).into(),
             number: 0,
             next_tag: 0,
             running: None,
@@ -108,11 +108,6 @@ impl Exchange {
         self.keyring = Keyring::new(credentials);
     }
 
-    /// Says what the Contact of the next requests is.
-    pub(crate) fn set_contact(&mut self, contact: Option<Contact>) {
-        self.parties.contact = contact;
-    }
-
     /// The same parties, Call-ID and tag, for another dialog that the same request has made.
     pub(crate) fn sibling(&self, rng: &mut Rng) -> Self {
         Self {
@@ -126,7 +121,7 @@ impl Exchange {
             keyring: self.keyring.clone(),
             authentication: self.authentication.clone(),
             refusal: None,
-            rng: rng.fork(),
+            rng: rng.fork_seldom(),
             config: Arc::clone(&self.config),
         }
     }
@@ -145,8 +140,8 @@ impl Exchange {
     }
 
     /// What our Contact says.
-    pub(crate) const fn contact(&self) -> Option<&Contact> {
-        self.parties.contact.as_ref()
+    pub(crate) fn contact(&self) -> Option<&Contact> {
+        self.parties.contact.as_deref()
     }
 
     /// Makes the next request outside of dialogs. Any request that runs is forgotten.
@@ -221,7 +216,7 @@ impl Exchange {
         let draft = Draft {
             request,
             hop,
-            contact: self.parties.contact.clone(),
+            contact: self.parties.contact.as_deref().cloned(),
             prefer: None,
             identity: self.parties.identity,
         };
@@ -287,13 +282,15 @@ impl Exchange {
         let Some(running) = self.running.as_mut().filter(|running| running.tag == tag) else {
             return false;
         };
-        let answered = self.authentication.handle_challenge(
-            &mut self.keyring,
-            &mut self.rng,
-            response,
-            running.origin,
-            &mut running.tries,
-        );
+        let answered = self.rng.draw(|rng| {
+            self.authentication.handle_challenge(
+                &mut self.keyring,
+                rng,
+                response,
+                running.origin,
+                &mut running.tries,
+            )
+        });
         let origin = running.origin;
         if let Err(refusal) = answered {
             self.refusal = Some(refusal);

@@ -35,7 +35,7 @@ use crate::{
     message::Description,
     transaction::Path,
 };
-use std::net::SocketAddr;
+use std::{collections::VecDeque, net::SocketAddr};
 
 /// What a usage outside of calls wants done, in the order of its causes; `E` is its event.
 #[derive(Debug)]
@@ -56,6 +56,16 @@ pub(crate) enum Effect<E> {
     Step(Step),
     /// Tell the application.
     Tell(E),
+}
+
+/// Takes the first of `effects`, and with the last one their room: what stands for hours, by the
+/// thousand, speaks seldom.
+fn take<T>(effects: &mut VecDeque<T>) -> Option<T> {
+    let first = effects.pop_front();
+    if effects.is_empty() {
+        *effects = VecDeque::new();
+    }
+    first
 }
 
 /// A step of a table: places in its lists of states and signals.

@@ -15,6 +15,7 @@ use super::{
     exchange::without_unsupported,
     lease::{Lease, Phase, Wish},
     registration::min_expires,
+    take,
 };
 use crate::{
     AccountId, HeaderName, Headers, IdentityId, Method, Response, Status,
@@ -255,7 +256,7 @@ impl Publisher {
     }
 
     pub(crate) fn poll_effect(&mut self) -> Option<Effect<PublicationEvent>> {
-        self.effects.pop_front()
+        take(&mut self.effects)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Deadline> {

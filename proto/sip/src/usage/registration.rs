@@ -14,6 +14,7 @@ use super::{
     Effect, Exchange, Failed, Parties, Progress,
     exchange::without_unsupported,
     lease::{Lease, Phase, Wish},
+    take,
 };
 use crate::{
     HeaderName, Headers, Method, Request, Response, Status, Uri,
@@ -24,7 +25,7 @@ use crate::{
     refresh::Backoff,
     transaction::Path,
 };
-use base::{Deadline, Rng};
+use base::{Deadline, Rng, SeldomRng};
 use binding::Found;
 use std::{
     collections::VecDeque,
@@ -46,7 +47,7 @@ pub(crate) struct Registrar {
     with_outbound: bool,
     contact: Contact,
     /// The contact that is to be removed by the next request, for another took its place.
-    stale: Option<Uri>,
+    stale: Option<Box<Uri>>,
     /// What our contact was when it was registered.
     bound: Option<Uri>,
     /// The contact was rewritten to what the registrar sees, for this local address: it is not done
@@ -63,7 +64,7 @@ pub(crate) struct Registrar {
     /// `Contact: *` was asked for.
     is_sweeping: bool,
     open: u32,
-    rng: Rng,
+    rng: SeldomRng,
     effects: VecDeque<Effect<RegistrationEvent>>,
 }
 
@@ -110,7 +111,7 @@ impl Registrar {
             is_removed: false,
             is_sweeping: false,
             open: 0,
-            rng: rng.fork(),
+            rng: rng.fork_seldom(),
             effects: VecDeque::new(),
         };
         registrar.register();
@@ -191,7 +192,7 @@ impl Registrar {
         }
         if let Some(stale) = &self.stale {
             // Our own binding of before: 10.2.4 lets us remove it.
-            let mut address = Address::new(stale.clone()).with_param("expires", Some("0"));
+            let mut address = Address::new(Uri::clone(stale)).with_param("expires", Some("0"));
             address.params.extend(self.instance_params());
             further.push(HeaderName::Contact, address);
         }
@@ -200,8 +201,8 @@ impl Registrar {
         }
         let mut contact = self.contact.clone();
         contact.params.extend(self.instance_params());
-        self.exchange.set_contact((!sweeps).then_some(contact));
-        let (tag, draft) = self.exchange.request(Method::Register, &further, None);
+        let (tag, mut draft) = self.exchange.request(Method::Register, &further, None);
+        draft.contact = (!sweeps).then_some(contact);
         self.open += 1;
         self.effects.push_back(Effect::Request { tag, draft });
     }
@@ -228,7 +229,7 @@ impl Registrar {
     }
 
     pub(crate) fn poll_effect(&mut self) -> Option<Effect<RegistrationEvent>> {
-        self.effects.pop_front()
+        take(&mut self.effects)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
@@ -393,7 +394,7 @@ impl Registrar {
             self.rewrite(response);
         }
         if left.is_some() && self.lease.phase() == Phase::On {
-            self.stale = left;
+            self.stale = left.map(Box::new);
             self.register();
         }
     }
@@ -430,7 +431,7 @@ impl Registrar {
             return;
         }
         self.rewritten = Some(here.to_string());
-        self.stale = self.contact_of(response);
+        self.stale = self.contact_of(response).map(Box::new);
         self.contact.mapped = Some(seen);
         self.register();
     }

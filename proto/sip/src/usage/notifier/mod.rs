@@ -11,7 +11,7 @@ pub use state::{Signal, State};
 
 pub(crate) use package::{Packages, is_token_text};
 
-use super::{Ask, Effect, Exchange, Parties, Shared, Step, invitation::reserved};
+use super::{Ask, Effect, Exchange, Parties, Shared, Step, invitation::reserved, take};
 use crate::{
     DialogId, FlowId, HeaderName, Headers, Method, Request, Status,
     answer::Answer,
@@ -120,7 +120,7 @@ impl Notifier {
     }
 
     pub(crate) fn poll_effect(&mut self) -> Option<Effect<NotifierEvent>> {
-        self.effects.pop_front()
+        take(&mut self.effects)
     }
 
     pub(crate) const fn state(&self) -> State {

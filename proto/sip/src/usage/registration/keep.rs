@@ -53,7 +53,7 @@ impl Registrar {
         if is_ours {
             // What the translator made of us before is not what it makes of us now.
             if self.contact.mapped.take().is_some() {
-                self.stale = self.bound.take();
+                self.stale = self.bound.take().map(Box::new);
                 self.rewritten = None;
             }
             self.begin_anew(now);
@@ -69,7 +69,7 @@ impl Registrar {
     /// RFC 5626, 4.5: so that a server that comes back is not met by everybody at once.
     fn begin_anew(&mut self, now: Instant) {
         let registrar = self.path.take().map(|path| path.to);
-        let retry_after = self.backoff.fail(&mut self.rng, None);
+        let retry_after = self.rng.draw(|rng| self.backoff.fail(rng, None));
         self.lease.hurry(now + retry_after);
         self.effects
             .push_back(Effect::Tell(RegistrationEvent::FlowFailed {

@@ -13,7 +13,7 @@ pub use command::{Forks, Subscribe, SubscribeError, SubscriptionStateError};
 pub use event::{Retry, SubscriptionEnd, SubscriptionEvent};
 pub use state::{Signal, State};
 
-use super::{Ask, Effect, Exchange, Parties, Progress, Shared, Step};
+use super::{Ask, Effect, Exchange, Parties, Progress, Shared, Step, take};
 use crate::{
     DialogId, FlowId, HeaderName, Headers, Method, Request, Response, Status,
     attempt::{Contact, Draft},
@@ -23,7 +23,7 @@ use crate::{
     message::Description,
     refresh::{Due, Refresh},
 };
-use base::{Deadline, Rng, earliest};
+use base::{Deadline, Rng, SeldomRng, earliest};
 use std::{
     collections::VecDeque,
     net::SocketAddr,
@@ -55,7 +55,7 @@ pub(crate) struct Subscription {
     is_lengthened: bool,
     /// A connection that leads straight to the peer.
     direct: Option<(FlowId, SocketAddr)>,
-    rng: Rng,
+    rng: SeldomRng,
     config: Arc<Config>,
     effects: VecDeque<Effect<SubscriptionEvent>>,
 }
@@ -113,13 +113,13 @@ impl Subscription {
     ) -> Self {
         let parties = Parties {
             origin: Parties::origin_of(&subscribe.route),
-            contact: Some(Contact {
+            contact: Some(Box::new(Contact {
                 user: subscribe
                     .contact_user
                     .or_else(|| subscribe.from.uri.user().map(str::to_owned)),
                 secure: subscribe.request_uri.is_secure(),
                 ..Contact::default()
-            }),
+            })),
             from: subscribe.from,
             to: subscribe.to,
             request_uri: subscribe.request_uri,
@@ -174,7 +174,7 @@ impl Subscription {
             is_leaving: false,
             is_lengthened: false,
             direct: None,
-            rng: rng.fork(),
+            rng: rng.fork_seldom(),
             config: Arc::clone(config),
             effects: VecDeque::new(),
         }
@@ -188,15 +188,17 @@ impl Subscription {
             return None;
         }
         self.siblings += 1;
-        let exchange = self.exchange.sibling(&mut self.rng);
         let (plan, config) = (self.plan.clone(), Arc::clone(&self.config));
-        let mut fork = Self::with(exchange, plan, &config, &mut self.rng);
+        let mut fork = self.rng.draw(|rng| {
+            let exchange = self.exchange.sibling(rng);
+            Self::with(exchange, plan, &config, rng)
+        });
         fork.step(Signal::Fork, None);
         Some(fork)
     }
 
     pub(crate) fn poll_effect(&mut self) -> Option<Effect<SubscriptionEvent>> {
-        self.effects.pop_front()
+        take(&mut self.effects)
     }
 
     pub(crate) const fn state(&self) -> State {
