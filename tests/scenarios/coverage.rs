@@ -95,7 +95,7 @@ fn no_row_of_the_tables_is_lost() {
 const ENOUGH: u32 = 4;
 
 /// Whose scenarios count.
-const SCENARIOS: [&str; 23] = [
+const SCENARIOS: [&str; 24] = [
     "beside::",
     "call::",
     "cancel::",
@@ -113,6 +113,7 @@ const SCENARIOS: [&str; 23] = [
     "prack::",
     "presence::",
     "probe::",
+    "proposal::",
     "race::",
     "redirect::",
     "roam::",

@@ -49,6 +49,7 @@ mod pickup;
 mod prack;
 mod presence;
 mod probe;
+mod proposal;
 mod protos;
 mod proxy;
 mod race;

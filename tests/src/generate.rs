@@ -72,6 +72,10 @@ pub enum MoveKind {
     Sleep,
     /// The proxy forgets its transactions.
     Forget,
+    /// Ask the peer for an offer.
+    Request,
+    /// Take the proposal that runs back.
+    CancelProposal,
 }
 
 impl<'a> Arbitrary<'a> for Plan {
@@ -169,6 +173,8 @@ impl MoveKind {
         // Twice, since without calls nothing happens.
         Self::Call,
         Self::Accept,
+        Self::Request,
+        Self::CancelProposal,
     ];
 
     const fn is_fault(self) -> bool {
@@ -254,6 +260,8 @@ fn command(stage: &mut Stage, host: HostId, kind: MoveKind) {
             MoveKind::End => drop(agent.end(now, id)),
             MoveKind::Hold => drop(agent.hold(now, id)),
             MoveKind::Unhold => drop(agent.unhold(now, id)),
+            MoveKind::Request => drop(agent.request_proposal(now, id)),
+            MoveKind::CancelProposal => drop(agent.cancel_proposal(now, id)),
             MoveKind::Options => drop(agent.options(now, None, to)),
             MoveKind::Call
             | MoveKind::Cut

@@ -4,7 +4,7 @@ use sip::{Message, message::frame::noise};
 use sipsimple::{
     agent::{SessionId, Stats, UserAgent},
     event::{AgentEvent, Event},
-    session::{SessionInfo, State},
+    session::SessionInfo,
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -148,8 +148,7 @@ impl Stage {
         let infos = sessions
             .into_iter()
             .filter_map(|id| Some((id, agent.session(id)?)));
-        let up = infos
-            .filter(|(_, info)| matches!(info.state, State::Connected | State::SendingProposal));
+        let up = infos.filter(|(_, info)| info.state.is_up());
         up.filter_map(|(id, info)| {
             let call = info.call.clone()?;
             Some(Up {

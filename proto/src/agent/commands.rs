@@ -75,6 +75,16 @@ pub enum Command {
         /// Which.
         session: SessionId,
     },
+    /// [`UserAgent::request_proposal`].
+    RequestProposal {
+        /// Which.
+        session: SessionId,
+    },
+    /// [`UserAgent::cancel_proposal`].
+    CancelProposal {
+        /// Which.
+        session: SessionId,
+    },
     /// [`UserAgent::transfer`].
     Transfer {
         /// Which.
@@ -336,30 +346,6 @@ impl UserAgent {
         })
     }
 
-    /// Puts a session on hold (SES-29): sending stops at once, the peer is told when the state allows.
-    ///
-    /// # Errors
-    ///
-    /// The session is unknown or over.
-    pub fn hold(&mut self, now: Instant, session: SessionId) -> Result<(), SessionError> {
-        let command = |_: &()| Command::Hold { session };
-        self.perform(now, command, (), |agent, ()| {
-            agent.with_session(session, |session, now, table| session.hold(now, table))
-        })
-    }
-
-    /// Takes a session off hold (SES-29).
-    ///
-    /// # Errors
-    ///
-    /// The session is unknown or over.
-    pub fn unhold(&mut self, now: Instant, session: SessionId) -> Result<(), SessionError> {
-        let command = |_: &()| Command::Unhold { session };
-        self.perform(now, command, (), |agent, ()| {
-            agent.with_session(session, |session, now, table| session.unhold(now, table))
-        })
-    }
-
     /// Looks something up (requirements 16): told by a `LookupEvent::Trace` for each query, then
     /// `DidSucceed` or `DidFail`.
     ///
@@ -479,6 +465,8 @@ impl UserAgent {
             Command::End { session, reason } => drop(self.end_for(now, session, reason)),
             Command::Hold { session } => drop(self.hold(now, session)),
             Command::Unhold { session } => drop(self.unhold(now, session)),
+            Command::RequestProposal { session } => drop(self.request_proposal(now, session)),
+            Command::CancelProposal { session } => drop(self.cancel_proposal(now, session)),
             Command::Transfer {
                 session,
                 target,

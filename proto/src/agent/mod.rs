@@ -13,6 +13,7 @@ mod life;
 mod live;
 mod live_option;
 mod network;
+mod proposals;
 mod record;
 mod replay;
 mod resolve;

@@ -7,6 +7,7 @@ mod hints;
 mod ice;
 mod names;
 mod nat;
+mod sdp_text;
 mod subscription;
 
 pub use self::ice::IcePair;
@@ -14,6 +15,7 @@ pub use account::{AccountEvent, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
 pub use hints::Hints;
 pub use nat::{NatBehaviour, NatDetectionError, NatDetectionEvent};
+pub use sdp_text::SdpText;
 pub use sip::usage::invitation::Originator;
 pub use subscription::{GotSubscribe, IncomingSubscriptionEvent, SubscriptionEvent};
 
@@ -283,6 +285,18 @@ pub enum SessionEvent {
         failure_reason: String,
         /// What was proposed.
         streams: Vec<StreamId>,
+    },
+    /// `SIPInvitationGotSDPUpdate`: an exchange of offer and answer has come to its end (INV-14): the first one,
+    /// and each in a re-INVITE or UPDATE of either side.
+    GotSdpUpdate {
+        /// Both sides have agreed.
+        succeeded: bool,
+        /// Why not.
+        error: Option<String>,
+        /// Our description, if both have agreed.
+        local_sdp: Option<SdpText>,
+        /// The peer's description, if both have agreed.
+        remote_sdp: Option<SdpText>,
     },
     /// `SIPSessionDidProcessTransaction` (SES-69).
     DidProcessTransaction {

@@ -116,6 +116,7 @@ impl SessionEvent {
             Self::DidRenegotiateStreams { .. } => "SIPSessionDidRenegotiateStreams",
             Self::GotRejectProposal { .. } => "SIPSessionGotRejectProposal",
             Self::HadProposalFailure { .. } => "SIPSessionHadProposalFailure",
+            Self::GotSdpUpdate { .. } => "SIPInvitationGotSDPUpdate",
             Self::DidProcessTransaction { .. } => "SIPSessionDidProcessTransaction",
             Self::TransferNewIncoming { .. } => "SIPSessionTransferNewIncoming",
             Self::TransferNewOutgoing { .. } => "SIPSessionTransferNewOutgoing",
@@ -181,6 +182,7 @@ impl StreamEvent {
 mod tests {
     use super::super::*;
     use base::{Key, Transport};
+    use bytes::Bytes;
     use std::{collections::BTreeMap, fs};
 
     fn all() -> Vec<Event> {
@@ -274,6 +276,12 @@ mod tests {
                 code,
                 reason: reason.clone(),
                 ack_received: Some(true),
+            },
+            SessionEvent::GotSdpUpdate {
+                succeeded: true,
+                error: None,
+                local_sdp: Some(Bytes::from_static(b"v=0\r\n").into()),
+                remote_sdp: Some(Bytes::from_static(b"v=0\r\n").into()),
             },
             SessionEvent::TransferNewIncoming {
                 transfer_destination: carol.clone(),

@@ -265,6 +265,7 @@ impl Session {
 
     fn refuse_offer(&mut self, now: Instant, streams: &mut Streams, error: &DescriptionError) {
         let text = error.to_string();
+        self.sdp_failed(&text);
         self.refuse_call(now, streams, 488, None, Some(text.clone()), text);
     }
 }

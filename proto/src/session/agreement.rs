@@ -90,7 +90,8 @@ impl Session {
         match self.check_answer(description) {
             Ok(remote) => {
                 let originator = Originator::Local;
-                let was_sending = self.state == State::SendingProposal;
+                let was_sending = self.state.is_proposing();
+                let was_cancelling = self.state == State::CancellingProposal;
                 self.proposal_settled();
                 self.proposal.agreed();
                 let before = self.streams();
@@ -98,12 +99,16 @@ impl Session {
                 if was_sending {
                     self.renegotiated(originator, &before);
                 }
+                if was_cancelling {
+                    self.bring_back();
+                }
                 self.try_propose(now, streams);
             }
             // A preview may be wrong: the 2xx decides.
             Err(_) if early => {}
             Err(error) => {
                 let failure = error.to_string();
+                self.sdp_failed(&failure);
                 self.push_call(CallCommand::End { reason: None });
                 self.fail(
                     now,
@@ -139,6 +144,7 @@ impl Session {
             return;
         };
         self.descriptions.agree(body);
+        self.sdp_agreed();
         for index in 0..self.lines.len() {
             let is_dead = |session: &sdp::Session| {
                 session.media.get(index).is_none_or(|media| media.port == 0)

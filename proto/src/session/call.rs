@@ -39,6 +39,8 @@ pub(crate) enum CallCommand {
     End { reason: Option<Reason> },
     /// Send a re-INVITE, or the offer that the peer asked for.
     Offer { description: Description },
+    /// Send a re-INVITE that leaves the offer to the peer.
+    RequestOffer,
     /// Give the re-INVITE up: CANCEL if it was answered provisionally.
     CancelOffer,
     /// Answer an offer of the peer.
@@ -52,6 +54,17 @@ pub(crate) enum CallCommand {
         code: u16,
         warning: Option<String>,
     },
+}
+
+/// An offer of the peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offered<'a> {
+    pub(super) dialog: DialogId,
+    pub(super) description: &'a Description,
+    /// Its answer cannot wait for people.
+    pub(super) immediate: bool,
+    /// We have asked for it.
+    pub(super) asked: bool,
 }
 
 /// What can be asked of a session (requirements 4.3).
@@ -141,7 +154,17 @@ impl Session {
                 dialog,
                 description,
                 immediate,
-            } => self.offered(now, streams, dialog, &description, immediate),
+                asked,
+            } => {
+                let description = &description;
+                let offered = Offered {
+                    dialog,
+                    description,
+                    immediate,
+                    asked,
+                };
+                self.offered(now, streams, offered);
+            }
             InvitationEvent::OfferRequested { dialog } => {
                 self.offer_requested(now, streams, dialog)
             }

@@ -1,5 +1,7 @@
 //! What both sides have described, as text, and the version of our own description.
 
+use super::Session;
+use crate::event::{SdpText, SessionEvent};
 use bytes::Bytes;
 use sdp::NegotiationError;
 use sip::Description;
@@ -122,6 +124,31 @@ impl Descriptions {
         let text = Bytes::from(session.to_string());
         self.sent = Some(text.clone());
         of(text)
+    }
+}
+
+impl Session {
+    /// An exchange of offer and answer is agreed on (INV-14).
+    pub(super) fn sdp_agreed(&mut self) {
+        let agreed = self.descriptions.agreed();
+        let agreed = agreed.map(|(local, remote)| (local.clone(), remote.clone()));
+        let (local, remote) = agreed.unzip();
+        self.push(SessionEvent::GotSdpUpdate {
+            succeeded: true,
+            error: None,
+            local_sdp: local.map(SdpText::from),
+            remote_sdp: remote.map(SdpText::from),
+        });
+    }
+
+    /// An exchange has failed, and what was agreed before it goes on, if anything was.
+    pub(super) fn sdp_failed(&mut self, error: &str) {
+        self.push(SessionEvent::GotSdpUpdate {
+            succeeded: false,
+            error: Some(error.to_owned()),
+            local_sdp: None,
+            remote_sdp: None,
+        });
     }
 }
 

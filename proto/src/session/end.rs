@@ -47,7 +47,7 @@ impl Session {
                     "user request".to_owned(),
                 );
             }
-            State::Connected | State::SendingProposal => {
+            State::Connected | State::SendingProposal | State::CancellingProposal => {
                 self.end_call(reason);
                 self.finish(now, streams, Originator::Local, "user request".to_owned());
             }
@@ -80,7 +80,7 @@ impl Session {
                 self.end_call(None);
                 self.fail(now, streams, Originator::Local, 0, String::new(), failure);
             }
-            State::Connected | State::SendingProposal => {
+            State::Connected | State::SendingProposal | State::CancellingProposal => {
                 self.end_call(None);
                 self.finish(now, streams, Originator::Local, failure);
             }
@@ -168,7 +168,7 @@ impl Session {
     }
 
     /// Ends a session that ran.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         now: Instant,
         streams: &mut Streams,
@@ -203,7 +203,7 @@ impl Session {
         }
     }
 
-    fn end_call(&mut self, reason: Option<Reason>) {
+    pub(super) fn end_call(&mut self, reason: Option<Reason>) {
         if self.has_call {
             self.push_call(CallCommand::End { reason });
         }

@@ -86,6 +86,19 @@ impl Session {
         Ok(())
     }
 
+    /// What was asked for last is not wished any more.
+    pub(super) fn take_hold_back(&mut self, now: Instant, streams: &mut Streams) {
+        let held = self.hold.told.by_local;
+        if std::mem::replace(&mut self.hold.intent, held) == held {
+            return;
+        }
+        for id in self.streams() {
+            if let Some(stream) = streams.touch(id) {
+                stream.set_hold(now, held);
+            }
+        }
+    }
+
     pub(super) fn hold_of(&self, streams: &Streams) -> Held {
         let holds: Vec<Hold> = self
             .streams()

@@ -126,7 +126,7 @@ impl Session {
             self.fail_media(now, streams, &error);
         } else if was_started {
             // STR-17: one of several is removed, and the peer is told by an offer.
-            self.proposal.want(false);
+            self.proposal.need(false);
             self.try_propose(now, streams);
         } else {
             self.advance_preparation(now, streams);

@@ -276,7 +276,7 @@ impl Session {
                 self.seen.note(self.state, InputKind::Renegotiate);
                 // Streams may need new sockets; and an offer refreshes the target for both sides
                 // (RFC 3261, 12.2), even if nothing in it has changed.
-                self.proposal.want(true);
+                self.proposal.need(true);
                 self.try_propose(now, streams);
             }
             SessionInput::Timeout => self.handle_timeout(now, streams),
@@ -309,7 +309,7 @@ impl Session {
             StreamNews::Failed(error) => self.stream_failed(now, streams, id, error),
             StreamNews::Ended => self.stream_ended(id),
             StreamNews::Renegotiate { prepare } => {
-                self.proposal.want(prepare);
+                self.proposal.need(prepare);
                 self.try_propose(now, streams);
             }
         }

@@ -1,7 +1,8 @@
 //! Offers in a call that stands: ours (hold, a stream's wish) and the peer's (SES-38).
 
 use super::{
-    CallCommand, Session, State,
+    CallCommand, InputKind, Session, SessionError, State,
+    call::Offered,
     description::{self, DescriptionError},
 };
 use crate::{
@@ -17,16 +18,36 @@ use std::time::Instant;
 pub(super) struct Proposal {
     /// An offer is wanted.
     wanted: bool,
+    /// It is not the application's: without it the session cannot go on.
+    needed: bool,
     /// The streams want to prepare before it.
     prepare: bool,
     /// It is being prepared; not on the wire yet.
     preparing: bool,
+    /// The peer is to be asked for an offer.
+    asked: bool,
     /// We are elsewhere, and the peer has not agreed on that yet.
     moved: bool,
-    /// It is on the wire.
-    sent: bool,
+    /// What is on the wire.
+    running: Running,
     /// The transaction of a peer's offer is not over: its answer waits for the ACK.
     answering: bool,
+}
+
+/// What is on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Running {
+    #[default]
+    Nothing,
+    /// Our offer.
+    Offer {
+        /// The session cannot go on without it.
+        needed: bool,
+    },
+    /// Our wish for an offer of the peer.
+    Request,
+    /// The offer that the peer has asked for: in a 2xx, which nobody can take back.
+    Requested,
 }
 
 impl Proposal {
@@ -36,9 +57,16 @@ impl Proposal {
         self.prepare |= prepare;
     }
 
+    /// Notes the same of one that the session cannot do without.
+    pub(super) fn need(&mut self, prepare: bool) {
+        self.want(prepare);
+        self.needed = true;
+    }
+
     /// A description is being made: it says what was wished until now.
     pub(super) fn describe(&mut self) {
         self.wanted = false;
+        self.needed = false;
         self.prepare = false;
         self.preparing = false;
     }
@@ -52,16 +80,82 @@ impl Proposal {
         self.preparing
     }
 
-    pub(super) const fn is_settled(&self) -> bool {
-        !self.sent
+    pub(super) fn is_settled(&self) -> bool {
+        self.running == Running::Nothing
+    }
+
+    /// Makes what was on the wire wanted once more.
+    fn repeat(&mut self, running: Running) {
+        match running {
+            Running::Nothing => {}
+            Running::Request => self.asked = true,
+            Running::Offer { needed: true } => self.need(false),
+            Running::Offer { needed: false } | Running::Requested => self.want(false),
+        }
+    }
+
+    /// The same, without what the application has taken back.
+    fn repeat_needed(&mut self, running: Running) {
+        if running == (Running::Offer { needed: true }) {
+            self.need(false);
+        }
+    }
+
+    /// Forgets what the application has wished for.
+    fn take_back(&mut self) {
+        self.wanted = self.needed;
+        self.asked = false;
     }
 }
 
 impl Session {
+    /// Asks the peer for an offer, by a re-INVITE without one (RFC 3261, 14.1; RFC 6337, 5.2.5): what it is
+    /// willing to do now is answered as its streams are. It goes out as soon as the state allows.
+    ///
+    /// # Errors
+    ///
+    /// Only in state connected.
+    pub(crate) fn request_proposal(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+    ) -> Result<(), SessionError> {
+        self.seen.note(self.state, InputKind::RequestProposal);
+        self.in_state(&[State::Connected])?;
+        self.proposal.asked = true;
+        self.try_propose(now, streams);
+        Ok(())
+    }
+
+    /// Takes the proposal that runs back (SES-27): CANCEL, and what it said of hold is not wished any more. What
+    /// streams need goes again afterwards. If the peer has agreed in the meantime, another re-INVITE
+    /// brings everything back (SES-28, BUG-27).
+    ///
+    /// # Errors
+    ///
+    /// Only in state sending_proposal, and only where a request of ours runs.
+    pub(crate) fn cancel_proposal(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+    ) -> Result<(), SessionError> {
+        self.seen.note(self.state, InputKind::CancelProposal);
+        self.in_state(&[State::SendingProposal])?;
+        if self.proposal.running == Running::Requested {
+            return Err(self.wrong_state());
+        }
+        self.timers.proposal = None;
+        self.proposal.take_back();
+        self.take_hold_back(now, streams);
+        self.enter(State::CancellingProposal);
+        self.push_call(CallCommand::CancelOffer);
+        Ok(())
+    }
+
     /// Makes the offer that is wanted, if the state allows it now.
     pub(super) fn try_propose(&mut self, now: Instant, streams: &mut Streams) {
         let may_propose = self.state == State::Connected
-            && self.proposal.wanted
+            && (self.proposal.wanted || self.proposal.asked)
             && !self.proposal.preparing
             // RFC 3261, 14.1: not while an INVITE runs in either direction.
             && !self.proposal.answering
@@ -69,7 +163,9 @@ impl Session {
         if !may_propose {
             return;
         }
-        if std::mem::take(&mut self.proposal.prepare) {
+        if !self.proposal.wanted {
+            self.ask(now);
+        } else if std::mem::take(&mut self.proposal.prepare) {
             self.proposal.preparing = true;
             self.proposal.moved = true;
             for line in &mut self.lines {
@@ -84,13 +180,23 @@ impl Session {
         }
     }
 
+    /// Sends the wish for an offer.
+    fn ask(&mut self, now: Instant) {
+        self.proposal.asked = false;
+        self.proposal.running = Running::Request;
+        self.timers.proposal = Some(now + self.limits.proposal);
+        self.enter(State::SendingProposal);
+        self.push_call(CallCommand::RequestOffer);
+    }
+
     /// Sends the offer.
     pub(super) fn propose(&mut self, now: Instant, streams: &mut Streams) {
         if !self.proposal.wanted {
             return;
         }
+        let needed = self.proposal.needed;
         self.proposal.describe();
-        self.proposal.sent = true;
+        self.proposal.running = Running::Offer { needed };
         let lines = self.offers(now, streams);
         let description = self.descriptions.offer(lines);
         // SES-31 is for wishes. That we are elsewhere the peer must learn: the transaction takes its time
@@ -102,11 +208,16 @@ impl Session {
 
     /// Our offer was answered: the session is free for the next one.
     pub(super) fn proposal_settled(&mut self) {
-        self.proposal.sent = false;
+        self.proposal.running = Running::Nothing;
         self.timers.proposal = None;
-        if self.state == State::SendingProposal {
+        if self.state.is_proposing() {
             self.enter(State::Connected);
         }
+    }
+
+    /// The peer has agreed on what was being taken back: it is taken back by another re-INVITE (BUG-27).
+    pub(super) fn bring_back(&mut self) {
+        self.proposal.want(false);
     }
 
     /// Our offer is void: everything is as it was before it (RFC 3261, 14.1).
@@ -118,25 +229,42 @@ impl Session {
         reason: String,
         retry: Option<Instant>,
     ) {
-        if self.state != State::SendingProposal {
+        if !self.state.is_proposing() {
             return;
         }
+        let running = self.proposal.running;
+        let is_cancelled = self.state == State::CancellingProposal;
         self.rollback(now, streams);
         self.proposal_settled();
-        if let Some(at) = retry {
-            self.proposal.want(false);
-            self.timers.retry = Some(at);
+        match retry {
+            _ if is_cancelled => self.proposal.repeat_needed(running),
+            Some(_) => self.proposal.repeat(running),
+            None => {}
         }
-        self.push(SessionEvent::GotRejectProposal {
-            originator: Originator::Local,
-            code,
-            reason,
-            streams: Vec::new(),
+        self.timers.retry = retry.filter(|_| self.proposal.wanted || self.proposal.asked);
+        self.sdp_failed(&reason);
+        self.push(match code {
+            // The peer agrees, and says nothing that could be agreed on.
+            200..300 => SessionEvent::HadProposalFailure {
+                originator: Originator::Local,
+                failure_reason: reason,
+                streams: Vec::new(),
+            },
+            _ => SessionEvent::GotRejectProposal {
+                originator: Originator::Local,
+                code,
+                reason,
+                streams: Vec::new(),
+            },
         });
         self.try_propose(now, streams);
     }
 
+    /// Drops what our streams have proposed, if they have.
     fn rollback(&mut self, now: Instant, streams: &mut Streams) {
+        if self.proposal.running == Running::Request {
+            return;
+        }
         for id in self.streams() {
             if let Some(stream) = streams.touch(id) {
                 stream.rollback(now);
@@ -146,14 +274,13 @@ impl Session {
     }
 
     /// The peer offers. A proposal of ours that is not on the wire yet is made anew afterwards.
-    pub(super) fn offered(
-        &mut self,
-        now: Instant,
-        streams: &mut Streams,
-        dialog: DialogId,
-        description: &Description,
-        immediate: bool,
-    ) {
+    pub(super) fn offered(&mut self, now: Instant, streams: &mut Streams, offered: Offered<'_>) {
+        let Offered {
+            dialog,
+            description,
+            immediate,
+            asked,
+        } = offered;
         if !self.state.is_live() {
             return self.push_call(refusal(dialog, 487, None));
         }
@@ -162,11 +289,14 @@ impl Session {
             // RFC 3311, 5.2: one set of streams follows one fork, and nobody can be asked which.
             return self.push_call(refusal(dialog, 504, None));
         }
-        self.yield_proposal(now, streams);
+        match asked {
+            true => self.proposal_settled(),
+            false => self.yield_proposal(now, streams),
+        }
         // Only an INVITE lasts beyond its answer.
         self.proposal.answering |= !immediate;
         let before = self.streams();
-        match self.try_answer(now, streams, description, immediate) {
+        match self.try_answer(now, streams, description, immediate && !asked) {
             Ok((answer, offer)) => {
                 self.push_call(CallCommand::Answer {
                     dialog,
@@ -176,15 +306,45 @@ impl Session {
                 self.renegotiated(Originator::Remote, &before);
             }
             Err((code, warning)) => {
+                self.sdp_failed(&warning);
                 self.push(SessionEvent::HadProposalFailure {
                     originator: Originator::Remote,
                     failure_reason: warning.clone(),
                     streams: Vec::new(),
                 });
+                if asked {
+                    return self.leave_offer(now, streams, dialog, description, warning);
+                }
                 self.push_call(refusal(dialog, code, Some(warning)));
             }
         }
         self.try_propose(now, streams);
+    }
+
+    /// A 2xx offers what nobody can accept: the ACK says so by a valid answer, and BYE follows at once
+    /// (RFC 3261, 13.2.2.4).
+    fn leave_offer(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        dialog: DialogId,
+        description: &Description,
+        why: String,
+    ) {
+        let offer = description::parse(description).ok();
+        let answer = offer.and_then(|offer| {
+            let nothing = vec![None; offer.media.len()];
+            self.descriptions.answer(&offer, nothing).ok()
+        });
+        self.push_call(match answer {
+            Some(description) => CallCommand::Answer {
+                dialog,
+                description,
+            },
+            None => refusal(dialog, 488, Some(why.clone())),
+        });
+        self.end_call(None);
+        self.finish(now, streams, Originator::Local, why);
     }
 
     /// Asks all streams for their answers, in the order of the m-lines; the first refusal takes the
@@ -253,7 +413,7 @@ impl Session {
         }
         self.yield_proposal(now, streams);
         self.proposal.describe();
-        self.proposal.sent = true;
+        self.proposal.running = Running::Requested;
         self.proposal.answering = true;
         let lines = self.offers(now, streams);
         let description = self.descriptions.offer(lines);
@@ -266,10 +426,16 @@ impl Session {
     /// Takes back an offer that never left: had it left, the invitation would have refused the peer's
     /// by itself (RFC 3261, 14.2), so both were told in one step. It is made anew afterwards.
     fn yield_proposal(&mut self, now: Instant, streams: &mut Streams) {
-        if self.state == State::SendingProposal {
-            self.rollback(now, streams);
-            self.proposal_settled();
-            self.proposal.want(false);
+        if !self.state.is_proposing() {
+            return;
+        }
+        let running = self.proposal.running;
+        let is_cancelled = self.state == State::CancellingProposal;
+        self.rollback(now, streams);
+        self.proposal_settled();
+        match is_cancelled {
+            true => self.proposal.repeat_needed(running),
+            false => self.proposal.repeat(running),
         }
     }
 
@@ -286,7 +452,7 @@ impl Session {
         streams: &mut Streams,
         _dialog: DialogId,
     ) {
-        if self.state == State::SendingProposal {
+        if self.state.is_proposing() {
             self.rollback(now, streams);
             self.proposal_settled();
         }

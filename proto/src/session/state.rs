@@ -9,42 +9,46 @@ use serde::{Deserialize, Serialize};
 /// runs, whichever comes last.
 #[cfg(test)]
 #[rustfmt::skip]
-pub(super) const TABLE: [(InputKind, [Next; 7]); 26] = {
+pub(super) const TABLE: [(InputKind, [Next; 8]); 28] = {
     use InputKind as I;
     use Next::{Refused as X, Stay as o, To};
     const ACC: Next = To(State::Accepting);
     const CON: Next = To(State::Connected);
     const PRO: Next = To(State::SendingProposal);
+    const CAN: Next = To(State::CancellingProposal);
     const END: Next = To(State::Terminating);
     const FIN: Next = To(State::Terminated);
     [
-        //                     outgoing incoming accepting connected proposing terminating terminated
-        (I::Ring,             [X,       o,       X,        X,        X,        X,          X]),
-        (I::Progress,         [X,       o,       X,        X,        X,        X,          X]),
-        (I::Accept,           [X,       ACC,     X,        X,        X,        X,          X]),
-        (I::Reject,           [X,       END,     X,        X,        X,        X,          X]),
-        (I::End,              [END,     END,     END,      END,      END,      o,          o]),
-        (I::Hold,             [o,       o,       o,        PRO,      o,        X,          X]),
-        (I::Unhold,           [o,       o,       o,        o,        o,        X,          X]),
-        (I::Provisional,      [o,       o,       o,        o,        o,        o,          o]),
-        (I::Offered,          [o,       o,       o,        o,        CON,      o,          o]),
-        (I::OfferRequested,   [o,       o,       o,        PRO,      o,        o,          o]),
-        (I::OfferWithdrawn,   [o,       o,       o,        o,        CON,      o,          o]),
-        (I::Answered,         [o,       o,       o,        o,        CON,      o,          o]),
-        (I::OfferFailed,      [o,       o,       o,        o,        CON,      o,          o]),
-        (I::Confirmed,        [o,       o,       o,        o,        o,        o,          o]),
-        (I::Acknowledged,     [o,       o,       o,        o,        o,        o,          o]),
-        (I::DialogEnded,      [o,       o,       o,        o,        o,        o,          o]),
-        (I::CallEnded,        [FIN,     FIN,     FIN,      FIN,      FIN,      FIN,        o]),
-        (I::StreamPrepared,   [o,       o,       o,        o,        o,        o,          o]),
-        (I::StreamStarted,    [o,       o,       o,        o,        o,        o,          o]),
-        (I::StreamFailed,     [END,     END,     END,      END,      END,      o,          o]),
-        (I::StreamEnded,      [o,       o,       o,        o,        o,        o,          o]),
-        (I::Renegotiate,      [o,       o,       o,        PRO,      o,        o,          o]),
-        (I::Timeout,          [o,       o,       o,        o,        o,        o,          o]),
-        (I::Transfer,         [X,       X,       X,        o,        X,        X,          X]),
-        (I::Refer,            [X,       X,       X,        o,        o,        X,          X]),
-        (I::Referral,         [o,       o,       o,        o,        o,        o,          o]),
+        //                     outgoing incoming accepting connected proposing cancelling terminating terminated
+        (I::Ring,             [X,       o,       X,        X,        X,        X,         X,          X]),
+        (I::Progress,         [X,       o,       X,        X,        X,        X,         X,          X]),
+        (I::Accept,           [X,       ACC,     X,        X,        X,        X,         X,          X]),
+        (I::Reject,           [X,       END,     X,        X,        X,        X,         X,          X]),
+        (I::End,              [END,     END,     END,      END,      END,      END,       o,          o]),
+        (I::Hold,             [o,       o,       o,        PRO,      o,        o,         X,          X]),
+        (I::Unhold,           [o,       o,       o,        o,        o,        o,         X,          X]),
+        (I::RequestProposal,  [X,       X,       X,        PRO,      X,        X,         X,          X]),
+        (I::CancelProposal,   [X,       X,       X,        X,        CAN,      X,         X,          X]),
+        (I::Provisional,      [o,       o,       o,        o,        o,        o,         o,          o]),
+        (I::Offered,          [o,       o,       o,        o,        CON,      CON,       o,          o]),
+        (I::OfferRequested,   [o,       o,       o,        PRO,      o,        PRO,       o,          o]),
+        (I::OfferWithdrawn,   [o,       o,       o,        o,        CON,      CON,       o,          o]),
+        // What is cancelled and agreed on all the same is brought back.
+        (I::Answered,         [o,       o,       o,        o,        CON,      PRO,       o,          o]),
+        (I::OfferFailed,      [o,       o,       o,        o,        CON,      CON,       o,          o]),
+        (I::Confirmed,        [o,       o,       o,        o,        o,        o,         o,          o]),
+        (I::Acknowledged,     [o,       o,       o,        o,        o,        o,         o,          o]),
+        (I::DialogEnded,      [o,       o,       o,        o,        o,        o,         o,          o]),
+        (I::CallEnded,        [FIN,     FIN,     FIN,      FIN,      FIN,      FIN,       FIN,        o]),
+        (I::StreamPrepared,   [o,       o,       o,        o,        o,        o,         o,          o]),
+        (I::StreamStarted,    [o,       o,       o,        o,        o,        o,         o,          o]),
+        (I::StreamFailed,     [END,     END,     END,      END,      END,      END,       o,          o]),
+        (I::StreamEnded,      [o,       o,       o,        o,        o,        o,         o,          o]),
+        (I::Renegotiate,      [o,       o,       o,        PRO,      o,        o,         o,          o]),
+        (I::Timeout,          [o,       o,       o,        o,        o,        o,         o,          o]),
+        (I::Transfer,         [X,       X,       X,        o,        X,        X,         X,          X]),
+        (I::Refer,            [X,       X,       X,        o,        o,        o,         X,          X]),
+        (I::Referral,         [o,       o,       o,        o,        o,        o,         o,          o]),
     ]
 };
 
@@ -73,8 +77,10 @@ pub enum State {
     Accepting,
     /// The call stands, no proposal runs.
     Connected,
-    /// The call stands, our offer is on its way.
+    /// The call stands, our offer is on its way, or our wish for one.
     SendingProposal,
+    /// The application has taken our offer back, and the peer has not said whether in time.
+    CancellingProposal,
     /// The end was said, the answer is missing.
     Terminating,
     /// Over.
@@ -83,12 +89,13 @@ pub enum State {
 
 impl State {
     /// All states, in the order of a call's life.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Outgoing,
         Self::Incoming,
         Self::Accepting,
         Self::Connected,
         Self::SendingProposal,
+        Self::CancellingProposal,
         Self::Terminating,
         Self::Terminated,
     ];
@@ -101,6 +108,7 @@ impl State {
             Self::Accepting => "accepting",
             Self::Connected => "connected",
             Self::SendingProposal => "sending_proposal",
+            Self::CancellingProposal => "cancelling_proposal",
             Self::Terminating => "terminating",
             Self::Terminated => "terminated",
         }
@@ -109,6 +117,19 @@ impl State {
     /// True before the call stands: its end is a `DidFail` (SES-60).
     pub const fn is_before_start(self) -> bool {
         matches!(self, Self::Outgoing | Self::Incoming | Self::Accepting)
+    }
+
+    /// True from the start of the call on, until its end is said.
+    pub const fn is_up(self) -> bool {
+        matches!(
+            self,
+            Self::Connected | Self::SendingProposal | Self::CancellingProposal
+        )
+    }
+
+    /// True while a proposal of ours runs.
+    pub(super) const fn is_proposing(self) -> bool {
+        matches!(self, Self::SendingProposal | Self::CancellingProposal)
     }
 
     /// True while the application can still do something with the session.
@@ -127,6 +148,8 @@ pub(crate) enum InputKind {
     End,
     Hold,
     Unhold,
+    RequestProposal,
+    CancelProposal,
     Provisional,
     Offered,
     OfferRequested,
@@ -149,7 +172,7 @@ pub(crate) enum InputKind {
 }
 
 impl InputKind {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Ring,
         Self::Progress,
         Self::Accept,
@@ -157,6 +180,8 @@ impl InputKind {
         Self::End,
         Self::Hold,
         Self::Unhold,
+        Self::RequestProposal,
+        Self::CancelProposal,
         Self::Provisional,
         Self::Offered,
         Self::OfferRequested,

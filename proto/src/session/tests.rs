@@ -275,6 +275,8 @@ impl Bench {
                 SessionOutput::Event(SessionEvent::ChangedState { state, .. }) => {
                     format!("-> {state}")
                 }
+                // Where it belongs is a test of its own.
+                SessionOutput::Event(SessionEvent::GotSdpUpdate { .. }) => continue,
                 SessionOutput::Event(event) => name(&format!("{event:?}")),
                 SessionOutput::StreamEvent(id, StreamEvent::WillEnd) => {
                     self.feed(SessionInput::Stream(id, StreamNews::Ended));

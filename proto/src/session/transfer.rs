@@ -127,8 +127,7 @@ impl Session {
         source: Uri,
     ) -> Result<(), Status> {
         self.seen.note(self.state, InputKind::Refer);
-        let is_up = matches!(self.state, State::Connected | State::SendingProposal);
-        if !is_up || self.transfer_is_running() {
+        if !self.state.is_up() || self.transfer_is_running() {
             return Err(Status::TEMPORARILY_UNAVAILABLE);
         }
         self.push(SessionEvent::TransferNewIncoming {

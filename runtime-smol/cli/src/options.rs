@@ -307,6 +307,9 @@ pub(crate) struct MediaOptions {
     /// Resume so many seconds after the start.
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) unhold_after: Option<Duration>,
+    /// Ask the peer for an offer so many seconds after the start.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) request_after: Option<Duration>,
     /// Fail unless sound was heard for so many seconds.
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) expect_audio: Option<Duration>,

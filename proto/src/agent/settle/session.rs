@@ -65,7 +65,10 @@ impl UserAgent {
         let Some(invitation) = invitation else {
             return;
         };
-        let is_offer = matches!(command, CallCommand::Offer { .. });
+        let is_offer = matches!(
+            command,
+            CallCommand::Offer { .. } | CallCommand::RequestOffer
+        );
         let result = self.apply_call_command(invitation, command);
         self.touch(Child::Endpoint);
         if let Err(refused) = result {
@@ -130,6 +133,7 @@ impl UserAgent {
                 said(call.end(now, &headers))
             }
             CallCommand::Offer { description } => said(call.offer(now, Some(description), &none)),
+            CallCommand::RequestOffer => said(call.offer(now, None, &none)),
             CallCommand::CancelOffer => said(call.cancel_offer(now)),
             CallCommand::Answer {
                 dialog,

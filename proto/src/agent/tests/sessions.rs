@@ -95,6 +95,7 @@ fn a_call_with_media_both_ways() {
                 "SIPSessionGotRingIndication",
                 "SIPSessionGotProvisionalResponse",
                 "SIPSessionWillStart",
+                "SIPInvitationGotSDPUpdate",
                 "SIPSessionDidStart"
             ]
         );
@@ -103,6 +104,7 @@ fn a_call_with_media_both_ways() {
             [
                 "SIPSessionNewIncoming",
                 "SIPSessionWillStart",
+                "SIPInvitationGotSDPUpdate",
                 "SIPSessionDidStart"
             ]
         );

@@ -109,6 +109,7 @@ fn another_fork_cannot_take_the_streams_along() {
         dialog: DIALOG(dialog),
         description: sdp_body(peer(1, 2)),
         immediate: true,
+        asked: false,
     };
     bench.call(update(1));
     assert_eq!(bench.drain(), ["Refuse"]);

@@ -54,6 +54,125 @@ fn a_hold_that_nobody_answers_is_given_up() {
     assert_eq!(bench.drain(), ["-> connected", "DidChangeHoldState"]);
 }
 
+/// What the exchanges of a session came to, as INV-14 tells it.
+fn updates(bench: &mut Bench) -> Vec<Result<(), String>> {
+    let outputs = std::iter::from_fn(|| bench.session.poll_output());
+    let told = outputs.filter_map(|output| match output {
+        SessionOutput::Event(SessionEvent::GotSdpUpdate {
+            succeeded,
+            error,
+            local_sdp,
+            remote_sdp,
+        }) => {
+            assert_eq!(succeeded, local_sdp.is_some() && remote_sdp.is_some());
+            assert_eq!(succeeded, error.is_none());
+            Some(error.map_or(Ok(()), Err))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+/// INV-14: each exchange is told once, whoever offered, with what is agreed or why nothing is.
+#[test]
+fn inv_14_every_exchange_is_told() {
+    let mut bench = Bench::outgoing(1);
+    bench.prepare();
+    assert_eq!(updates(&mut bench), []);
+    bench.answer(0, 1, true);
+    bench.answer(0, 1, false);
+    bench.confirm(0);
+    bench.news_of_all(|| StreamNews::Started);
+    assert_eq!(updates(&mut bench), [Ok(())]);
+    bench.session.hold(bench.now, &mut bench.streams).unwrap();
+    bench.call(InvitationEvent::OfferFailed {
+        dialog: DIALOG(0),
+        code: Status::new(488).unwrap(),
+        reason: "Not Acceptable Here".to_owned(),
+        retry: None,
+    });
+    let refused = Err("Not Acceptable Here".to_owned());
+    assert_eq!(updates(&mut bench), [refused]);
+    let offered = |lines| InvitationEvent::Offered {
+        dialog: DIALOG(0),
+        description: sdp_body(peer(lines, 2)),
+        immediate: false,
+        asked: false,
+    };
+    bench.call(offered(1));
+    assert_eq!(updates(&mut bench), [Ok(())]);
+    bench.call(offered(0));
+    assert!(matches!(updates(&mut bench)[..], [Err(_)]));
+}
+
+/// RFC 3261, 14.1: a peer that is asked for an offer and accepts without one has agreed on nothing.
+#[test]
+fn inv_14_a_2xx_without_the_offer_that_was_asked_for() {
+    let mut bench = Bench::connected(1);
+    let _ = bench.log(0);
+    let ask = |bench: &mut Bench| {
+        let (now, streams) = (bench.now, &mut bench.streams);
+        bench.session.request_proposal(now, streams)
+    };
+    ask(&mut bench).unwrap();
+    assert_eq!(bench.drain(), ["-> sending_proposal", "RequestOffer"]);
+    assert!(ask(&mut bench).is_err());
+    let failed = |code| InvitationEvent::OfferFailed {
+        dialog: DIALOG(0),
+        code: Status::new(code).unwrap(),
+        reason: "Missing Session Description".to_owned(),
+        retry: None,
+    };
+    bench.call(failed(200));
+    assert_eq!(bench.drain(), ["-> connected", "HadProposalFailure"]);
+    ask(&mut bench).unwrap();
+    bench.call(failed(488));
+    assert_eq!(bench.drain()[2..], ["-> connected", "GotRejectProposal"]);
+    // No stream has proposed anything that could be taken back.
+    assert_eq!(bench.log(0), [""; 0]);
+}
+
+/// What the application wished is taken back for good, what a stream needs goes again (SES-27).
+#[test]
+fn what_streams_need_outlives_cancel() {
+    let mut bench = Bench::connected(1);
+    bench.session.hold(bench.now, &mut bench.streams).unwrap();
+    let needs = StreamNews::Renegotiate { prepare: false };
+    bench.feed(SessionInput::Stream(bench.ids[0], needs));
+    bench.drain();
+    let (now, streams) = (bench.now, &mut bench.streams);
+    bench.session.cancel_proposal(now, streams).unwrap();
+    assert_eq!(bench.drain(), ["-> cancelling_proposal", "CancelOffer"]);
+    bench.call(InvitationEvent::OfferFailed {
+        dialog: DIALOG(0),
+        code: Status::REQUEST_TERMINATED,
+        reason: "Request Terminated".to_owned(),
+        retry: None,
+    });
+    assert_eq!(
+        bench.drain(),
+        [
+            "-> connected",
+            "GotRejectProposal",
+            "-> sending_proposal",
+            "Offer"
+        ]
+    );
+    let offered = bench.session.descriptions.sent().unwrap();
+    assert_eq!(offered.direction(0), sdp::Direction::SendRecv);
+    // This one is needed, so that it comes once more.
+    let (now, streams) = (bench.now, &mut bench.streams);
+    bench.session.cancel_proposal(now, streams).unwrap();
+    bench.drain();
+    bench.call(InvitationEvent::OfferFailed {
+        dialog: DIALOG(0),
+        code: Status::REQUEST_TERMINATED,
+        reason: "Request Terminated".to_owned(),
+        retry: None,
+    });
+    assert_eq!(bench.drain().last().unwrap(), "Offer");
+}
+
 /// STR-06: the first refusal takes the answers of the others back and refuses the whole offer.
 #[test]
 fn one_refusal_refuses_the_offer() {
@@ -73,6 +192,7 @@ fn one_refusal_refuses_the_offer() {
         dialog: DIALOG(0),
         description: sdp_body(peer(lines, 2)),
         immediate: false,
+        asked: false,
     };
     bench.call(offer(2));
     assert_eq!(bench.drain(), ["HadProposalFailure", "Refuse"]);
@@ -97,6 +217,7 @@ fn the_peer_adds_and_removes_lines() {
             dialog: DIALOG(0),
             description: sdp_body(Bytes::from(text)),
             immediate: false,
+            asked: false,
         }
     };
     bench.call(offer(&[0, 5000, 5002]));
@@ -143,6 +264,7 @@ fn a_stream_asks_for_an_offer() {
         dialog: DIALOG(0),
         description: sdp_body(peer(1, 2)),
         immediate: false,
+        asked: false,
     });
     assert_eq!(bench.drain(), ["Answer"]);
     bench.prepare();

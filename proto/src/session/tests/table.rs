@@ -14,7 +14,9 @@ impl Bench {
     fn in_state(state: State) -> Self {
         let mut bench = match state {
             State::Incoming | State::Accepting => Self::incoming(1),
-            State::Connected | State::SendingProposal => Self::connected(1),
+            State::Connected | State::SendingProposal | State::CancellingProposal => {
+                Self::connected(1)
+            }
             State::Outgoing | State::Terminating | State::Terminated => {
                 let mut bench = Self::outgoing(1);
                 bench.prepare();
@@ -30,6 +32,11 @@ impl Bench {
                 bench.prepare();
             }
             State::SendingProposal => bench.session.hold(bench.now, &mut bench.streams).unwrap(),
+            State::CancellingProposal => {
+                bench.session.hold(bench.now, &mut bench.streams).unwrap();
+                let streams = &mut bench.streams;
+                bench.session.cancel_proposal(bench.now, streams).unwrap();
+            }
             State::Terminating => bench
                 .session
                 .end(bench.now, &mut bench.streams, None)
@@ -61,6 +68,8 @@ impl Bench {
             InputKind::End => session.end(now, streams, None).is_err(),
             InputKind::Hold => session.hold(now, streams).is_err(),
             InputKind::Unhold => session.unhold(now, streams).is_err(),
+            InputKind::RequestProposal => session.request_proposal(now, streams).is_err(),
+            InputKind::CancelProposal => session.cancel_proposal(now, streams).is_err(),
             InputKind::Transfer => session.may_transfer().is_err(),
             InputKind::Refer => {
                 let info = TransferInfo::outgoing(CAROL.parse().unwrap(), None);
@@ -76,6 +85,7 @@ impl Bench {
                 dialog,
                 description: sdp_body(peer(1, 5)),
                 immediate: false,
+                asked: false,
             },
             InputKind::OfferRequested => InvitationEvent::OfferRequested { dialog },
             InputKind::OfferWithdrawn => InvitationEvent::OfferWithdrawn { dialog },

@@ -22,6 +22,7 @@ pub(crate) struct Plan {
 pub(crate) enum Step {
     Hold,
     Unhold,
+    Request,
     HangUp,
 }
 
@@ -39,6 +40,7 @@ impl Plan {
         let wishes = [
             (options.hold_after, Step::Hold),
             (options.unhold_after, Step::Unhold),
+            (options.request_after, Step::Request),
             (options.hangup_after, Step::HangUp),
         ];
         let mut steps: Vec<(Duration, Step)> = wishes
@@ -83,6 +85,7 @@ pub(crate) fn perform(agent: &Agent, session: SessionId, step: Step) {
     let _ = agent.runtime.call(move |agent, now| match step {
         Step::Hold => agent.hold(now, session),
         Step::Unhold => agent.unhold(now, session),
+        Step::Request => agent.request_proposal(now, session),
         Step::HangUp => agent.end(now, session),
     });
 }

@@ -83,6 +83,9 @@ pub enum InvitationEvent {
         /// The answer cannot wait for people: the offer came in anything but an INVITE. What would
         /// need somebody's consent is refused with 504 (RFC 3311, 5.2).
         immediate: bool,
+        /// An INVITE of ours has asked for it, by making no offer: its transaction is answered with this
+        /// one, and no other can be (RFC 3261, 13.2.1).
+        asked: bool,
     },
     /// The peer asks for an offer (a re-INVITE without one): call `offer` or `refuse`.
     OfferRequested {

@@ -97,6 +97,7 @@ impl Invitation {
                     dialog: id,
                     description,
                     immediate: true,
+                    asked: true,
                 });
             }
             _ => {}
@@ -339,6 +340,7 @@ impl Invitation {
                     dialog: id,
                     description,
                     immediate: true,
+                    asked: false,
                 });
             }
             (Ok(Meaning::Answer), Some(description)) => {

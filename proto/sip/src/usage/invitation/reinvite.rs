@@ -226,6 +226,7 @@ impl Invitation {
                 dialog: id,
                 description,
                 immediate: false,
+                asked: false,
             },
             None => InvitationEvent::OfferRequested { dialog: id },
         });
@@ -295,6 +296,7 @@ impl Invitation {
                     dialog: id,
                     description,
                     immediate: true,
+                    asked: true,
                 });
             }
             (Ok(Meaning::Answer), Some(description)) => {

@@ -269,6 +269,7 @@ impl Invitation {
                     dialog: id,
                     description,
                     immediate: true,
+                    asked: true,
                 });
             }
             (Ok(Meaning::PreviewStands) | Err(Breach::MissingAnswer | Breach::MissingOffer), _) => {

@@ -228,6 +228,7 @@ impl Invitation {
                     dialog: id,
                     description,
                     immediate: true,
+                    asked: false,
                 });
             }
             Ok(None) | Err(_) => {
