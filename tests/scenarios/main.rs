@@ -55,6 +55,7 @@ mod proxy;
 mod race;
 mod redirect;
 mod reflection;
+mod refresher;
 mod registrar;
 mod requirements;
 mod roam;

@@ -355,6 +355,9 @@ impl InvitationMut<'_> {
     /// Offers (INV-11): a re-INVITE, or the 2xx to a re-INVITE that asked for an offer. `None` sends a
     /// re-INVITE that asks the peer to offer.
     ///
+    /// Session-Expires among `headers` asks for another interval or refresher than the session has
+    /// (RFC 4028, 7.4).
+    ///
     /// # Errors
     ///
     /// See [`OfferError`].
@@ -372,6 +375,9 @@ impl InvitationMut<'_> {
     /// Sends UPDATE in a dialog (RFC 3311): with an offer, or without one to tell the peer our Contact
     /// again. A confirmed dialog whose peer does not take UPDATE gets a re-INVITE instead, without an
     /// offer of its own one with what was agreed. `Answered` or `OfferFailed` follows an offer.
+    ///
+    /// Session-Expires among `headers` asks for another interval or refresher than the session has
+    /// (RFC 4028, 7.4).
     ///
     /// # Errors
     ///

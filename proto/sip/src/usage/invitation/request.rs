@@ -41,7 +41,7 @@ impl Invitation {
         if request.method != Method::Ack && !supported.is_empty() {
             request.headers.push(HeaderName::Supported, List(supported));
         }
-        let interval = self.ask_interval(kind, &mut request.headers);
+        let interval = self.ask_interval(kind, &mut request.headers, further);
         if !self.config.user_agent.is_empty() {
             request
                 .headers

@@ -20,7 +20,13 @@ use std::{
 
 impl Invitation {
     /// What an INVITE or UPDATE of ours asks for, and the interval in it (RFC 4028, 7.1 and 7.4).
-    pub(super) fn ask_interval(&self, kind: Kind, headers: &mut Headers) -> Option<u32> {
+    /// What stands in `further` is the application's word, and goes in the place of ours.
+    pub(super) fn ask_interval(
+        &self,
+        kind: Kind,
+        headers: &mut Headers,
+        further: &Headers,
+    ) -> Option<u32> {
         let config = &self.config.session_timer;
         let leg = match kind {
             Kind::Invite => None,
@@ -31,6 +37,9 @@ impl Invitation {
         let is_early = leg.is_some_and(|leg| leg.stage == leg::Stage::Early);
         if !config.is_on || is_early {
             return None;
+        }
+        if let Some(Ok(asked)) = further.typed::<SessionExpires>() {
+            return Some(asked.seconds);
         }
         let clock = leg.and_then(|leg| leg.clock.as_deref());
         let least = leg.map_or(0, |leg| leg.min_se);
