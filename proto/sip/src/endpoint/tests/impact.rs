@@ -4,7 +4,7 @@
 
 use super::{uas::inside, *};
 use crate::{
-    Headers, Method, ReferralId, Status,
+    Headers, Method, Options, ReferralId, SendMessage, Status,
     dialog::{Impact, impact},
     usage::{
         invitation::{EndCause, InfoRequest, is_fatal},
@@ -105,6 +105,16 @@ impl Shared {
                     .update(now, dialog, Some(sdp("offer")), &Headers::new())
                     .unwrap();
             }
+            Method::Options => {
+                let peer = address("sip:alice@pc33.atlanta.com");
+                let options = Options::new(address("sip:bob@biloxi.com"), peer);
+                self.wire.endpoint.options(now, options).unwrap();
+            }
+            Method::Message => {
+                let peer = address("sip:alice@pc33.atlanta.com");
+                let message = SendMessage::new(address("sip:bob@biloxi.com"), peer, "tea");
+                self.wire.endpoint.send_message(now, message).unwrap();
+            }
             Method::Bye => self.wire.call().end(now, &Headers::new()).unwrap(),
             other => panic!("{other} is not asked here"),
         }
@@ -165,6 +175,7 @@ fn expected(method: &Method, code: u16) -> Alive {
         // It ends with its own last request, whatever the answer.
         Method::Bye if DIALOG.contains(&code) => none,
         Method::Bye => Alive { call: false, ..all },
+        Method::Options | Method::Message => all,
         _ if DIALOG.contains(&code) => none,
         // RFC 5057, 5.1: 405 and 501 are about the method, and a call can do without UPDATE; 489 as below.
         Method::Update if matches!(code, 405 | 501) => all,
@@ -177,7 +188,7 @@ fn expected(method: &Method, code: u16) -> Alive {
         },
         // It ends with its own last request, whatever the answer.
         Method::Subscribe => Alive { ours: false, ..all },
-        // A REFER that is refused is that.
+        // A REFER that is refused is that; OPTIONS and MESSAGE of ours stand outside of dialogs.
         _ => all,
     }
 }
@@ -193,6 +204,8 @@ fn every_code_of_every_method_for_every_usage() {
         Method::Subscribe,
         Method::Info,
         Method::Update,
+        Method::Options,
+        Method::Message,
         Method::Bye,
     ] {
         for code in CODES {
@@ -205,9 +218,58 @@ fn every_code_of_every_method_for_every_usage() {
     }
 }
 
+/// The same for PRACK, which belongs to a call that is not taken yet: it is over with its early dialog, and its INVITE is
+/// cancelled; another fork goes on (RFC 3262, 4; RFC 5057, 5.1).
+#[test]
+fn every_code_of_prack_for_a_call_and_its_forks() {
+    for code in CODES {
+        let is_over = DIALOG.contains(&code) || matches!(code, 408 | 481);
+        for forks in [&["a"][..], &["a", "b"]] {
+            let mut wire = Wire::new();
+            let invite = wire.dial();
+            let mut pracks = Vec::new();
+            for tag in forks {
+                wire.receive(&prack::reliable(
+                    &invite,
+                    "183 Session Progress",
+                    tag,
+                    7,
+                    "answer",
+                ));
+                pracks.push(wire.request());
+            }
+            assert_eq!(pracks[0].method, Method::Prack);
+            wire.events.clear();
+            wire.reply(&pracks[0], &format!("{code} Whatever"));
+            let events = wire.invitation_events();
+            let is_lost = events
+                .iter()
+                .any(|event| matches!(event, InvitationEvent::DialogEnded { .. }));
+            let is_ended = events.iter().any(|event| {
+                matches!(event, InvitationEvent::StateChanged { state, .. } if *state == State::Disconnecting)
+            });
+            let is_last = forks.len() == 1;
+            assert_eq!(
+                (is_lost, is_ended),
+                (is_over, is_over && is_last),
+                "PRACK {code}"
+            );
+            let lines = wire.lines();
+            let is_cancelled = lines.iter().any(|line| line.starts_with("CANCEL"));
+            assert_eq!(is_cancelled, is_over && is_last, "PRACK {code}: {lines:?}");
+        }
+    }
+}
+
 /// RFC 5057, 5.2: silence ends the usage of the request, and no other.
 #[test]
 fn silence_ends_the_usage_only() {
+    for method in [Method::Options, Method::Message] {
+        let mut shared = Shared::new();
+        shared.ask(&method);
+        shared.wire.wait(Duration::from_secs(33));
+        assert_eq!(shared.alive(), expected(&method, 408), "{method}");
+    }
     for (method, expected) in [
         (
             Method::Notify,

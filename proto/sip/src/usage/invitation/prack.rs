@@ -11,6 +11,7 @@ use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status, TransactionId,
     answer::Answer,
     attempt::Withdrawal,
+    dialog::{Impact, impact},
     header::RAck,
     message::Description,
     offer_answer::{Breach, Carrier, Meaning},
@@ -143,11 +144,12 @@ impl Invitation {
         reason: &str,
     ) {
         self.tell_prack(Originator::Local, status, reason);
-        let is_gone = matches!(
+        // RFC 3262, 3 has 481 for a PRACK of nothing, which ours never is: the peer has lost the call.
+        let is_lost = matches!(
             status,
             Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT
         );
-        if is_gone {
+        if is_lost || impact(&Method::Prack, status) == Impact::Dialog {
             self.lose_dialog(now, id, status, reason);
         }
     }
