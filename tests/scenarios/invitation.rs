@@ -6,9 +6,11 @@ use crate::{
 };
 use simulator::{Crash, Line, Stage};
 use sip::{
-    HeaderName, Headers, Message, Method, Status,
+    Description, HeaderName, Headers, Invite, Message, Method, Status,
+    header::Address,
     usage::invitation::{
-        AnswerError, EndCause, InvitationEvent, OfferError, Originator, RespondError, State,
+        AnswerError, EndCause, InvitationEvent, InviteError, OfferError, Originator, RespondError,
+        State,
     },
 };
 use std::time::Duration;
@@ -80,6 +82,111 @@ fn ended(stage: &Stage, n: usize) -> Option<(Originator, EndCause, Option<Status
         )) => Some((*originator, *cause, *code)),
         _ => None,
     }
+}
+
+/// INV-01: descriptions pass as they are, whatever they say, and both ends of a call are the same type, which knows of
+/// no media.
+#[test]
+fn inv_01_descriptions_pass_unread_between_equals() {
+    two_lines("unread").run("unread", |stage| {
+        let strange = |text: &str| Description {
+            content_type: "application/sdp".to_owned(),
+            body: format!("v=7\r\nm=smell 0 AIR/1 rose\r\n{text}").into(),
+        };
+        let (to, offer) = (stage.line_uri(1), strange("offer"));
+        stage
+            .line(0, "call", |line, now| line.call(now, to, Some(offer)))
+            .unwrap();
+        assert!(hears(stage, 1, 1, is_incoming));
+        let offered = |event: &InvitationEvent| match event {
+            InvitationEvent::Incoming(call) => call.offer.as_ref() == Some(&strange("offer")),
+            _ => false,
+        };
+        assert_eq!(told(stage, 1, offered), 1);
+        act(stage, 1, "accept", |call, now| {
+            call.accept(now, strange("answer"), Headers::new())
+        })
+        .unwrap()
+        .unwrap();
+        assert!(hears(stage, 0, 1, is_acknowledged) && hears(stage, 1, 1, is_acknowledged));
+        let answered = |event: &InvitationEvent| match event {
+            InvitationEvent::Answered { description, .. } => *description == strange("answer"),
+            _ => false,
+        };
+        assert_eq!(told(stage, 0, answered), 1);
+        // What either side may do to a call that stands is the same.
+        for (n, is_outgoing) in [(0, true), (1, false)] {
+            let info = act(stage, n, "look", |call, _| call.info())
+                .flatten()
+                .unwrap();
+            assert_eq!(
+                (info.is_outgoing, info.state),
+                (is_outgoing, State::Confirmed)
+            );
+            assert_eq!(info.confirmed.into_iter().collect::<Vec<_>>(), info.dialogs);
+        }
+        "unread".to_owned()
+    });
+}
+
+/// INV-06: an INVITE goes out once, with the further headers that it is given, none of which is the stack's to write; its
+/// call begins in NULL, and who is called has none to send.
+#[test]
+fn inv_06_an_invite_goes_once_with_further_headers() {
+    two_lines("further headers").run("once", |stage| {
+        let to = stage.line_uri(1);
+        let invite = |headers: &[(HeaderName, &str)]| {
+            let from = "sip:line1@10.0.0.100".parse().unwrap();
+            let mut invite = Invite::new(Address::new(from), Address::new(to.clone()));
+            invite.offer = Some(audio(0, 1, "sendrecv"));
+            for (name, value) in headers {
+                invite.headers.push(*name, *value);
+            }
+            invite
+        };
+        let refused = invite(&[(HeaderName::CallId, "mine")]);
+        let given = invite(&[
+            (HeaderName::Subject, "tea"),
+            (HeaderName::Priority, "urgent"),
+        ]);
+        stage.line(0, "invite", |line, now| {
+            let endpoint = line.endpoint_mut();
+            let refused = endpoint.invite(now, refused).map(drop);
+            assert_eq!(refused, Err(InviteError::Reserved(HeaderName::CallId)));
+            assert_eq!(endpoint.invitations().count(), 0);
+            endpoint.invite(now, given).unwrap();
+        });
+        assert!(hears(stage, 1, 1, is_incoming));
+        let has_them = |event: &InvitationEvent| match event {
+            InvitationEvent::Incoming(call) => {
+                call.headers.get(HeaderName::Subject) == Some(b"tea")
+                    && call.headers.get(HeaderName::Priority) == Some(b"urgent")
+            }
+            _ => false,
+        };
+        assert_eq!(told(stage, 1, has_them), 1);
+        let begins = |event: &InvitationEvent| {
+            matches!(
+                event,
+                InvitationEvent::StateChanged {
+                    prev: State::Null,
+                    state: State::Calling,
+                    ..
+                }
+            )
+        };
+        assert_eq!((told(stage, 0, begins), told(stage, 1, begins)), (1, 0));
+        // Nothing that is asked of a call sends its INVITE again, from either side.
+        for n in [0, 1] {
+            let offered = act(stage, n, "offer", |call, now| {
+                call.offer(now, Some(audio(n, 2, "sendrecv")), &Headers::new())
+            });
+            assert!(matches!(offered, Some(Err(OfferError::WrongState(_)))));
+        }
+        assert_eq!(requests(stage, stage.lines[0], &Method::Invite), 1);
+        assert_eq!(requests(stage, stage.lines[1], &Method::Invite), 0);
+        "once".to_owned()
+    });
 }
 
 /// INV-07, INV-08: only who is called answers, once, provisionally with 101 to 199 and then for good.

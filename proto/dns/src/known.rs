@@ -83,7 +83,7 @@ impl<'a> Known<'a> {
         let records = self.ask(name, Kind::Naptr).iter();
         let rule = |data: &'a Data| match data {
             Data::Naptr(rule) => Some(rule),
-            Data::A(_) | Data::Aaaa(_) | Data::Srv(_) | Data::Txt(_) => None,
+            Data::A(_) | Data::Aaaa(_) | Data::Srv(_) | Data::Txt(_) | Data::Ns(_) => None,
         };
         records.filter_map(rule).collect()
     }
@@ -92,7 +92,7 @@ impl<'a> Known<'a> {
         let records = self.ask(name, Kind::Srv).iter();
         let srv = |data: &'a Data| match data {
             Data::Srv(srv) => Some(srv),
-            Data::A(_) | Data::Aaaa(_) | Data::Naptr(_) | Data::Txt(_) => None,
+            Data::A(_) | Data::Aaaa(_) | Data::Naptr(_) | Data::Txt(_) | Data::Ns(_) => None,
         };
         records.filter_map(srv).collect()
     }
@@ -101,9 +101,18 @@ impl<'a> Known<'a> {
         let records = self.ask(name, Kind::Txt).iter();
         let text = |data: &'a Data| match data {
             Data::Txt(text) => Some(text.as_str()),
-            Data::A(_) | Data::Aaaa(_) | Data::Naptr(_) | Data::Srv(_) => None,
+            Data::A(_) | Data::Aaaa(_) | Data::Naptr(_) | Data::Srv(_) | Data::Ns(_) => None,
         };
         records.filter_map(text).collect()
+    }
+
+    pub(crate) fn ns(&mut self, zone: &Name) -> Vec<&'a Name> {
+        let records = self.ask(zone, Kind::Ns).iter();
+        let server = |data: &'a Data| match data {
+            Data::Ns(server) => Some(server),
+            Data::A(_) | Data::Aaaa(_) | Data::Naptr(_) | Data::Srv(_) | Data::Txt(_) => None,
+        };
+        records.filter_map(server).collect()
     }
 
     /// The addresses of a host in the families that are of use: of both in turn, IPv6 first, so that a
@@ -123,7 +132,7 @@ impl<'a> Known<'a> {
         let address = |data: &Data| match data {
             Data::A(ip) => Some(IpAddr::V4(*ip)),
             Data::Aaaa(ip) => Some(IpAddr::V6(*ip)),
-            Data::Naptr(_) | Data::Srv(_) | Data::Txt(_) => None,
+            Data::Naptr(_) | Data::Srv(_) | Data::Txt(_) | Data::Ns(_) => None,
         };
         let (mut six, mut four) = (six.filter_map(address), four.filter_map(address));
         let mut addresses = Vec::new();

@@ -18,6 +18,7 @@
 // Enums of our own: a new variant must be looked at wherever they are matched.
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
+mod authority;
 mod cache;
 mod hosts;
 mod known;

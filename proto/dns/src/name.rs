@@ -64,6 +64,18 @@ impl Name {
         }
     }
 
+    /// The name without its first label; `None` for the root.
+    pub(crate) fn parent(&self) -> Option<Self> {
+        let (_, rest) = self
+            .0
+            .split_once('.')
+            .or_else(|| (!self.is_root()).then_some(("", "")))?;
+        match rest {
+            "" => Some(Self::root()),
+            rest => Self::new(rest).ok(),
+        }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

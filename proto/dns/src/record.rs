@@ -21,6 +21,8 @@ pub enum Kind {
     Srv,
     /// Text (RFC 1035).
     Txt,
+    /// A name server of a zone (RFC 1035).
+    Ns,
 }
 
 impl Kind {
@@ -32,6 +34,7 @@ impl Kind {
             Self::Naptr => "NAPTR",
             Self::Srv => "SRV",
             Self::Txt => "TXT",
+            Self::Ns => "NS",
         }
     }
 }
@@ -77,6 +80,8 @@ pub enum Data {
     Srv(Srv),
     /// Text: the strings of the record put together.
     Txt(String),
+    /// The name of a name server.
+    Ns(Name),
 }
 
 impl Data {
@@ -88,6 +93,7 @@ impl Data {
             Self::Naptr(_) => Kind::Naptr,
             Self::Srv(_) => Kind::Srv,
             Self::Txt(_) => Kind::Txt,
+            Self::Ns(_) => Kind::Ns,
         }
     }
 }
@@ -100,6 +106,7 @@ impl fmt::Display for Data {
             Self::Naptr(rule) => write!(f, "{rule}"),
             Self::Srv(srv) => write!(f, "{srv}"),
             Self::Txt(text) => write!(f, "{text:?}"),
+            Self::Ns(name) => write!(f, "{name}."),
         }
     }
 }

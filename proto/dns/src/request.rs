@@ -70,6 +70,24 @@ impl Request {
         }
     }
 
+    /// Whose records are looked for, and the families that we have.
+    pub(crate) fn domain(&self) -> Option<(Name, (bool, bool))> {
+        let any = |of: fn(&Reach) -> bool, reach: &[Reach]| reach.iter().any(of);
+        let (host, families) = match self {
+            Self::Sip { place, reach } => (
+                &place.host,
+                (any(|reach| reach.v4, reach), any(|reach| reach.v6, reach)),
+            ),
+            Self::Service { host, v4, v6, .. } => (host, (*v4, *v6)),
+            Self::Host { host, reach, .. } => (host, (reach.v4, reach.v6)),
+            Self::Xcap { domain } => (domain, (true, true)),
+        };
+        match host {
+            Host::Name(text) => Some((Name::new(text).ok()?, families)),
+            Host::Ip(_) => None,
+        }
+    }
+
     /// Goes as far as the answers allow.
     pub(crate) fn advance(&self, answers: &Answers, hosts: &Hosts, rng: &mut Rng) -> Step {
         let mut known = Known::new(answers, hosts);

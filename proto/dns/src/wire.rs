@@ -233,6 +233,7 @@ fn entry(record: &Record) -> Option<Entry> {
             regexp: text(&rule.regexp),
             replacement: name(&rule.replacement)?,
         })),
+        RData::NS(server) => What::Data(Data::Ns(name(&server.0)?)),
         RData::TXT(txt) => What::Data(Data::Txt(text(&txt.txt_data.concat()))),
         _ => return None,
     };
@@ -259,10 +260,18 @@ const fn record_type(kind: Kind) -> RecordType {
         Kind::Naptr => RecordType::NAPTR,
         Kind::Srv => RecordType::SRV,
         Kind::Txt => RecordType::TXT,
+        Kind::Ns => RecordType::NS,
     }
 }
 
-const KINDS: [Kind; 5] = [Kind::A, Kind::Aaaa, Kind::Naptr, Kind::Srv, Kind::Txt];
+const KINDS: [Kind; 6] = [
+    Kind::A,
+    Kind::Aaaa,
+    Kind::Naptr,
+    Kind::Srv,
+    Kind::Txt,
+    Kind::Ns,
+];
 /// Aliases that are followed, in one reply and over several: usual chains have one or two.
 pub(crate) const MAX_ALIASES: usize = 8;
 /// Records of one reply that are kept; a farm of servers has some dozen.

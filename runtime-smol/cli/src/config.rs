@@ -33,6 +33,7 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
     config.tls_port = (!common.tls.no_tls).then_some(common.tls.tls_port);
     config.tls = tls(&common.tls)?;
     config.name_servers.extend(common.dns);
+    config.dns.authoritative = common.dns_authoritative;
     config.trace = common.trace || common.pcap.is_some();
     config.record = common.record_run.is_some();
     let mut account = Account::default();

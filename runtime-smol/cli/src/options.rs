@@ -113,6 +113,9 @@ pub(crate) struct Common {
     /// Ask this name server instead of the system's, on port 53 unless another is given.
     #[arg(long, global = true, value_name = "IP[:PORT]", value_parser = name_server)]
     pub(crate) dns: Option<SocketAddr>,
+    /// Ask the name servers of a domain itself first, past routers that break NAPTR and SRV.
+    #[arg(long, global = true)]
+    pub(crate) dns_authoritative: bool,
     /// Who we are; anonymous without it.
     #[arg(long, global = true, value_name = "USER@DOMAIN")]
     pub(crate) account: Option<String>,

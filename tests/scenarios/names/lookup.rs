@@ -1,18 +1,19 @@
 //! What an application looks up itself, and for how long answers are remembered.
 
-use super::{ZONE, answered, asked, asking, call, ip, serve, traces};
+use super::{ZONE, answered, asked, asking, call, ip, requests, serve, traces};
 use crate::runs::play;
 use simulator::{
     Stage,
     server::{DnsFault, NameServer},
 };
 use sipsimple::{
+    agent::{Input, System},
     base::Host,
     dns::{Found, LookupError, QueryError, Service},
     event::{Event, LookupEvent},
     stream::Lookup,
 };
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 /// What came of a lookup, as `udp 10.0.0.2:5060`, with the time that it took.
 pub(super) fn look_up(
@@ -225,6 +226,43 @@ fn dnl_16_answers_are_remembered_for_their_time_and_at_most_an_hour() {
     });
 }
 
+/// A name of the hosts file is what that says, whatever DNS would say, which is not asked; a name that is not in it is
+/// asked about.
+#[test]
+fn the_hosts_file_decides_before_dns() {
+    play(&asking(1, &[53]), |stage| {
+        let server = serve(stage, 53, ZONE);
+        answered(stage);
+        let alice = stage.alice;
+        let before = sip(stage, "sip:example.com");
+        assert_eq!(
+            before,
+            Ok(vec![
+                "tcp 10.0.0.2:5060".to_owned(),
+                "udp 10.0.0.2:5060".to_owned()
+            ])
+        );
+        asked(stage, server);
+        let hosts = vec![
+            ("Office.example.com".to_owned(), ip(2)),
+            ("example.com".to_owned(), ip(2)),
+        ];
+        stage.agent(alice, "hosts", |agent, now| {
+            agent.handle_input(now, Input::System(System::Hosts(hosts)));
+        });
+        // As an address would: no NAPTR, no SRV (RFC 3263, 4.1 and 4.2).
+        let known = Ok(vec!["udp 10.0.0.2:5060".to_owned()]);
+        assert_eq!(sip(stage, "sip:example.com"), known);
+        assert_eq!(sip(stage, "sip:office.EXAMPLE.com"), known);
+        let (_, label) = call(stage, "sip:bob@office.example.com");
+        assert_eq!(label, "connected");
+        assert_eq!(asked(stage, server), [""; 0]);
+        let unknown = sip(stage, "sip:other.example.com:5060");
+        assert_eq!(unknown, Err(LookupError::NotFound));
+        assert_eq!(asked(stage, server).len(), 1);
+    });
+}
+
 /// DNL-12: a server has `timeout`, all of them together `lifetime`; DNL-14 says which it was.
 #[test]
 fn dnl_12_timeout_and_lifetime_are_spent_as_documented() {
@@ -375,4 +413,103 @@ fn dnl_01_lookups_do_not_wait_for_each_other() {
             assert_eq!(told.iter().filter(|told| done(&told.event)).count(), 1);
         }
     });
+}
+
+/// A router that knows addresses and name servers only, as many at home (BUG-15).
+const ROUTER: &str = "
+    example.com. 300 SOA 300
+    example.com. 300 NS ns1.example.com.
+    example.com. 300 NS ns2.example.com.
+    ns1.example.com. 300 A 10.0.0.61
+    ns2.example.com. 300 A 10.0.0.62
+    example.com. 300 A 10.0.0.77
+";
+
+/// A call to a domain by a router that knows nothing of NAPTR and SRV: the ways of its INVITE, and what the router and the
+/// domain's first server were asked.
+fn by_the_domain(
+    authoritative: bool,
+    router: &'static str,
+    fault: Option<DnsFault>,
+) -> (String, Vec<String>, Vec<String>, Vec<String>) {
+    let mut setup = asking(1, &[53]);
+    let before = Rc::clone(&setup.configure);
+    setup.configure = Rc::new(move |name, config| {
+        before(name, config);
+        config.dns.authoritative = authoritative;
+    });
+    play(&setup, |stage| {
+        let local = serve(stage, 53, router);
+        let first = serve(stage, 61, ZONE);
+        let second = serve(stage, 62, ZONE);
+        for server in [first, second] {
+            let fault = fault.clone();
+            stage
+                .world
+                .command(server, "fault", |server: &mut NameServer, _| {
+                    server.set_fault(fault);
+                });
+        }
+        let bob = stage.bob();
+        stage.answer(bob, Duration::ZERO, Duration::ZERO);
+        let (_, label) = call(stage, "sip:bob@example.com");
+        let mut ways: Vec<String> = requests(stage, stage.alice, "INVITE")
+            .into_iter()
+            .map(|(_, way)| way)
+            .collect();
+        ways.dedup();
+        (label, ways, asked(stage, local), asked(stage, first))
+    })
+}
+
+/// DNL-02: the domain's own servers are found by NS, and answer NAPTR, SRV and addresses; the router is asked for nothing
+/// else. Without that, its silence leads the call astray.
+#[test]
+fn dnl_02_the_servers_of_the_domain_answer() {
+    let (label, ways, router, own) = by_the_domain(true, ROUTER, None);
+    assert_eq!(
+        (&*label, ways),
+        ("connected", vec!["tcp 10.0.0.2:5060".to_owned()])
+    );
+    let mut local = router.clone();
+    local.sort();
+    assert_eq!(
+        local,
+        ["A ns1.example.com", "A ns2.example.com", "NS example.com"]
+    );
+    assert_eq!(own[0], "NAPTR example.com");
+    assert_eq!(own.last().map(String::as_str), Some("A bob.example.com"));
+
+    let (label, ways, _, own) = by_the_domain(false, ROUTER, None);
+    assert_eq!(own, [""; 0]);
+    assert_ne!(label, "connected");
+    assert_eq!(ways, ["udp 10.0.0.77:5060"]);
+}
+
+/// DNL-02: where the domain's servers are silent, lame, broken or lie to nobody but us, the local ones answer.
+#[test]
+fn dnl_02_local_servers_answer_where_those_of_the_domain_do_not() {
+    let router: &'static str = Box::leak(format!("{ROUTER}{ZONE}").into_boxed_str());
+    for fault in [
+        DnsFault::Silent,
+        DnsFault::Lame,
+        DnsFault::Failing,
+        DnsFault::Refusing,
+        DnsFault::Garbage,
+        DnsFault::WrongId,
+    ] {
+        let (label, ways, local, _) = by_the_domain(true, router, Some(fault.clone()));
+        assert_eq!(
+            (&*label, ways),
+            ("connected", vec!["tcp 10.0.0.2:5060".to_owned()]),
+            "{fault:?}"
+        );
+        assert!(
+            local.contains(&"NAPTR example.com".to_owned()),
+            "{fault:?}: {local:?}"
+        );
+    }
+    // A domain without name servers of its own.
+    let (label, ..) = by_the_domain(true, ZONE, None);
+    assert_eq!(label, "connected");
 }

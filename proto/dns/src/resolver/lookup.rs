@@ -5,8 +5,9 @@ use super::{
     id::{Asker, LookupId},
 };
 use crate::{
-    Found, LookupError, QueryError, Question, Request,
-    known::{Answer, Answers},
+    Found, LookupError, Name, QueryError, Question, Request,
+    authority::{self, Authority},
+    known::{Answer, Answers, Known},
     request::Step,
 };
 use base::Deadline;
@@ -21,12 +22,30 @@ pub(super) struct Lookup {
     waiting: BTreeSet<Question>,
     /// Its time is over: what is not known now stays unknown.
     is_late: bool,
+    home: Home,
+}
+
+/// Whether a lookup asks its domain's own servers first (DNL-02).
+#[derive(Debug)]
+enum Home {
+    /// It does not, or they are not known.
+    Nobody,
+    /// Those of this domain are being looked for, in these families.
+    Sought(Name, (bool, bool)),
+    /// These.
+    Found(Authority),
 }
 
 impl Resolver {
     pub(super) fn begin(&mut self, now: Instant, request: Request) -> LookupId {
         let is_full = self.lookups.len() >= MAX_LOOKUPS;
+        let domain = request
+            .domain()
+            .filter(|(name, _)| self.config.authoritative && self.hosts.addresses(name).is_none());
         let id = self.lookups.insert(Lookup {
+            home: domain.map_or(Home::Nobody, |(name, families)| {
+                Home::Sought(name, families)
+            }),
             request,
             answers: Answers::new(),
             waiting: BTreeSet::new(),
@@ -84,12 +103,26 @@ impl Resolver {
     /// Asks what must be known next, until something must be waited for or nothing is left to ask.
     fn go_on(&mut self, now: Instant, id: LookupId) {
         loop {
-            let Some(lookup) = self.lookups.get(id) else {
+            let Some(lookup) = self.lookups.get_mut(id) else {
                 return;
             };
-            let step = lookup
-                .request
-                .advance(&lookup.answers, &self.hosts, &mut self.rng);
+            let step = match &lookup.home {
+                Home::Sought(domain, families) => {
+                    let mut known = Known::new(&lookup.answers, &self.hosts);
+                    let found = authority::of(domain, *families, &mut known);
+                    if known.is_complete() {
+                        lookup.home = found.map_or(Home::Nobody, Home::Found);
+                        continue;
+                    }
+                    Step::Ask(known.into_missing())
+                }
+                Home::Nobody | Home::Found(_) => {
+                    let Lookup {
+                        request, answers, ..
+                    } = lookup;
+                    request.advance(answers, &self.hosts, &mut self.rng)
+                }
+            };
             let questions = match step {
                 Step::Done(result) => return self.end(id, result),
                 Step::Ask(questions) => questions,
@@ -120,7 +153,13 @@ impl Resolver {
             QueryError::NoServer
         } else {
             lookup.waiting.insert(question.clone());
-            return self.query(now, question, Asker::Lookup(id));
+            let first = match &lookup.home {
+                Home::Found(authority) if question.name.is_within(&authority.zone) => {
+                    authority.servers.clone()
+                }
+                Home::Found(_) | Home::Nobody | Home::Sought(..) => Vec::new(),
+            };
+            return self.query(now, question, first, Asker::Lookup(id));
         };
         self.note(id, &question, Err(error), Vec::new());
     }

@@ -47,6 +47,10 @@ pub struct Config {
     /// A domain with NAPTR records and SRV records for `_sip._udp`, by which name servers are proven
     /// (DNM-02); none by default: nothing is probed, and the system's servers are used as they are.
     pub probe: Option<String>,
+    /// Look for the name servers of a domain first (NS), and ask them for what is in their zone; the others are
+    /// asked where those do not answer (DNL-02). Off by default: it costs two more questions, and many
+    /// networks let nobody pass to other name servers than their own.
+    pub authoritative: bool,
 }
 
 impl Default for Config {
@@ -57,6 +61,7 @@ impl Default for Config {
             resend: Duration::from_secs(1),
             fallback: Vec::new(),
             probe: None,
+            authoritative: false,
         }
     }
 }

@@ -48,15 +48,21 @@ enum Stage {
 }
 
 impl Resolver {
-    /// Asks the servers that are in use, or joins who asks already.
-    pub(super) fn query(&mut self, now: Instant, question: Question, asker: Asker) {
+    /// Asks the servers that are in use, after those that are named, or joins who asks already.
+    pub(super) fn query(
+        &mut self,
+        now: Instant,
+        question: Question,
+        first: Vec<SocketAddr>,
+        asker: Asker,
+    ) {
         if let Some(id) = self.by_question.get(&question)
             && let Some(query) = self.queries.get_mut(*id)
         {
             query.askers.push(asker);
             return;
         }
-        let servers = self.servers.in_order(now);
+        let servers = self.servers.in_order(now, first);
         let timeout = self.config.timeout;
         let id = self.insert_query(&question, servers, timeout, asker);
         self.by_question.insert(question, id);

@@ -82,13 +82,18 @@ impl Servers {
         &self.active
     }
 
-    /// The servers as they are to be asked now: the silent ones last.
-    pub(super) fn in_order(&self, now: Instant) -> Vec<SocketAddr> {
+    /// The servers as they are to be asked now, behind those that are named: the silent ones last.
+    pub(super) fn in_order(&self, now: Instant, first: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let is_suspect = |server: &SocketAddr| {
             let mut suspects = self.suspects.iter();
             suspects.any(|(suspect, until)| suspect == server && now < *until)
         };
-        let mut servers = self.active.clone();
+        let mut servers = first;
+        for server in &self.active {
+            if !servers.contains(server) {
+                servers.push(*server);
+            }
+        }
         servers.sort_by_key(is_suspect);
         servers
     }

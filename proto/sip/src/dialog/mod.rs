@@ -12,7 +12,7 @@ pub use request::{Exhausted, InDialog, OutOfOrder};
 pub use route_set::MAX_ROUTES;
 
 use crate::{
-    HeaderName, Headers, Method, ParseError, Uri,
+    HeaderName, Headers, Method, ParseError, Status, Uri,
     header::{ContactValue, NameAddr},
     uri::Scheme,
 };
@@ -70,6 +70,17 @@ pub enum DialogError {
     /// There are more than [`MAX_ROUTES`] Record-Route values.
     #[error("too many routes")]
     TooManyRoutes,
+}
+
+impl DialogError {
+    /// The status that refuses the request. INV-19 has 500 for all of them, out of the living source; what its sender
+    /// has done wrong is told as RFC 3261, 21.4.1 has it, and 500 is left for what is beyond us.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Parse(_) | Self::Contact => Status::BAD_REQUEST,
+            Self::TooManyRoutes => Status::SERVER_INTERNAL_ERROR,
+        }
+    }
 }
 
 impl Dialog {

@@ -40,7 +40,7 @@ impl Dialog {
     ///
     /// # Errors
     ///
-    /// See [`DialogError`]; the answer is 400.
+    /// See [`DialogError`]; the answer is its [`status`](DialogError::status).
     pub fn from_request(
         request: &Request,
         local_tag: &str,
@@ -81,7 +81,7 @@ impl Dialog {
     ///
     /// # Errors
     ///
-    /// See [`DialogError`]; the answer is 400.
+    /// See [`DialogError`]; the answer is its [`status`](DialogError::status).
     pub fn from_notify(
         request: &Request,
         local_tag: &str,

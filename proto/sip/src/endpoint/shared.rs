@@ -10,7 +10,7 @@ use crate::{
     DialogId, HeaderName, InvitationId, Method, Request, Status,
     answer::Answer,
     attempt::Contact,
-    dialog::{Dialog, DialogKey},
+    dialog::{Dialog, DialogError, DialogKey},
     header::{Event, Expires, MediaType, NameAddr, TargetDialog},
     id::{Party, UsageId},
     message::Description,
@@ -131,8 +131,9 @@ impl Endpoint {
             return;
         };
         let (local_tag, is_secure): (Box<str>, _) = (tag.into(), arrived.is_secure());
-        let Ok(made) = Dialog::from_notify(&request, &local_tag, is_secure, number) else {
-            return self.respond(now, server, Answer::new(Status::BAD_REQUEST));
+        let made = match Dialog::from_notify(&request, &local_tag, is_secure, number) {
+            Ok(made) => made,
+            Err(error) => return self.respond(now, server, Answer::new(error.status())),
         };
         let owner = match known {
             None => Some(id),
@@ -367,7 +368,7 @@ impl Endpoint {
             None => {
                 let tag = self.rng.token(TAG_LEN);
                 let mut made = Dialog::from_request(request, &tag, arrived.is_secure())
-                    .map_err(|_| Status::BAD_REQUEST)?;
+                    .map_err(DialogError::status)?;
                 made.accept();
                 self.insert_dialog(made, None)
             }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     HeaderName, Headers, Status,
+    dialog::MAX_ROUTES,
     usage::invitation::{EndCause, RespondError},
 };
 
@@ -485,5 +486,32 @@ impl Wire {
             .accept(now, sdp("answer"), Headers::new())
             .unwrap();
         tag(&self.response())
+    }
+}
+
+/// INV-19: an INVITE that makes no dialog is refused: with 400 where its sender is to blame (RFC 3261, 8.1.1.8 and 21.4.1;
+/// a departure from the document, which has 500 for all), with 500 where it is more than we hold.
+#[test]
+fn inv_19_an_invite_that_makes_no_dialog_is_refused() {
+    let of = |further: &str, contact: &str| {
+        let text = invite("19", further);
+        text.replace("Contact: <sip:alice@pc33.atlanta.com>\n", contact)
+    };
+    let routes = "Record-Route: <sip:p.example.com;lr>\n        ".repeat(MAX_ROUTES + 1);
+    for (text, status) in [
+        (of("", ""), 400),
+        (of("", "Contact: *\n"), 400),
+        (of("", "Contact: <tel:+1>\n"), 400),
+        (
+            of("Record-Route: <<\n        ", "Contact: <sip:a@b>\n"),
+            400,
+        ),
+        (invite("19", &routes), 500),
+    ] {
+        let mut wire = Wire::new();
+        wire.receive(&text);
+        assert_eq!(wire.status(), status, "{text}");
+        assert_eq!(wire.endpoint.invitations().count(), 0);
+        assert_eq!(wire.invitation_events(), []);
     }
 }

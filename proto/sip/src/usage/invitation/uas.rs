@@ -15,7 +15,7 @@ use crate::{
     attempt::Contact,
     auth::{Authentication, Keyring},
     config::Config,
-    dialog::Dialog,
+    dialog::{Dialog, DialogError},
     header::{Expires, NameAddr},
     message::Description,
     offer_answer::{Carrier, OfferAnswer, Phase},
@@ -46,7 +46,7 @@ impl Invitation {
         let headers = &request.headers;
         let path = arrival.path;
         let made = Dialog::from_request(request, &tag, path.transport.is_secure())
-            .map_err(|_| Status::BAD_REQUEST)?;
+            .map_err(DialogError::status)?;
         let bare = |address: NameAddr<'_>| {
             let mut address = address.to_address();
             address.params.clear();
