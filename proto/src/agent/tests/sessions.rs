@@ -129,11 +129,11 @@ fn a_call_with_media_both_ways() {
         world.command(1, |agent, now| agent.end(now, bob)).unwrap();
         world.run(TICK);
         assert_eq!(
-            session_events(&world, 0)[5..],
+            session_events(&world, 0)[6..],
             ["SIPSessionWillEnd", "SIPSessionDidEnd"]
         );
         assert_eq!(
-            session_events(&world, 1)[3..],
+            session_events(&world, 1)[4..],
             ["SIPSessionWillEnd", "SIPSessionDidEnd"]
         );
         assert!(world.names(0).contains(&"ProbeStreamKnocked"));
