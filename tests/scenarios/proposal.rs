@@ -103,12 +103,17 @@ fn inv_14_either_end_asks_for_an_offer() {
             ((1, 0), (1, 0))
         );
         let mut known = 1;
-        for (host, id) in [(alice, call), (bob, other)] {
-            let hold = host == alice;
-            hold::set_hold(stage, alice, call, hold);
-            known += 1;
-            if !agrees(stage, alice, known) || !agrees(stage, bob, known) {
-                return "no hold".to_owned();
+        let both = [(alice, call), (bob, other)];
+        for (hold, (host, id)) in [true, false]
+            .into_iter()
+            .flat_map(|hold| both.map(|who| (hold, who)))
+        {
+            if host == alice {
+                hold::set_hold(stage, alice, call, hold);
+                known += 1;
+                if !agrees(stage, alice, known) || !agrees(stage, bob, known) {
+                    return "no hold".to_owned();
+                }
             }
             // The ACK may be on its way.
             stage.world.run_for(Duration::from_secs(3));
@@ -119,7 +124,7 @@ fn inv_14_either_end_asks_for_an_offer() {
             }
             assert_eq!(last_body(stage, host, is_request(Method::Invite)), "");
             assert!(last_body(stage, host, is_request(Method::Ack)).contains("m="));
-            for (host, id) in [(alice, call), (bob, other)] {
+            for (host, id) in both {
                 let agent = stage.world.node::<UserAgent>(host);
                 let info = agent.session(id).unwrap();
                 let held = (info.on_hold_by_local, info.on_hold_by_remote);
