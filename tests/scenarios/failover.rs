@@ -12,8 +12,11 @@ use simulator::{
     server::{Peer, Proxy, Registrar, Rules},
 };
 use sip::{HeaderName, Message, Method, Response, Status};
-use sipsimple::agent::{Connect, SessionId};
-use std::{net::SocketAddr, time::Duration};
+use sipsimple::agent::{Connect, SessionId, UserAgent};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// How the first server is dead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -182,9 +185,96 @@ fn ses_06_a_call_passes_by_a_dead_server_over_udp() {
 #[test]
 fn ses_06_a_call_passes_by_a_dead_server_over_tcp() {
     call_past(Transport::Tcp, Dead::Refuses, AT_ONCE);
+    call_past(Transport::Tcp, Dead::BlackHole, DEAD_TARGET);
     call_past(Transport::Tcp, Dead::HasNoAddress, AT_ONCE);
     call_past(Transport::Tcp, Dead::Unavailable, AT_ONCE);
     call_past(Transport::Tcp, Dead::UnavailableFor90Seconds, AT_ONCE);
+}
+
+/// wire-rules, failover: who has said 503 is asked last for its Retry-After, or for half a minute, and first again
+/// after that.
+#[test]
+fn ses_06_a_server_that_has_said_503_is_asked_last_for_its_time() {
+    for (dead, seconds) in [(Dead::Unavailable, 30), (Dead::UnavailableFor90Seconds, 90)] {
+        play(&asking(1, &[53]), |stage| {
+            serve(stage, 53, &zone(Transport::Udp, dead, 2));
+            bury(stage, dead);
+            let bob = stage.bob();
+            stage.answer(bob, Duration::ZERO, Duration::ZERO);
+            let begun = stage.world.elapsed();
+            let mut ways = Vec::new();
+            // Before its time is over, and after it.
+            for at in [0, seconds - 5, seconds + 5] {
+                let at = begun + Duration::from_secs(at);
+                stage.world.run_for(at - stage.world.elapsed());
+                let call = connect(stage);
+                stage.world.run_for(Duration::from_secs(2));
+                assert_eq!(both(stage, call), "connected");
+                let tries = tries(stage, "INVITE", at);
+                ways.push(tries.iter().map(|(way, _)| way.clone()).collect::<Vec<_>>());
+                stage.agent(stage.alice, "end", |agent, now| {
+                    agent.end(now, call).unwrap();
+                });
+                stage.world.run_for(Duration::from_secs(1));
+            }
+            let (first, second) = ("udp 10.0.0.40:5060", "udp 10.0.0.2:5060");
+            assert_eq!(
+                ways,
+                [vec![first, second], vec![second], vec![first, second]],
+                "{dead:?}"
+            );
+        });
+    }
+}
+
+/// RFC 8305, 5: an agent with both families, a server with both, whose IPv6 leads nowhere: IPv4 is tried beside it after 250 ms
+/// and carries the call; where IPv6 is refused, at once.
+#[test]
+fn rfc_8305_a_call_over_tcp_does_not_wait_for_a_family_that_leads_nowhere() {
+    for (port, least) in [(5060, Duration::from_millis(250)), (5999, Duration::ZERO)] {
+        play(&asking(1, &[53]), |stage| {
+            let six = |last: u16| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, last]);
+            serve(
+                stage,
+                53,
+                "_sip._tcp.example.com. 300 SRV 1 1 5060 bob.example.com.
+                bob.example.com. 300 A 10.0.0.2
+                bob.example.com. 300 AAAA fd00::2",
+            );
+            let mut config = stage.config("carol", 0);
+            config.addresses = vec![ip(70), six(70)];
+            let agent = UserAgent::new(stage.world.now(), config);
+            let addresses = [ip(70), six(70)];
+            let carol = stage.world.add_host("carol", &addresses, agent);
+            let peer = Peer::new(SocketAddr::new(six(2), port));
+            let six = stage.world.add_host("six", &[six(2)], peer);
+            if port == 5060 {
+                stage.world.cut_path(carol, six);
+            }
+            let bob = stage.bob();
+            stage.answer(bob, Duration::ZERO, Duration::ZERO);
+            stage.world.run_for(Duration::from_secs(1));
+            let began = stage.world.elapsed();
+            let connect = Connect::new("sip:bob@example.com".parse().unwrap(), probe());
+            let call = stage.agent(carol, "connect", |agent, now| {
+                agent.connect(now, connect).unwrap()
+            });
+            stage.world.run_for(Duration::from_secs(2));
+            assert_eq!(label(stage, carol, call), "connected");
+            let requests = requests(stage, carol, "INVITE");
+            let [(at, way)] = &requests[..] else {
+                panic!("{requests:?}");
+            };
+            assert_eq!(way, "tcp 10.0.0.2:5060");
+            let waited = *at - began;
+            assert!(
+                waited >= least && waited < least + Duration::from_millis(50),
+                "{waited:?}"
+            );
+            stage.agent(carol, "end", |agent, now| agent.end(now, call).unwrap());
+            stage.world.run_for(Duration::from_secs(5));
+        });
+    }
 }
 
 /// RFC 3263, 4.3: who has answered, even by 100 alone, is not passed by; the call stays with it until
