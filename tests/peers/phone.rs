@@ -293,6 +293,12 @@ pub(crate) fn compare(sent: &Sound, heard: &Sound) -> Outcome<Comparison> {
     measure::compare(sent, heard, RATE).map_err(|error| error.to_string())
 }
 
+/// Says whether a short recording, which the answer may cut at one place, may pass for what was sent: nine in ten of its
+/// windows are that, as loud.
+pub(crate) fn is_heard(comparison: &Comparison) -> bool {
+    comparison.heard.share() >= 0.9 && comparison.gain.is_some_and(|gain| gain.abs() <= 1.0)
+}
+
 /// The figures of a comparison.
 pub(crate) fn figures(comparison: &Comparison) -> String {
     let heard = comparison.heard;

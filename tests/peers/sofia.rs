@@ -3,6 +3,8 @@
 
 mod account;
 mod early;
+mod offer;
+mod sound;
 mod timer;
 mod transfer;
 
@@ -85,6 +87,8 @@ enum Wire {
 fn cases() -> Vec<Case> {
     [
         early::cases(),
+        offer::cases(),
+        sound::cases(),
         timer::cases(),
         account::cases(),
         transfer::cases(),

@@ -12,6 +12,7 @@ use crate::{
     message::{Seen, ladder},
     network::Place,
     pcap::{self, Packet},
+    phone,
     relay::Relay,
     resolver,
 };
@@ -171,6 +172,108 @@ fn early_media(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
         (0, false) => Ok("our stream starts by its 183".to_owned()),
         (exit, _) => Err(format!("exit {exit} {}, begun: {has_begun}", last.reason)),
     }
+}
+
+/// We ask baresip for an offer in a call that stands (RFC 3261, 14.1), and both go on to hear each other.
+fn request(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
+    let target = format!("sip:bob@127.0.0.1:{}", scene.port);
+    let words = [
+        "call",
+        &target,
+        "--codecs",
+        "PCMA",
+        "--request-after",
+        "0.5",
+    ];
+    let more = ["--hangup-after", "3", "--expect-audio", "2"];
+    let mut agent = scene.agent(&[&words[..], &more].concat())?;
+    baresip.event("CALL_ESTABLISHED", PATIENCE)?;
+    let last = agent.finish(PATIENCE)?;
+    let updates = agent.events("SIPInvitationGotSDPUpdate");
+    let agreed = updates
+        .iter()
+        .filter(|event| event.data["succeeded"] == true)
+        .count();
+    match (last.exit, agreed) {
+        (0, 2) => Ok("agreed on twice, and heard".to_owned()),
+        (exit, agreed) => Err(format!(
+            "exit {exit} {}, agreed {agreed} times",
+            last.reason
+        )),
+    }
+}
+
+/// The re-INVITE has no description, its 200 and the ACK have.
+fn offer_in_200(trail: &Trail) -> Outcome<String> {
+    let mut rest = trail.messages.iter().skip_while(|seen| {
+        !(seen.message.is_request("INVITE") && seen.message.tag("to").is_some())
+    });
+    let invite = rest.next().ok_or("no re-INVITE")?;
+    let ok = rest.find(|seen| seen.message.status() == Some(200));
+    let ack = rest.find(|seen| seen.message.is_request("ACK"));
+    let has = |seen: Option<&Seen>| seen.map(|seen| seen.message.body.starts_with(b"v=0"));
+    match (invite.message.body.is_empty(), has(ok), has(ack)) {
+        (true, Some(true), Some(true)) => Ok("its offer in 200, our answer in ACK".to_owned()),
+        what => Err(format!("{what:?}")),
+    }
+}
+
+/// We answer baresip in a 183 and take its call later; both speak meanwhile.
+fn our_early_media(scene: &Scene<'_>, baresip: &mut Baresip) -> Outcome<String> {
+    let said = audio::speech::utterance(Voice::Alice, RATE);
+    let play = scene.lab.directory.join(format!("{}.said.wav", scene.name));
+    let kept = scene
+        .lab
+        .directory
+        .join(format!("{}.heard.wav", scene.name));
+    wave::write(&play, &said).map_err(|error| error.to_string())?;
+    let (play, record) = (play.to_string_lossy(), kept.to_string_lossy());
+    // It knows no 100rel: it is spoken to for two seconds before the 200.
+    let words = ["answer", "--auto", "--count", "1", "--ring", "1.8"];
+    let media = ["--early-media", "--codecs", "PCMA", "--play", &play];
+    let more = ["--record", &record, "--hangup-after", "0.3"];
+    let mut agent = scene.agent(&[&words[..], &media, &more].concat())?;
+    let our_port = scene.our_port();
+    baresip.tell("dial", &format!("sip:alice@127.0.0.1:{our_port}"))?;
+    agent.event("SIPSessionDidStart", PATIENCE)?;
+    let last = agent.finish(PATIENCE)?;
+    baresip.event("CALL_CLOSED", PATIENCE)?;
+    let theirs = audio::speech::utterance(Voice::Bob, RATE);
+    let here = phone::compare(&theirs, &phone::read(&kept)?)?;
+    let heard = phone::heard_by_baresip(&scene.lab.directory.join(&scene.name))?;
+    let there = phone::compare(&said, &heard)?;
+    let (figures, more) = (phone::figures(&there), phone::figures(&here));
+    let value = format!("exit {}; there {figures}, here {more}", last.exit);
+    // After its 200 the call lasts three tenths of a second: what is more was heard before.
+    let is_good = [&there, &here]
+        .iter()
+        .all(|what| phone::is_heard(what) && what.heard.matching >= 8);
+    (last.exit == 0 && is_good)
+        .then_some(value.clone())
+        .ok_or(value)
+}
+
+/// Packets of both sides between our 183 and our 200.
+fn media_before_our_answer(trail: &Trail) -> Outcome<String> {
+    let at = |status| {
+        let is_it = |seen: &&Seen| seen.is_ours && seen.message.status() == Some(status);
+        let found = trail.messages.iter().find(is_it).map(|seen| seen.at);
+        found.ok_or_else(|| format!("no {status}"))
+    };
+    let (progress, answer) = (at(183)?, at(200)?);
+    let its = trail.port + RTP..trail.port + RTP + 20;
+    let count = |is_its: fn(&Packet) -> u16| {
+        let early = trail.packets.iter().filter(|packet| {
+            its.contains(&is_its(packet)) && (progress..answer).contains(&packet.at)
+        });
+        early.count()
+    };
+    let (to, from) = (
+        count(|packet| packet.destination.port()),
+        count(|packet| packet.source.port()),
+    );
+    let value = format!("{to} packets to it and {from} from it before our 200");
+    (to > 40 && from > 40).then_some(value.clone()).ok_or(value)
 }
 
 fn media_before_the_answer(trail: &Trail) -> Outcome<String> {
@@ -420,6 +523,20 @@ const CASES: &[Case] = &[
         body: early_media,
         ladder: Some("INVITE 180 183 200 ACK BYE 200/BYE"),
         judge: media_before_the_answer,
+    },
+    Case {
+        name: "it calls, our 183: speech both ways before 200",
+        account: "",
+        body: our_early_media,
+        ladder: Some("INVITE 183 200 ACK BYE 200/BYE"),
+        judge: media_before_our_answer,
+    },
+    Case {
+        name: "we call, and ask it for an offer in mid-call",
+        account: "",
+        body: request,
+        ladder: Some("INVITE 180 200 ACK INVITE 200 ACK BYE 200/BYE"),
+        judge: offer_in_200,
     },
     Case {
         name: "it calls, we verify its digest",

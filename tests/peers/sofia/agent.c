@@ -5,10 +5,12 @@
  *
  * Options:  rel=1  provisional responses are reliable     auth=FILE      ask callers who they are: user:password:
  *           expires=S  min-se=S  refresher=local|remote   session timers
- *           offerless=1  calls leave the offer to the peer
+ *           offerless=1  calls leave the offer to the peer    rtp=PORT       what descriptions name instead of 16990
  *
  * Commands, CALL being the number that an event tells, in the order of their birth, from 1:
  *   invite URL [HEADER: VALUE]        respond CALL CODE [sdp]      update CALL PORT
+ *   reinvite CALL                     asks the peer of CALL for an offer
+ *   refresh CALL local|remote         refreshes the session; who is to do it from then on
  *   bye CALL                          password CALL REALM USER PASSWORD
  *   transfer CALL URL [OTHER-CALL]    asks the peer of CALL to call URL, in place of OTHER-CALL
  *   subscribe URL EVENT               unsubscribe CALL
@@ -27,7 +29,7 @@
 #include <sofia-sip/sip_status.h>
 #include <sofia-sip/su_wait.h>
 
-enum { MAX_CALLS = 64, MAX_LINE = 4096, RTP_PORT = 16990 };
+enum { MAX_CALLS = 64, MAX_LINE = 4096 };
 
 static su_home_t home[1] = {SU_HOME_INIT(home)};
 static su_root_t *root;
@@ -35,6 +37,7 @@ static nua_t *nua;
 static auth_mod_t *guard;
 static char const *own_url;
 static int is_offerless;
+static int rtp_port = 16990;
 static nua_handle_t *calls[MAX_CALLS];
 static int call_count;
 
@@ -168,7 +171,7 @@ static void follow(nua_handle_t *transferor, sip_t const *sip, tagi_t tags[])
     }
     nua_handle_t *call = nua_handle(nua, NULL, NUTAG_URL(target), SIPTAG_TO_STR(url_as_string(home, target)), TAG_END());
     add_call(call);
-    describe(text, sizeof text, RTP_PORT);
+    describe(text, sizeof text, rtp_port);
     nua_invite(call, NUTAG_NOTIFY_REFER(transferor), NUTAG_REFER_EVENT(event),
                SIPTAG_REFERRED_BY(sip->sip_referred_by), TAG_IF(replaces, SIPTAG_REPLACES(replaces)),
                SOATAG_USER_SDP_STR(text), TAG_END());
@@ -186,7 +189,7 @@ static int take_over(nua_handle_t *call, sip_t const *sip)
         nua_respond(call, SIP_481_NO_TRANSACTION, TAG_END());
         return 1;
     }
-    describe(text, sizeof text, RTP_PORT);
+    describe(text, sizeof text, rtp_port);
     nua_respond(call, SIP_200_OK, SOATAG_USER_SDP_STR(text), TAG_END());
     nua_bye(replaced, TAG_END());
     nua_handle_unref(replaced);
@@ -246,7 +249,7 @@ static void obey(char *line)
     if (strcmp(verb, "invite") == 0) {
         char *url = word(&line);
         nua_handle_t *handle = nua_handle(nua, NULL, SIPTAG_TO_STR(url), NUTAG_URL(url), TAG_END());
-        describe(text, sizeof text, RTP_PORT);
+        describe(text, sizeof text, rtp_port);
         add_call(handle);
         nua_invite(handle, SOATAG_USER_SDP_STR(text), SOATAG_DELAYED_OFFER_ENABLE(is_offerless),
                    TAG_IF(*line, SIPTAG_HEADER_STR(line)), TAG_END());
@@ -267,11 +270,17 @@ static void obey(char *line)
     nua_handle_t *call = calls[number];
     if (strcmp(verb, "respond") == 0) {
         int code = atoi(word(&line));
-        describe(text, sizeof text, RTP_PORT);
+        describe(text, sizeof text, rtp_port);
         nua_respond(call, code, sip_status_phrase(code), TAG_IF(*line, SOATAG_USER_SDP_STR(text)), TAG_END());
     } else if (strcmp(verb, "update") == 0) {
         describe(text, sizeof text, atoi(line));
         nua_update(call, SOATAG_USER_SDP_STR(text), TAG_END());
+    } else if (strcmp(verb, "reinvite") == 0) {
+        nua_invite(call, SOATAG_DELAYED_OFFER_ENABLE(1), TAG_END());
+    } else if (strcmp(verb, "refresh") == 0) {
+        int is_local = strcmp(line, "local") == 0;
+        nua_set_hparams(call, NUTAG_SESSION_REFRESHER(is_local ? nua_local_refresher : nua_remote_refresher), TAG_END());
+        nua_update(call, TAG_END());
     } else if (strcmp(verb, "transfer") == 0) {
         char *url = word(&line);
         sip_refer_to_t to[1];
@@ -352,6 +361,8 @@ int main(int count, char **words)
     char const *refresher = option(count, words, "refresher"), *users = option(count, words, "auth");
     int is_local = refresher != NULL && strcmp(refresher, "local") == 0;
     is_offerless = option(count, words, "offerless") != NULL;
+    if (option(count, words, "rtp") != NULL)
+        rtp_port = atoi(option(count, words, "rtp"));
     nua_set_params(nua, NUTAG_AUTOALERT(0), NUTAG_AUTOANSWER(0), NUTAG_ALLOW("REGISTER, SUBSCRIBE, NOTIFY, REFER"),
                    NUTAG_SUPPORTED("timer, 100rel, replaces"), NUTAG_ALLOW_EVENTS("presence"), NUTAG_APPL_METHOD("REGISTER"),
                    NUTAG_EARLY_MEDIA(option(count, words, "rel") != NULL),

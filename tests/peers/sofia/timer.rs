@@ -6,7 +6,10 @@ use crate::{
     core::description,
     message::{Message, Seen},
 };
-use sip::{Config, Headers, header::Refresher};
+use sip::{
+    Config, HeaderName, Headers, InvitationEvent, Method, Status,
+    header::{Refresher, SessionExpires},
+};
 use std::{thread, time::Duration};
 
 /// The cases of this part.
@@ -31,6 +34,16 @@ pub(super) fn cases() -> Vec<Case> {
             name: "it calls, we refresh, until we die",
             body: it_calls_for_us,
             wire: Wire::Fits(|seen| refreshed(seen, Who::We, "uas")),
+        },
+        Case {
+            name: "we call and refresh, it takes that over, until it dies",
+            body: it_takes_over,
+            wire: Wire::Fits(|seen| handed_over(seen, Who::It)),
+        },
+        Case {
+            name: "we call, it refreshes, we take that over, until we die",
+            body: we_take_over,
+            wire: Wire::Fits(|seen| handed_over(seen, Who::We)),
         },
         Case {
             name: "we call, it wants longer intervals: 422",
@@ -101,6 +114,105 @@ fn we_call_for_it(scene: &Scene<'_>) -> Outcome<String> {
     }
 }
 
+/// It asks by UPDATE to be the one who refreshes.
+fn it_takes_over(scene: &Scene<'_>) -> Outcome<String> {
+    let mut sofia = scene.sofia(&["expires=6", "min-se=2"])?;
+    let core = scene.core(refreshing(Refresher::Uac))?;
+    let call = core.invite(&scene.sofia_uri(), Some(description(20_000)))?;
+    sofia.takes_call()?;
+    core.acknowledged()?;
+    sofia.state("ready")?;
+    sofia.refreshed(INTERVAL)?;
+    sofia.tell("refresh 1 local")?;
+    let (dialog, _) = core.offered()?;
+    core.with(call, |call, now| {
+        call.answer(now, dialog, description(20_000))
+    })?;
+    sofia.response("update", 200)?;
+    // It refreshes by a re-INVITE that offers again.
+    let (dialog, _) = core.offered()?;
+    core.with(call, |call, now| {
+        call.answer(now, dialog, description(20_000))
+    })?;
+    sofia.refreshed(PATIENCE)?;
+    sofia.freeze()?;
+    match core.ended_within(INTERVAL * 2)? {
+        cause if cause == "session expired" => Ok(format!("we say {cause}")),
+        cause => Err(format!("we say {cause}")),
+    }
+}
+
+/// We ask by UPDATE to be the one who refreshes (RFC 4028, 7.4).
+fn we_take_over(scene: &Scene<'_>) -> Outcome<String> {
+    let mut sofia = scene.sofia(&["expires=6", "min-se=2"])?;
+    let core = scene.core(refreshing(Refresher::Uas))?;
+    let call = core.invite(&scene.sofia_uri(), Some(description(20_000)))?;
+    sofia.takes_call()?;
+    let dialog = core.acknowledged()?;
+    sofia.state("ready")?;
+    let (offered, _) = core.offered()?;
+    core.with(call, |call, now| {
+        call.answer(now, offered, description(20_000))
+    })?;
+    core.acknowledged()?;
+    let mut headers = Headers::new();
+    let asked = SessionExpires {
+        seconds: 6,
+        refresher: Some(Refresher::Uac),
+    };
+    headers.push(HeaderName::SessionExpires, asked);
+    core.with(call, |call, now| call.update(now, dialog, None, &headers))?;
+    core.call_event("200 to UPDATE", |event| match event {
+        InvitationEvent::Transaction { method, code, .. } => {
+            (*method == Method::Update && *code == Status::OK).then_some(())
+        }
+        _ => None,
+    })?;
+    core.call_event("refresh", |event| match event {
+        InvitationEvent::Transaction { method, code, .. } => {
+            (*method == Method::Update && *code == Status::OK).then_some(())
+        }
+        _ => None,
+    })?;
+    core.freeze();
+    Ok(outlived())
+}
+
+/// Judges a session whose refresher changed: from the second request that asks for it on, `next` refreshes alone, and the
+/// other one hangs up when it does no more.
+fn handed_over(seen: &[Seen], next: Who) -> Outcome<String> {
+    let is_refresh = |seen: &&Seen| {
+        let is_within = seen.message.tag("to").is_some();
+        let asks = seen.message.is_request("UPDATE") || seen.message.is_request("INVITE");
+        is_within && asks && seen.message.header("session-expires").is_some()
+    };
+    let refreshes: Vec<&Seen> = seen.iter().filter(is_refresh).collect();
+    let first = refreshes.first().ok_or("nobody refreshed")?;
+    if first.is_ours == (next == Who::We) {
+        return Err("the old one did not refresh".to_owned());
+    }
+    let change = refreshes
+        .iter()
+        .position(|seen| seen.is_ours != first.is_ours);
+    let after = &refreshes[change.ok_or("nobody took over")?..];
+    let asks = after[0]
+        .message
+        .header("session-expires")
+        .unwrap_or_default();
+    if asks.replace(' ', "") != "6;refresher=uac" {
+        return Err(format!("asked for {asks}"));
+    }
+    if after.len() < 2 || after.iter().any(|seen| seen.is_ours == first.is_ours) {
+        return Err("the old one goes on, or the new one does not".to_owned());
+    }
+    let mut byes = seen.iter().filter(|seen| seen.message.is_request("BYE"));
+    let bye = byes.next().ok_or("nobody hung up")?;
+    if bye.is_ours == (next == Who::We) {
+        return Err("the wrong side hung up".to_owned());
+    }
+    Ok(format!("{} refreshes after the change", after.len() - 1))
+}
+
 /// The same, where the callee is we.
 fn it_calls_for_us(scene: &Scene<'_>) -> Outcome<String> {
     let mut sofia = scene.sofia(&["expires=6", "min-se=2", "refresher=remote"])?;
@@ -118,10 +230,14 @@ fn it_calls_for_us(scene: &Scene<'_>) -> Outcome<String> {
 }
 
 fn callee_refreshes() -> Config {
+    refreshing(Refresher::Uas)
+}
+
+fn refreshing(refresher: Refresher) -> Config {
     let mut config = Config::new("tested");
     config.session_timer.expires = Some(INTERVAL);
     config.session_timer.min_se = Duration::from_secs(2);
-    config.session_timer.refresher = Some(Refresher::Uas);
+    config.session_timer.refresher = Some(refresher);
     config
 }
 

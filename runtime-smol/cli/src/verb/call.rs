@@ -59,6 +59,7 @@ pub(crate) fn run(common: &Common, options: &Call, printer: &Printer) -> Outcome
         media_data: Value::Null,
         hearing: None,
         early: None,
+        speaks_early: options.early_media,
         stream: None,
     };
     let begun = Instant::now();
@@ -90,6 +91,7 @@ struct Running {
     hearing: Option<Hearing>,
     /// What was heard before the call was taken.
     early: Option<Hearing>,
+    speaks_early: bool,
     stream: Option<StreamId>,
 }
 
@@ -159,11 +161,15 @@ impl Running {
                             }
                             _ => {}
                         },
-                        // What the other side says before the call is taken is heard; we speak afterwards.
+                        // What the other side says before the call is taken is heard; we speak afterwards,
+                        // unless that was asked for.
                         Event::Stream(stream, StreamEvent::DidStart) => {
                             self.stream = Some(stream);
                             self.described.add(stream);
-                            self.media.listen(&agent.runtime, stream)?;
+                            match self.speaks_early {
+                                true => self.media.attach(&agent.runtime, stream)?,
+                                false => self.media.listen(&agent.runtime, stream)?,
+                            }
                         }
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
                             self.media.listen(&agent.runtime, stream)?;
