@@ -223,6 +223,31 @@ fn a_call_without_an_answer_in_its_ack_is_ended() {
     assert_eq!(wire.request().method, Method::Bye);
 }
 
+/// RFC 3261, 14.1: the same of a re-INVITE leaves the call as it was; only an ACK that never comes ends it.
+#[test]
+fn inv_10_a_reinvite_without_an_answer_in_its_ack_changes_nothing() {
+    let mut wire = Wire::new();
+    let tag = wire.establish();
+    wire.receive(&inside("INVITE", 314_160, &tag, ""));
+    let now = wire.now;
+    wire.call()
+        .offer(now, Some(sdp("offer2")), &Headers::new())
+        .unwrap();
+    assert_eq!(wire.status(), 200);
+    // What crosses it is refused as any offer is (RFC 6337, 4.3).
+    wire.receive(&inside("UPDATE", 314_161, &tag, "offer3"));
+    assert_eq!(wire.status(), 491);
+    wire.events.clear();
+    wire.receive(&inside("ACK", 314_160, &tag, ""));
+    let events = wire.invitation_events();
+    let is_void = |event: &InvitationEvent| matches!(event, InvitationEvent::OfferFailed { code, retry: None, .. } if code.code() == 488);
+    assert!(events.iter().any(is_void), "{events:#?}");
+    assert_eq!(wire.lines(), [""; 0]);
+    assert_eq!(wire.call().state(), State::Confirmed);
+    wire.receive(&inside("INVITE", 314_162, &tag, "offer4"));
+    assert_eq!(wire.call().state(), State::Reinvited);
+}
+
 #[test]
 fn an_accepted_reinvite_moves_the_target_and_blocks_offers_until_its_ack() {
     let mut wire = Wire::new();

@@ -244,6 +244,77 @@ fn a_repeated_2xx_to_a_reinvite_draws_the_same_ack() {
     assert_eq!(answers.count(), 1);
 }
 
+/// A call of ours that stands, and its re-INVITE without an offer.
+fn asks() -> (Wire, Request) {
+    let mut wire = Wire::new();
+    wire.connect();
+    let now = wire.now;
+    wire.dialled().offer(now, None, &Headers::new()).unwrap();
+    let reinvite = wire.request();
+    assert!(reinvite.body.is_empty() && !reinvite.headers.contains(HeaderName::ContentType));
+    (wire, reinvite)
+}
+
+/// RFC 3261, 14.1 and 13.2.2.4: the 2xx to a re-INVITE without an offer brings it, the ACK waits for the answer; what is
+/// repeated meanwhile waits, too, and draws the same ACK later.
+#[test]
+fn inv_11_a_reinvite_asks_for_an_offer() {
+    let (mut wire, reinvite) = asks();
+    let ok = answer_to(&reinvite, "200 OK", "", "offer2");
+    wire.receive(&ok);
+    wire.receive(&ok);
+    assert_eq!(wire.lines(), [""; 0]);
+    let events = wire.invitation_events();
+    let mut offers = events.iter().filter_map(|event| match event {
+        InvitationEvent::Offered {
+            dialog,
+            description,
+            immediate: true,
+            asked: true,
+        } => Some((*dialog, description.clone())),
+        _ => None,
+    });
+    let (dialog, offer) = offers.next().unwrap_or_else(|| panic!("{events:#?}"));
+    assert_eq!((offer, offers.next()), (sdp("offer2"), None));
+    let now = wire.now;
+    // Nothing else can be offered before.
+    let busy = wire.dialled().offer(now, None, &Headers::new());
+    assert_eq!(busy, Err(usage::invitation::OfferError::Busy));
+    wire.dialled().answer(now, dialog, sdp("answer2")).unwrap();
+    let ack = wire.sent.remove(0).1;
+    assert!(ack.starts_with("ACK ") && ack.ends_with("answer2"), "{ack}");
+    wire.receive(&ok);
+    assert_eq!(wire.sent.remove(0).1, ack);
+    assert_eq!(wire.dialled().state(), State::Confirmed);
+}
+
+/// RFC 3261, 13.2.1: a 2xx that brings no offer leaves nothing to answer: acknowledged, and the call stays as it was; so
+/// does a refusal, whose glare says when to ask again.
+#[test]
+fn inv_11_an_offer_that_does_not_come_changes_nothing() {
+    for (status, code) in [
+        ("200 OK", 200),
+        ("488 Not Acceptable Here", 488),
+        ("491 Request Pending", 491),
+    ] {
+        let (mut wire, reinvite) = asks();
+        wire.events.clear();
+        wire.receive(&answer_to(&reinvite, status, "", ""));
+        assert_eq!(wire.request().method, Method::Ack);
+        let events = wire.invitation_events();
+        let failed = events.iter().find_map(|event| match event {
+            InvitationEvent::OfferFailed { code, retry, .. } => {
+                Some((code.code(), retry.is_some()))
+            }
+            _ => None,
+        });
+        assert_eq!(failed, Some((code, code == 491)), "{status}");
+        assert_eq!(wire.dialled().state(), State::Confirmed);
+        let now = wire.now;
+        wire.dialled().offer(now, None, &Headers::new()).unwrap();
+    }
+}
+
 #[test]
 fn a_reinvite_that_a_proxy_forgot_ends_with_its_call() {
     for (trying_first, ours) in [(true, true), (false, true), (true, false), (false, false)] {
