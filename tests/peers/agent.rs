@@ -14,6 +14,8 @@ pub(crate) struct Agent {
 /// An event that it told.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
+    /// Seconds since it began.
+    pub(crate) at: f64,
     pub(crate) data: Value,
 }
 
@@ -74,9 +76,7 @@ impl Agent {
     pub(crate) fn event(&mut self, name: &str, limit: Duration) -> Outcome<Event> {
         let found = self.process.wait_for(&mut self.next, limit, |line| {
             let value: Value = serde_json::from_str(line).ok()?;
-            (value["event"] == name).then(|| Event {
-                data: value["data"].clone(),
-            })
+            (value["event"] == name).then(|| Event::of(&value))
         });
         found.ok_or_else(|| format!("sipsimple told no {name} within {limit:?}"))
     }
@@ -86,11 +86,14 @@ impl Agent {
         let lines = self.process.lines();
         let found = lines.iter().filter_map(|line| {
             let value: Value = serde_json::from_str(line).ok()?;
-            (value["event"] == name).then(|| Event {
-                data: value["data"].clone(),
-            })
+            (value["event"] == name).then(|| Event::of(&value))
         });
         found.collect()
+    }
+
+    /// Returns the first event of that name, if there was one.
+    pub(crate) fn first(&self, name: &str) -> Option<Event> {
+        self.events(name).into_iter().next()
     }
 
     /// Kills it without its knowing: it is silent from here on.
@@ -121,6 +124,15 @@ impl Agent {
             reason: last["reason"].as_str().unwrap_or_default().to_owned(),
             data: last["data"].clone(),
         })
+    }
+}
+
+impl Event {
+    fn of(line: &Value) -> Self {
+        Self {
+            at: line["t"].as_f64().unwrap_or_default(),
+            data: line["data"].clone(),
+        }
     }
 }
 

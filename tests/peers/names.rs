@@ -2,7 +2,7 @@
 
 use crate::{
     Lab, Outcome,
-    network::{Island, Place},
+    network::Place,
     process::{self, Process},
 };
 use std::{
@@ -40,8 +40,8 @@ impl Program {
     }
 
     /// What its configuration says, with its files in a directory.
-    fn config(self, directory: &Path) -> String {
-        let (at, address) = (directory.display(), self.address());
+    fn config(self, directory: &Path, address: Ipv4Addr) -> String {
+        let at = directory.display();
         match self {
             Self::Nsd => format!(
                 "server:\n ip-address: {address}\n zonesdir: {at}\n database: \"\"\n username: \"\"\n \
@@ -81,7 +81,7 @@ impl NameServer {
     /// Starts it with these records, whose names are relative to the zone, and waits until it answers.
     pub(crate) fn start(
         lab: &Lab,
-        island: &Island,
+        place: &Place,
         program: Program,
         name: &str,
         records: &str,
@@ -92,14 +92,13 @@ impl NameServer {
             fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
         };
         fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
-        let address = program.address();
+        let address = place.address();
         let text = format!(
             "$ORIGIN {ZONE}.\n$TTL 60\n@ SOA ns hostmaster 1 60 60 600 60\n@ NS ns\nns A {address}\n{records}"
         );
         write("zone", text)?;
-        write("config", program.config(&directory))?;
-        let place = island.at(address);
-        let command = program.command(&place, &directory.join("config"));
+        write("config", program.config(&directory, address))?;
+        let command = program.command(place, &directory.join("config"));
         let process = Process::start(name, command, &lab.directory)?;
         let deadline = Instant::now() + START;
         loop {

@@ -4,8 +4,9 @@
 use crate::{
     Lab, Outcome,
     agent::Agent,
+    coturn::{Coturn, Kind, Setup},
     network::{LossyPath, Place},
-    process::Process,
+    translator,
 };
 use serde_json::Value;
 use std::{net::Ipv4Addr, time::Duration};
@@ -98,25 +99,15 @@ fn start(
     name: &str,
     addresses: &[Ipv4Addr],
     port: u16,
-) -> Outcome<Process> {
-    let mut command = place.command("turnserver");
-    command.args(["-n", "--stun-only", "--no-cli", "--no-tls", "--no-dtls"]);
-    for address in addresses {
-        command.args(["--listening-ip", &address.to_string()]);
-    }
-    let alternative = (port + 1).to_string();
-    command.args(["--listening-port", &port.to_string()]);
-    command.args(["--alt-listening-port", &alternative]);
-    command.args(["--log-file", "stdout", "--simple-log"]);
-    for (option, suffix) in [("--pidfile", "pid"), ("--userdb", "db")] {
-        let path = lab.directory.join(format!("{name}.{suffix}"));
-        command.arg(option).arg(path);
-    }
-    let process = Process::start(name, command, &lab.directory)?;
-    let is_up = |line: &str| line.contains("Total General servers").then_some(());
-    let up = process.wait_for(&mut 0, Duration::from_secs(10), is_up);
-    up.ok_or("coturn does not start")?;
-    Ok(process)
+) -> Outcome<Coturn> {
+    let setup = Setup {
+        name,
+        place,
+        addresses,
+        port,
+        kind: Kind::Stun,
+    };
+    Coturn::start(lab, &setup)
 }
 
 /// True if the server sees the router.
@@ -148,17 +139,10 @@ const ONE_ADDRESS: &str = "NAT type, by one address";
 const INDEPENDENT: &str = "Endpoint-Independent";
 const STRICT: &str = "Address and Port-Dependent";
 
-// What comes in early for the router itself must vanish: answered by an error, or remembered as a
-// connection of its own, it would change how the translator behaves.
 const ROUTERS: &[Router] = &[
     Router {
         name: "NAT type, full cone",
-        rules: "add table ip nat; \
-            add chain ip nat in { type filter hook input priority 0; policy drop; }; \
-            add chain ip nat out { type nat hook postrouting priority 100; }; \
-            add rule ip nat out oifname far masquerade; \
-            add chain ip nat pre { type nat hook prerouting priority -100; }; \
-            add rule ip nat pre iifname far meta l4proto udp dnat to 198.51.100.2",
+        rules: translator::FULL_CONE,
         class: "Full Cone",
         mapping: INDEPENDENT,
         filtering: INDEPENDENT,
@@ -166,15 +150,7 @@ const ROUTERS: &[Router] = &[
     },
     Router {
         name: "NAT type, restricted cone",
-        rules: "add table ip nat; \
-            add set ip nat met { type ipv4_addr; flags dynamic,timeout; timeout 60s; }; \
-            add chain ip nat in { type filter hook input priority 0; policy drop; }; \
-            add chain ip nat through { type filter hook forward priority 0; }; \
-            add rule ip nat through iifname near meta l4proto udp update @met { ip daddr }; \
-            add chain ip nat out { type nat hook postrouting priority 100; }; \
-            add rule ip nat out oifname far masquerade; \
-            add chain ip nat pre { type nat hook prerouting priority -100; }; \
-            add rule ip nat pre iifname far meta l4proto udp ip saddr @met dnat to 198.51.100.2",
+        rules: translator::RESTRICTED_CONE,
         class: "Restricted Cone",
         mapping: INDEPENDENT,
         filtering: "Address-Dependent",
@@ -182,10 +158,7 @@ const ROUTERS: &[Router] = &[
     },
     Router {
         name: "NAT type, port restricted cone",
-        rules: "add table ip nat; \
-            add chain ip nat in { type filter hook input priority 0; policy drop; }; \
-            add chain ip nat out { type nat hook postrouting priority 100; }; \
-            add rule ip nat out oifname far masquerade",
+        rules: translator::PORT_RESTRICTED,
         class: "Port Restricted Cone",
         mapping: INDEPENDENT,
         filtering: STRICT,
@@ -193,10 +166,7 @@ const ROUTERS: &[Router] = &[
     },
     Router {
         name: "NAT type, symmetric",
-        rules: "add table ip nat; \
-            add chain ip nat in { type filter hook input priority 0; policy drop; }; \
-            add chain ip nat out { type nat hook postrouting priority 100; }; \
-            add rule ip nat out oifname far meta l4proto udp masquerade fully-random",
+        rules: translator::SYMMETRIC,
         class: "Symmetric",
         mapping: STRICT,
         filtering: STRICT,
@@ -204,9 +174,7 @@ const ROUTERS: &[Router] = &[
     },
     Router {
         name: "NAT type, firewall without translation",
-        rules: "add table ip wall; \
-            add chain ip wall through { type filter hook forward priority 0; }; \
-            add rule ip wall through iifname far ct state new drop",
+        rules: translator::FIREWALL,
         class: "Symmetric UDP Firewall",
         mapping: "Direct",
         filtering: STRICT,
@@ -214,7 +182,7 @@ const ROUTERS: &[Router] = &[
     },
     Router {
         name: "NAT type, nothing in between",
-        rules: "add table ip open",
+        rules: translator::NOTHING,
         class: "Open Internet",
         mapping: "Direct",
         filtering: INDEPENDENT,
@@ -222,9 +190,7 @@ const ROUTERS: &[Router] = &[
     },
     Router {
         name: "NAT type, no UDP",
-        rules: "add table ip wall; \
-            add chain ip wall through { type filter hook forward priority 0; }; \
-            add rule ip wall through meta l4proto udp drop",
+        rules: translator::UDP_BLOCKED,
         class: "UDP Blocked",
         mapping: "",
         filtering: "",

@@ -1,6 +1,6 @@
 //! Where programs run: on this machine's loopback, or at the two ends of a lossy path.
 
-use crate::{Outcome, process};
+use crate::{Outcome, process, translator};
 use std::{ffi::OsStr, net::Ipv4Addr, process::Command};
 
 /// A network that programs run in.
@@ -11,6 +11,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A namespace, and the address of it that is meant.
+    pub(crate) const fn inside(namespace: String, address: Ipv4Addr) -> Self {
+        Self {
+            namespace: Some(namespace),
+            address,
+        }
+    }
+
     /// This machine's loopback.
     pub(crate) const fn loopback() -> Self {
         Self {
@@ -257,7 +265,7 @@ impl LossyPath {
 
     /// Puts rules of `nft` in the place of those that the router has; its interfaces are `near` and `far`.
     pub(crate) fn set_rules(&self, rules: &str) -> Outcome<()> {
-        let rules = format!("flush ruleset; {rules}");
+        let rules = translator::rules(rules, self.near.address);
         ip(&["netns", "exec", &self.router, "nft", &rules]).map(drop)
     }
 
@@ -281,7 +289,15 @@ impl Drop for LossyPath {
     }
 }
 
-fn ip(arguments: &[&str]) -> Outcome<String> {
+/// Why the kernel makes no network namespaces for us, if it does not.
+pub(crate) fn refusal() -> Option<String> {
+    let name = format!("peers-{}-trial", std::process::id());
+    let made = ip(&["netns", "add", &name]).and_then(|_| ip(&["netns", "del", &name]));
+    made.err()
+}
+
+/// Runs `ip`.
+pub(crate) fn ip(arguments: &[&str]) -> Outcome<String> {
     process::run(Command::new("ip").args(arguments))
 }
 

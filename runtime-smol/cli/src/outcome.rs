@@ -58,6 +58,8 @@ pub(crate) fn of_end(reason: &str) -> Exit {
         reason if reason.starts_with("transport") => Exit::Transport,
         // The peer is silent, or knows nothing of the call any more.
         "timeout" | "session expired" | "dialog gone" => Exit::TimedOut,
+        // What carried its media is gone, and nothing else does.
+        reason if reason.starts_with("ICE failed") => Exit::Media,
         _ => Exit::Done,
     }
 }
@@ -90,6 +92,7 @@ mod tests {
             ("transport: connection reset", Exit::Transport),
             ("transport failure", Exit::Transport),
             ("name resolution: not found", Exit::Resolution),
+            ("ICE failed: no pair of addresses works", Exit::Media),
         ] {
             assert_eq!(of_end(reason), exit, "{reason}");
         }

@@ -44,7 +44,10 @@ fn work(lab: &Lab) -> Outcome<()> {
         .map(|(case, number)| case.records(number))
         .chain([truncated::records()])
         .collect();
-    let start = |program, name| NameServer::start(lab, &island, program, name, &records);
+    let start = |program: Program, name| {
+        let place = island.at(program.address());
+        NameServer::start(lab, &place, program, name, &records)
+    };
     let _names = start(Program::Nsd, "failover-nsd")?;
     let _others = start(Program::Bind, "failover-bind")?;
     let holes: Vec<Ipv4Addr> = CASES

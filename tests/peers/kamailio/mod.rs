@@ -66,7 +66,7 @@ fn work(lab: &Lab) -> Outcome<()> {
     let records = Challenge::ALL.map(|known| names::server(known.label(), known.address()));
     let _names = NameServer::start(
         lab,
-        &island,
+        &island.at(Program::Nsd.address()),
         Program::Nsd,
         "kamailio-names",
         &records.concat(),

@@ -125,9 +125,11 @@ fn target(address: Ipv4Addr, port: u16, transport: &str) -> String {
     format!("sip:bob@{address}:{port};transport={transport}")
 }
 
-fn is_sip(packet: &Packet) -> bool {
-    let head = &packet.payload[..packet.payload.len().min(64)];
-    String::from_utf8_lossy(head).contains("SIP/2.0")
+/// True for a message of SIP.
+pub(crate) fn is_sip(packet: &Packet) -> bool {
+    let mut lines = packet.payload.split(|byte| *byte == b'\n');
+    let first = String::from_utf8_lossy(lines.next().unwrap_or_default());
+    first.contains("SIP/2.0")
 }
 
 /// Sound of G.711: 20 ms behind a bare RTP header (RFC 3550, 5.1), and the proof of SRTP at its end.
@@ -138,7 +140,7 @@ fn is_media(packet: &Packet) -> bool {
 }
 
 /// True if a packet goes to or comes from an address, or speaks of it.
-fn names(packet: &Packet, address: Ipv4Addr) -> bool {
+pub(crate) fn names(packet: &Packet, address: Ipv4Addr) -> bool {
     let text = String::from_utf8_lossy(&packet.payload);
     let spoken = text
         .lines()
