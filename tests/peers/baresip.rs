@@ -39,6 +39,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) account: &'a str,
     /// The certificate with its key that it shows over TLS, at the port above.
     pub(crate) identity: Option<&'a Path>,
+    /// RTCP may share the port of RTP (RFC 5761).
+    pub(crate) is_muxed: bool,
 }
 
 /// Something it told: `CALL_ESTABLISHED` and the like.
@@ -234,6 +236,7 @@ fn config(directory: &Path, setup: Setup<'_>) -> String {
         true => "module srtp.so\nmodule dtls_srtp.so\n",
         false => "",
     };
+    let mux = if setup.is_muxed { "yes" } else { "no" };
     format!(
         "poll_method epoll\n\
          {identity}\
@@ -252,7 +255,7 @@ fn config(directory: &Path, setup: Setup<'_>) -> String {
          auenc_format s16\n\
          audec_format s16\n\
          rtp_ports {rtp}-{last}\n\
-         rtcp_mux no\n\
+         rtcp_mux {mux}\n\
          jitter_buffer_delay 5-10\n\
          rtp_timeout 60\n\
          net_interface {address}\n\

@@ -5,16 +5,23 @@ use crate::{
     Lab, Outcome,
     agent::Agent,
     baresip::{Baresip, Setup},
-    network::{Cable, Place},
+    capture::Capture,
+    network::{Cable, INTERFACE, Place},
+    pcap::Packet,
     phone::{PATIENCE, RATE, compare, figures, heard_by_baresip, read, said_by_baresip},
 };
 use audio::{Sound, speech::Voice, wave};
 use serde_json::Value;
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
-    let rows = |case: &Case| [PAIR, TO, FROM].map(|what| (PEER, case.row(what)));
+    let rows = |case: &Case| {
+        let mux = case.is_muxed.then_some(MUX);
+        let rows = [PAIR, TO, FROM].into_iter().chain(mux);
+        let rows = rows.map(|what| (PEER, case.row(what)));
+        rows.collect::<Vec<_>>()
+    };
     CASES.iter().flat_map(rows).collect()
 }
 
@@ -41,6 +48,8 @@ struct Case {
     name: &'static str,
     /// Both sides have ICE.
     is_ice: bool,
+    /// It wants RTCP on the port of RTP; we always do.
+    is_muxed: bool,
 }
 
 /// What is said.
@@ -87,8 +96,10 @@ impl Case {
                 takes_calls: true,
                 account: self.theirs,
                 identity: None,
+                is_muxed: self.is_muxed,
             },
         )?;
+        let capture = Capture::start(lab, &cable.far, INTERFACE, &name, "udp")?;
         let record = lab.directory.join(format!("{name}.wav"));
         let (play, kept) = (speech.our_file.to_string_lossy(), record.to_string_lossy());
         let target = uri("bob", &cable.far, port);
@@ -115,6 +126,7 @@ impl Case {
         agent.event("SIPSessionDidStart", PATIENCE)?;
         let last = agent.finish(LENGTH + PATIENCE);
         let directory = baresip.finish()?;
+        let packets = capture.finish()?;
         let last = last?;
         let ice = &last.data["media"]["ice"];
         let said = said_by_baresip(&directory, "connectivity check is complete");
@@ -130,6 +142,12 @@ impl Case {
         );
         lab.table
             .add(PEER, &self.row(PAIR), last.exit == 0 && is_good, value);
+        if self.is_muxed {
+            let (is_shared, value) = reports(&packets);
+            let is_told = last.data["media"]["rtcp_mux"] == true;
+            lab.table
+                .add(PEER, &self.row(MUX), is_shared && is_told, value);
+        }
         self.judge(lab, TO, &speech.ours, heard_by_baresip(&directory));
         self.judge(lab, FROM, &speech.theirs, read(&record));
         Ok(())
@@ -151,6 +169,27 @@ fn uri(user: &str, place: &Place, port: u16) -> String {
     format!("sip:{user}@{}:{port}", place.address())
 }
 
+/// Says whether reports of both sides went where speech went, and nowhere else (RFC 5761, 4: told apart by
+/// the second byte).
+fn reports(packets: &[Packet]) -> (bool, String) {
+    let is_version = |packet: &&Packet| packet.payload.first().is_some_and(|first| first >> 6 == 2);
+    let kind = |packet: &Packet| packet.payload.get(1).copied().unwrap_or_default();
+    let ends = |packet: &Packet| (packet.source, packet.destination);
+    let media = packets.iter().filter(is_version);
+    let (reports, speech): (Vec<_>, Vec<_>) =
+        media.partition(|packet| (200..=206).contains(&kind(packet)));
+    let speech: BTreeSet<_> = speech.into_iter().map(ends).collect();
+    let beside: Vec<_> = reports.iter().map(|packet| ends(packet)).collect();
+    let apart = beside.iter().filter(|ends| !speech.contains(*ends)).count();
+    let senders: BTreeSet<_> = beside.iter().map(|(source, _)| source).collect();
+    let value = format!(
+        "{} reports of {} sides, {apart} of them apart",
+        reports.len(),
+        senders.len()
+    );
+    (apart == 0 && senders.len() == 2, value)
+}
+
 /// The kinds of the pair that we have chosen for RTP.
 fn pair(ice: &Value) -> String {
     let kind = |side: &str| ice["rtp"][side].as_str().unwrap_or("nothing").to_owned();
@@ -166,6 +205,7 @@ const CASES: &[Case] = &[
         theirs: ";medianat=ice",
         name: "ICE",
         is_ice: true,
+        is_muxed: false,
     },
     Case {
         is_ours: false,
@@ -173,6 +213,7 @@ const CASES: &[Case] = &[
         theirs: ";medianat=ice",
         name: "ICE",
         is_ice: true,
+        is_muxed: false,
     },
     Case {
         is_ours: false,
@@ -180,6 +221,7 @@ const CASES: &[Case] = &[
         theirs: ";medianat=ice;mediaenc=srtp",
         name: "ICE and SRTP",
         is_ice: true,
+        is_muxed: false,
     },
     Case {
         is_ours: true,
@@ -187,6 +229,39 @@ const CASES: &[Case] = &[
         theirs: "",
         name: "ICE, it has none",
         is_ice: false,
+        is_muxed: false,
+    },
+    Case {
+        is_ours: true,
+        ours: &[],
+        theirs: "",
+        name: "rtcp-mux",
+        is_ice: false,
+        is_muxed: true,
+    },
+    Case {
+        is_ours: false,
+        ours: &[],
+        theirs: "",
+        name: "rtcp-mux",
+        is_ice: false,
+        is_muxed: true,
+    },
+    Case {
+        is_ours: true,
+        ours: &["--ice"],
+        theirs: ";medianat=ice",
+        name: "ICE and rtcp-mux",
+        is_ice: true,
+        is_muxed: true,
+    },
+    Case {
+        is_ours: false,
+        ours: &["--ice"],
+        theirs: ";medianat=ice",
+        name: "ICE and rtcp-mux",
+        is_ice: true,
+        is_muxed: true,
     },
 ];
 /// Longer than either says its sentence.
@@ -197,4 +272,5 @@ const PORTS: u16 = 48;
 const PEER: &str = "baresip, ICE";
 const PAIR: &str = "the pair";
 const TO: &str = "speech to it";
+const MUX: &str = "reports on the port of speech";
 const FROM: &str = "speech from it";

@@ -131,6 +131,7 @@ impl<'a> Desk<'a> {
             takes_calls: way.takes_calls,
             account,
             identity: None,
+            is_muxed: false,
         };
         let mut baresip = Baresip::start(self.lab, setup)?;
         let parameter = way.transport.parameter();

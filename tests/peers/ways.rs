@@ -113,6 +113,7 @@ impl Scene<'_> {
             takes_calls: true,
             account: case.account,
             identity: Some(self.identity),
+            is_muxed: false,
         };
         let mut baresip = Baresip::start(self.lab, setup)?;
         let said = (case.body)(self, &mut baresip);

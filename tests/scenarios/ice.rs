@@ -195,12 +195,7 @@ fn aus_25_each_pair_of_translators_has_its_kind_of_pair() {
                         let (our, their) = (ours.kind(), theirs.kind());
                         assert_eq!(kinds(stage, hosts[0]), (our, their), "{name}");
                         assert_eq!(kinds(stage, hosts[1]), (their, our), "{name}");
-                        let before = marks(stage, hosts);
-                        speak(stage, hosts, 20);
-                        stage.world.run_for(Duration::from_millis(500));
-                        for end in 0..2 {
-                            assert!(heard(stage, hosts[end], before[end]) >= 19, "{name}");
-                        }
+                        talk(stage, hosts, &name);
                     } else {
                         stage.world.run_for(Duration::from_secs(60));
                         assert_ne!(label(stage, hosts[0], call), "connected", "{name}");
@@ -231,15 +226,90 @@ fn rfc_8445_a_call_moves_to_another_network() {
                 stage.world.run_for(Duration::from_secs(3));
                 stage.world.set_addresses(hosts[mover], &[ip(21)]);
                 stage.world.run_for(Duration::from_secs(5));
-                let before = marks(stage, hosts);
-                speak(stage, hosts, 20);
-                stage.world.run_for(Duration::from_millis(500));
-                for end in 0..2 {
-                    assert!(heard(stage, hosts[end], before[end]) >= 19, "{mover} {end}");
-                }
+                talk(stage, hosts, &format!("{mover} has moved"));
                 finish(stage, call);
             });
         }
+    }
+}
+
+/// RFC 8445, 5.1.1.1 and 5.1.2.1: addresses of IPv6 are candidates beside those of IPv4, and carry the call
+/// where translators of IPv4 let nobody through; whoever has none is met over IPv4.
+#[test]
+fn rfc_8445_ipv6_meets_where_translators_of_ipv4_do_not() {
+    let v6 = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
+    for seed in 0..seeds().div_ceil(10) {
+        for (n, ours) in ALL.into_iter().enumerate() {
+            for has_both in [true, false] {
+                let seed = seed * 100 + (n * 2 + usize::from(has_both)) as u64;
+                play(&setup(seed), |stage| {
+                    let hosts = [stage.alice, stage.bob()];
+                    let known = hosts.into_iter().zip([(ip(1), v6(1)), (ip(2), v6(2))]);
+                    for (host, (old, new)) in known.skip(usize::from(!has_both)) {
+                        stage.world.set_addresses(host, &[old, new]);
+                    }
+                    let theirs = match has_both {
+                        true => Behind::Symmetric,
+                        false => Behind::Nothing,
+                    };
+                    begin(stage, [ours, theirs]);
+                    let call = call(stage);
+                    let name = format!("{ours:?}, IPv6 at both: {has_both}");
+                    assert_eq!(both(stage, call), "connected", "{name}");
+                    let pairs = hosts.map(|host| info(stage, host).rtp.unwrap());
+                    let is_v6 = pairs.each_ref().map(|rtp| rtp.remote.is_ipv6());
+                    assert_eq!(is_v6[0], is_v6[1], "{name}");
+                    let seen = [kinds(stage, hosts[0]), kinds(stage, hosts[1])];
+                    if !has_both {
+                        let (our, their) = (ours.kind(), theirs.kind());
+                        assert_eq!(seen, [(our, their), (their, our)], "{name}");
+                        assert!(!is_v6[0], "{name}");
+                    } else if !ours.meets(theirs) {
+                        assert_eq!(seen, [("host", "host"); 2], "{name}");
+                        assert!(is_v6[0], "{name}");
+                    }
+                    talk(stage, hosts, &name);
+                    finish(stage, call);
+                });
+            }
+        }
+    }
+}
+
+/// RFC 4787, 6; RFC 8445, 2.2: two behind one translator meet inside, whether it leads what they send to its
+/// outer address back to them or not.
+#[test]
+fn rfc_4787_two_behind_one_translator_meet_inside() {
+    for seed in 0..seeds().div_ceil(10) {
+        for (n, behind) in ALL.into_iter().skip(1).enumerate() {
+            for hairpin in [true, false] {
+                let seed = seed * 100 + (n * 2 + usize::from(hairpin)) as u64;
+                play(&setup(seed), |stage| {
+                    let hosts = [stage.alice, stage.bob()];
+                    let nat = behind.nat(OUTSIDE[0]).unwrap();
+                    stage.world.set_nat(Nat { hairpin, ..nat }, &hosts);
+                    begin(stage, [Behind::Nothing; 2]);
+                    let call = call(stage);
+                    let name = format!("{behind:?}, leads back: {hairpin}");
+                    assert_eq!(both(stage, call), "connected", "{name}");
+                    for host in hosts {
+                        assert_eq!(kinds(stage, host), ("host", "host"), "{name}");
+                    }
+                    talk(stage, hosts, &name);
+                    finish(stage, call);
+                });
+            }
+        }
+    }
+}
+
+/// Speech is heard at both ends.
+pub(crate) fn talk(stage: &mut Stage, hosts: [HostId; 2], name: &str) {
+    let before = marks(stage, hosts);
+    speak(stage, hosts, 20);
+    stage.world.run_for(Duration::from_millis(500));
+    for end in 0..2 {
+        assert!(heard(stage, hosts[end], before[end]) >= 19, "{name} {end}");
     }
 }
 

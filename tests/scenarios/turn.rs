@@ -1,9 +1,9 @@
 //! Calls over TURN servers (RFC 8656): where nothing else helps, and what happens when one fails.
 
 use crate::{
-    beside::{heard, marks, speak},
+    beside::speak,
     call::{both, label},
-    ice::{ALL, Behind, begin_with, call, count, finish, info, kinds},
+    ice::{self, ALL, Behind, begin_with, call, count, finish, info, kinds},
     names::ip,
     runs::{play, seeds},
 };
@@ -65,12 +65,7 @@ fn turn(stage: &Stage, host: HostId) -> &TurnServer {
 /// Speech is heard at both ends.
 fn talk(stage: &mut Stage, name: &str) {
     let hosts = [stage.alice, stage.bob()];
-    let before = marks(stage, hosts);
-    speak(stage, hosts, 20);
-    stage.world.run_for(Duration::from_millis(500));
-    for end in 0..2 {
-        assert!(heard(stage, hosts[end], before[end]) >= 19, "{name} {end}");
-    }
+    ice::talk(stage, hosts, name);
 }
 
 /// A call that stands, and its TURN server.

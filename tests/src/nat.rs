@@ -119,8 +119,8 @@ impl Translator {
 }
 
 impl World {
-    /// Puts hosts behind an address translator, for datagrams: their own addresses are not known outside
-    /// any more. Connections are not translated.
+    /// Puts hosts behind an address translator, for datagrams: their own addresses of its family are not
+    /// known outside any more. Connections are not translated.
     ///
     /// # Panics
     ///
@@ -183,9 +183,13 @@ impl World {
             return Some((from, to));
         }
         let now = self.now();
-        let mine = |translator: &Translator| translator.inside.contains(&host);
-        let stays =
-            |translator: &Translator| owner.is_some_and(|owner| translator.inside.contains(&owner));
+        // A translator knows nothing of the other family.
+        let is_v4 = to.is_ipv4();
+        let has = |translator: &Translator, host: &HostId| {
+            translator.nat.address.is_ipv4() == is_v4 && translator.inside.contains(host)
+        };
+        let mine = |translator: &Translator| has(translator, &host);
+        let stays = |translator: &Translator| owner.is_some_and(|owner| has(translator, &owner));
         let mut from = from;
         if let Some(own) = self.nats().iter_mut().find(|own| mine(own) && !stays(own)) {
             if own.nat.address == to.ip() && !own.nat.hairpin {

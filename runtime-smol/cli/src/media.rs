@@ -335,6 +335,7 @@ fn describe(agent: &UserAgent, stream: StreamId) -> Option<Value> {
             "rtcp": ice.rtcp,
             "relays": ice.relays,
         })),
+        "rtcp_mux": stream.is_rtcp_muxed(),
         "packets_sent": statistics.packets_sent,
         "bytes_sent": statistics.bytes_sent,
         "packets_received": statistics.packets_received,

@@ -88,22 +88,13 @@ impl Case {
         for capture in captures {
             wires.push(capture.finish()?);
         }
-        let heard = [&seen.records[0], &seen.records[1]].map(|record| again(record));
-        let is_heard = heard.iter().all(|heard| {
-            heard
-                .as_ref()
-                .is_ok_and(|[longest, last]| *longest <= 5.0 && *last <= 2.0)
-        });
-        let shown = heard.map(|heard| match heard {
-            Ok([longest, last]) => format!("{longest:.1} s silent at most, {last:.1} s at the end"),
-            Err(error) => error,
-        });
-        self.add(exchange, SPEECH, is_heard, shown.join("; "));
+        let (is_heard, value) = again(&seen);
+        self.add(exchange, SPEECH, is_heard, value);
         let first = wires[self.mover]
             .iter()
             .find(|packet| packet.source.ip() == &new && is_sip(packet));
         let after = first.map(|packet| packet.at - moved);
-        let value = after.map_or("never".to_owned(), |after| format!("after {after:.1} s"));
+        let value = after.map_or_else(|| "never".to_owned(), |after| format!("after {after:.1} s"));
         self.add(
             exchange,
             FOLLOWS,
@@ -137,8 +128,23 @@ fn ended(seen: &Seen) -> String {
     )
 }
 
+/// Says whether neither end has heard nothing for more than 5 s, and both hear something at the end.
+pub(super) fn again(seen: &Seen) -> (bool, String) {
+    let heard = seen.records.each_ref().map(|record| silence(record));
+    let is_heard = heard.iter().all(|heard| {
+        heard
+            .as_ref()
+            .is_ok_and(|[longest, last]| *longest <= 5.0 && *last <= 2.0)
+    });
+    let shown = heard.map(|heard| match heard {
+        Ok([longest, last]) => format!("{longest:.1} s silent at most, {last:.1} s at the end"),
+        Err(error) => error,
+    });
+    (is_heard, shown.join("; "))
+}
+
 /// The longest silence of a recording behind its first sound, and the one at its end; seconds.
-fn again(record: &Path) -> Outcome<[f64; 2]> {
+fn silence(record: &Path) -> Outcome<[f64; 2]> {
     let heard: Sound = read(record)?;
     let window = RATE as usize / 10;
     let windows = heard.samples.chunks(window);

@@ -2,6 +2,7 @@
 
 use super::{
     call::{Call, Exchange, Seen},
+    roam::again,
     world::{COTURN, OTHER, Site, World},
 };
 use crate::{
@@ -171,7 +172,7 @@ fn hidden(stage: &Stage<'_>, server: &str, transport: &str) -> Outcome<()> {
     let packets = capture.finish()?;
     stage.judge_pair(&seen, ("relay", "relay"));
     let media = [&seen.caller, &seen.callee].map(|last| &last.data["media"]);
-    let [ours, theirs] = media.map(|media| relays(media));
+    let [ours, theirs] = media.map(relays);
     let is_over = |(used, relayed, _): &(String, String, String)| {
         used.eq_ignore_ascii_case(transport) && !relayed.is_empty()
     };
@@ -350,22 +351,37 @@ fn killed_direct(stage: &Stage<'_>) -> Outcome<()> {
     Ok(())
 }
 
-/// A relayed pair is replaced by one over the other server.
+/// A relayed pair is replaced by one over the other server: when consent ends, since nothing else tells of
+/// the end of a server for datagrams (RFC 7675, 5.1).
 fn killed_of_two(stage: &Stage<'_>) -> Outcome<()> {
-    let ports = [stage.port, stage.port + 500];
-    let start = |name, port| stage.server(name, port, Kind::turn());
-    let mut servers = vec![start("first", ports[0])?, start("second", ports[1])?];
-    let uris = ports.map(|port| format!("turn:{OTHER}:{port}?transport=udp"));
-    let options = stage.exchange.turn(&[&uris[0], &uris[1]], &["--loop"]);
-    let mut call = stage.begin([&options, &options], 50)?;
-    let took = call.stands()?;
-    thread::sleep(Duration::from_secs(2));
-    // The first one of the settings is the better one (RFC 8445, 5.1.2.1).
-    drop(servers.remove(0));
-    let seen = call.finish(took)?;
+    let seen = kill_of_two(stage, "udp", 50)?;
     stage.judge_pair(&seen, ("prflx", "relay"));
     stage.judge_audible(&seen, 10.0);
     Ok(())
+}
+
+/// The end of a connection is noticed at once.
+fn killed_of_two_over_tcp(stage: &Stage<'_>) -> Outcome<()> {
+    let seen = kill_of_two(stage, "tcp", 14)?;
+    stage.judge_pair(&seen, ("relay", "relay"));
+    let (is_heard, value) = again(&seen);
+    stage.add(AGAIN, is_heard, value);
+    Ok(())
+}
+
+/// Kills the server that carries a call in its middle; the call may use another one.
+fn kill_of_two(stage: &Stage<'_>, transport: &str, seconds: u32) -> Outcome<Seen> {
+    let ports = [stage.port, stage.port + 500];
+    let start = |name, port| stage.server(name, port, Kind::turn());
+    let mut servers = vec![start("first", ports[0])?, start("second", ports[1])?];
+    let uris = ports.map(|port| format!("turn:{OTHER}:{port}?transport={transport}"));
+    let options = stage.exchange.turn(&[&uris[0], &uris[1]], &["--loop"]);
+    let mut call = stage.begin([&options, &options], seconds)?;
+    let took = call.stands()?;
+    thread::sleep(Duration::from_secs(3));
+    // The first one of the settings is the better one (RFC 8445, 5.1.2.1).
+    drop(servers.remove(0));
+    call.finish(took)
 }
 
 /// Where there is no other one the call ends, and says why.
@@ -437,6 +453,7 @@ const SPEECH: &str = "speech both ways";
 const REFUSAL: &str = "no relay, and why";
 const RENEWED: &str = "asked again with the new one";
 const AUDIBLE: &str = "speech goes on";
+const AGAIN: &str = "speech again within 5 s both ways";
 const ENDS: &str = "ends, and says why";
 
 const CASES: &[Case] = &[
@@ -516,6 +533,13 @@ const CASES: &[Case] = &[
         rules: Some(translator::SYMMETRIC),
         is_long: true,
         run: killed_of_two,
+    },
+    Case {
+        name: "the TURN server is killed, TCP, there is another",
+        rows: &[PAIR, AGAIN],
+        rules: Some(translator::UDP_BLOCKED),
+        is_long: true,
+        run: killed_of_two_over_tcp,
     },
     Case {
         name: "the TURN server is killed, there is no other",
