@@ -179,9 +179,11 @@ fn proto_depends_on_no_runtime_and_no_clock() {
             // It compiles only with a source of randomness, for ids that `dns` draws itself.
             "--prune",
             "hickory-proto",
-            // It has one, too, which our provider leaves unused: all is drawn from what `dtls` lends it.
+            // They have one, too, which our provider leaves unused: all is drawn from what `dtls` lends it.
             "--prune",
             "dimpl",
+            "--prune",
+            "p256",
         ])
         .current_dir(root())
         .output()

@@ -72,20 +72,29 @@ pub struct Keys {
 
 /// Why there are no keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{}", self.reason())]
 #[non_exhaustive]
 pub enum Failure {
     /// The certificate is none that the description names (RFC 8122, 6: nothing is exchanged with it).
-    #[error("the certificate of the peer is not the one that its description names")]
     Fingerprint,
     /// Both sides have no profile of SRTP in common, or the peer knows nothing of it (RFC 5764, 4.1).
-    #[error("the peer takes no profile of SRTP")]
     NoProfile,
     /// The peer does not answer.
-    #[error("the peer does not answer the DTLS handshake")]
     Timeout,
     /// The peer says something that no handshake goes on with.
-    #[error("the DTLS handshake with the peer failed")]
     Handshake,
+}
+
+impl Failure {
+    /// In words.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Fingerprint => "the certificate of the peer is not the one in its description",
+            Self::NoProfile => "the peer takes no profile of SRTP",
+            Self::Timeout => "the peer does not answer the DTLS handshake",
+            Self::Handshake => "the DTLS handshake with the peer failed",
+        }
+    }
 }
 
 impl Association {

@@ -288,6 +288,7 @@ impl UserAgent {
             rng: self.rng.fork(),
             clock: self.clock,
             settings: Arc::clone(&self.config.media),
+            credentials: self.credentials.clone(),
             tie_breaker,
             interfaces: Arc::clone(&self.interfaces),
             local_address,

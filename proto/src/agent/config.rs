@@ -4,7 +4,7 @@ use crate::{
     account::Account,
     link::LinkLimits,
     session,
-    stream::{MediaSettings, StreamFactory, StreamSpec},
+    stream::{Identity, MediaSettings, StreamFactory, StreamSpec},
     tls::TlsConfig,
 };
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,10 @@ pub struct Config {
     pub sip: sip::Config,
     /// What streams are told about media.
     pub media: MediaSettings,
+    /// The certificate that handshakes of media show (DTLS-SRTP); `None` draws one from the seed, which lives
+    /// as long as the agent.
+    #[serde(default)]
+    pub media_identity: Option<Identity>,
     /// How much is taken before it is refused.
     pub limits: Limits,
     /// Messages are reported as [`Output::Trace`](super::Output::Trace) (ENG-20).
@@ -100,6 +104,7 @@ impl Config {
             web_socket_path: root(),
             sip: sip::Config::new(concat!("sipsimple/", env!("CARGO_PKG_VERSION"))),
             media: MediaSettings::default(),
+            media_identity: None,
             limits: Limits::default(),
             trace: false,
             log_level: log_level(),
@@ -146,6 +151,7 @@ impl fmt::Debug for Config {
             .field("web_socket_path", &self.web_socket_path)
             .field("sip", &self.sip)
             .field("media", &self.media)
+            .field("media_identity", &self.media_identity)
             .field("limits", &self.limits)
             .field("trace", &self.trace)
             .field("log_level", &self.log_level)

@@ -49,7 +49,7 @@ use crate::{
     event::{Event, Listening, Notification},
     link::{Filtered, Filters, Links},
     session::{Coverage, SessionInfo},
-    stream::{MediaSettings, MediaStream, Registry, StreamInput, Streams},
+    stream::{Credentials, MediaSettings, MediaStream, Registry, StreamInput, Streams},
     tls::TlsConfig,
 };
 use base::{Clock, Deadline, Index, Rng, Table, Timers};
@@ -94,6 +94,7 @@ pub struct UserAgent {
     detections: detect::Detections,
     streams: Streams,
     registry: Registry,
+    credentials: Credentials,
     files: Files,
     interfaces: Arc<[Interface]>,
     /// The application does not keep up.
@@ -213,6 +214,7 @@ impl UserAgent {
             detections: detect::Detections::default(),
             streams: Streams::default(),
             registry: Registry::new(factories),
+            credentials: Credentials::new(config.media_identity, rng.fork()),
             files: Files::default(),
             interfaces: Arc::new([]),
             is_congested: false,

@@ -440,6 +440,8 @@ pub enum StreamEvent {
 pub enum KeyMethod {
     /// They stand in the descriptions (RFC 4568).
     Sdes,
+    /// By a handshake beside the media, whose certificates the descriptions name (RFC 5763).
+    Dtls,
 }
 
 /// Why a stream cannot be, or cannot go on.

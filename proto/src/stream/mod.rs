@@ -12,6 +12,7 @@ mod table;
 mod turn_server;
 
 pub use self::rtp::{Discarded, IceInfo, RelayInfo};
+pub use ::dtls::{BadIdentity, Credentials, Identity};
 pub use ::rtp::srtp::Profile as SrtpProfile;
 pub(crate) use registry::Registry;
 pub use settings::{Codec, DigitMode, Encryption, IcePolicy, MediaSettings};
@@ -155,6 +156,8 @@ pub struct StreamEnv {
     pub clock: Clock,
     /// The media settings, frozen for this stream.
     pub settings: Arc<MediaSettings>,
+    /// The certificate that the agent shows in handshakes (RFC 5763).
+    pub credentials: Credentials,
     /// One number per session, so that all its ICE agents agree (RFC 8445, 16.1).
     pub tie_breaker: u64,
     /// The interfaces of this machine.

@@ -104,10 +104,18 @@ pub enum Encryption {
     Off,
     /// If the peer can: keys stand in the description (SDES, RFC 4568) of plain RTP, where a peer that
     /// knows nothing of them passes over them. An attacker on the way of the signalling can do so, too.
+    /// A peer that offers nothing else than DTLS (RFC 5763) is answered by it.
     #[default]
     SdesOptional,
-    /// Always, with keys in the description (SDES, RFC 4568); there is no call without them.
+    /// Always: we offer keys in the description (SDES, RFC 4568), and answer a peer that offers nothing else
+    /// than DTLS (RFC 5763) by it. There is no call without encryption.
     SdesMandatory,
+    /// If the peer can, and best in the way that shows keys to nobody: plain RTP is offered with both, keys in
+    /// the description and the fingerprint of a certificate for DTLS, and one is used (OSRTP, RFC 8643).
+    Opportunistic,
+    /// Always, with keys that a handshake beside the media gives (DTLS-SRTP, RFC 5763): who reads the
+    /// signalling learns none. There is no call without it.
+    DtlsMandatory,
 }
 
 /// Which addresses ICE may use.

@@ -83,6 +83,8 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
             options::Srtp::Off => Encryption::Off,
             options::Srtp::Optional => Encryption::SdesOptional,
             options::Srtp::Mandatory => Encryption::SdesMandatory,
+            options::Srtp::Opportunistic => Encryption::Opportunistic,
+            options::Srtp::Dtls => Encryption::DtlsMandatory,
         };
         ice(&media.way, &mut config.media)?;
     }

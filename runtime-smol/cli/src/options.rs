@@ -245,8 +245,12 @@ pub(crate) enum Srtp {
     Off,
     /// If the peer can: keys in the description, in the clear unless signalling is secured.
     Optional,
-    /// Always, or there is no call.
+    /// Always, or there is no call: keys in the description; DTLS for a peer that offers nothing else.
     Mandatory,
+    /// If the peer can, and best by DTLS: both ways are offered (RFC 8643).
+    Opportunistic,
+    /// Always, by DTLS, or there is no call: nobody who reads the signalling learns a key.
+    Dtls,
 }
 
 /// Timers of RFC 3261, table 4.
@@ -295,7 +299,7 @@ pub(crate) struct MediaOptions {
     /// How to send them; both ways are heard.
     #[arg(long, value_enum, default_value_t = DtmfMode::Rfc4733, value_name = "HOW")]
     pub(crate) dtmf_mode: DtmfMode,
-    /// Whether media are encrypted (SRTP, keys by SDES).
+    /// Whether media are encrypted (SRTP), and how keys are agreed on (SDES, DTLS).
     #[arg(long, value_enum, default_value_t = Srtp::Optional, value_name = "HOW")]
     pub(crate) srtp: Srtp,
     #[command(flatten)]

@@ -3,10 +3,10 @@
 use super::{AudioFormat, AudioStream, KIND, Role, pairs};
 use crate::stream::{
     Agreement, MediaSettings, Refusal,
-    rtp::{Ice, Keys, Peer},
+    rtp::{Agreed as AgreedKeys, Ice, Peer},
 };
 use rtp::PayloadType;
-use sdp::{Agreed, Attribute, Codec, Crypto, Direction, Media, Rtcp};
+use sdp::{Agreed, Attribute, Codec, Direction, Media, Rtcp};
 use std::time::Duration;
 
 /// What was agreed on: the codec, and the events that go along with it.
@@ -59,7 +59,7 @@ impl Format {
     }
 
     /// What the transport needs to know.
-    pub(super) fn peer(&self, agreed: Agreement<'_>, keys: Option<Keys>, is_new: bool) -> Peer {
+    pub(super) fn peer(&self, agreed: Agreement<'_>, keys: AgreedKeys, is_new: bool) -> Peer {
         let (remote, index) = (agreed.remote, agreed.index);
         let is_null = remote.is_connection_null(index);
         let is_muxed = [agreed.local, remote]
@@ -96,9 +96,12 @@ impl AudioStream {
         // What the peer has agreed to once is what it understands.
         let protocol = match &self.protocol {
             Some(agreed) => agreed.clone(),
-            None => self.sdes.protocol().into(),
+            None => self.keys.protocol().into(),
         };
-        let keys = self.sdes.offer();
+        let keys = self.keys.offer();
+        if self.keys.offers_dtls() {
+            self.transport.listen();
+        }
         let ice = self.transport.ice_mut().map_or_else(Vec::new, Ice::offer);
         // RFC 3264, 8.3.2: no number changes its meaning, whoever gave it.
         let codecs = self.numbers.assign(codecs(&self.settings));
@@ -108,7 +111,7 @@ impl AudioStream {
             (true, false) => Mux::Offered,
             (true, true) => Mux::Agreed,
         };
-        let media = self.describe(&protocol, &codecs, &keys, ice, mux, direction);
+        let media = self.describe(&protocol, &codecs, keys, ice, mux, direction);
         self.numbers.learn(&media);
         media
     }
@@ -120,7 +123,7 @@ impl AudioStream {
     ) -> Result<Media, Refusal> {
         let offered = remote.media.get(index).ok_or(NOT_ACCEPTABLE)?;
         let agreed = acceptable(&self.settings, remote, index)?;
-        let key = self.sdes.answer(offered)?;
+        let keys = self.keys.answer(remote, index)?;
         let codecs: Vec<Codec> = agreed.into_iter().map(|pair| pair.local).collect();
         let direction = Direction::answer(remote.direction(index), self.wish());
         let ice = self.transport.ice_mut();
@@ -134,14 +137,14 @@ impl AudioStream {
         }
         // The offered token is repeated letter by letter.
         let protocol = &offered.protocol;
-        Ok(self.describe(protocol, &codecs, key.as_slice(), ice, mux, direction))
+        Ok(self.describe(protocol, &codecs, keys, ice, mux, direction))
     }
 
     fn describe(
         &self,
         protocol: &str,
         codecs: &[Codec],
-        keys: &[Crypto],
+        keys: Vec<Attribute>,
         ice: Vec<Attribute>,
         mux: Mux,
         direction: Direction,
@@ -176,7 +179,7 @@ impl AudioStream {
             .attributes
             .push(Attribute::new("ptime", PACKET_TIME.as_millis()));
         for key in keys {
-            media.attributes.push(key.attribute());
+            media.attributes.push(key);
         }
         media.set_direction(direction);
         media
@@ -198,7 +201,7 @@ pub(super) fn acceptable(
     index: usize,
 ) -> Result<Vec<Agreed>, Refusal> {
     let offered = remote.media.get(index).ok_or(NOT_ACCEPTABLE)?;
-    if offered.rtp_profile().is_none_or(|profile| profile.dtls) {
+    if offered.rtp_profile().is_none() {
         return Err(Refusal {
             code: 488,
             warning: "transport protocol not available",

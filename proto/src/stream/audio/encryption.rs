@@ -3,9 +3,8 @@
 use super::{AudioStream, Role};
 use crate::{
     event::{KeyMethod, StreamEvent},
-    stream::{Agreement, Discarded, Encryption, Refusal, SrtpProfile, StreamError, rtp::Keys},
+    stream::{Agreement, Discarded, Encryption, Refusal, SrtpProfile, StreamError, rtp::Agreed},
 };
-use sdp::Media;
 use serde::Serialize;
 
 /// How media are encrypted.
@@ -40,30 +39,50 @@ impl AudioStream {
     }
 
     /// Whether our policy and an offered line go together.
-    pub(super) fn accepts_keys(&mut self, offered: &Media) -> Result<(), Refusal> {
-        self.sdes.answer(offered).map(drop)
+    pub(super) fn accepts_keys(
+        &mut self,
+        remote: &sdp::Session,
+        index: usize,
+    ) -> Result<(), Refusal> {
+        self.keys.answer(remote, index).map(drop)
     }
 
     pub(super) fn agree_keys(
         &mut self,
         agreed: Agreement<'_>,
         role: Role,
-    ) -> Result<Option<Keys>, StreamError> {
-        let line = |session: &sdp::Session| session.media.get(agreed.index).cloned();
-        let (Some(local), Some(remote)) = (line(agreed.local), line(agreed.remote)) else {
-            return Ok(None);
+    ) -> Result<Agreed, StreamError> {
+        let (local, remote, index) = (agreed.local, agreed.remote, agreed.index);
+        let is_offerer = role == Role::Offerer;
+        let keys = self.keys.agreed(local, remote, index, is_offerer)?;
+        self.protocol = local.media.get(index).map(|line| line.protocol.clone());
+        self.method = match &keys {
+            Agreed::Dtls(_) => (KeyMethod::Dtls, false),
+            Agreed::Sdes(_) | Agreed::Clear => (KeyMethod::Sdes, !agreed.is_confidential),
         };
-        let keys = self.sdes.agreed(&local, &remote, role == Role::Offerer)?;
-        self.protocol = Some(local.protocol);
         Ok(keys)
     }
 
-    /// Tells what an agreement means for encryption, if that is news.
-    pub(super) fn tell_encryption(&mut self, is_confidential: bool) {
+    /// Follows what handshakes have come to.
+    pub(super) fn hear_handshakes(&mut self) {
+        while let Some(secured) = self.transport.poll_secured() {
+            match secured {
+                Ok(()) => self.tell_encryption(),
+                Err(failure) => self.fail(StreamError::NotEncrypted(failure.reason())),
+            }
+        }
+    }
+
+    /// Tells what an agreement means for encryption, if that is news and known.
+    pub(super) fn tell_encryption(&mut self) {
+        if self.transport.is_waiting_for_keys() {
+            return;
+        }
+        let (method, keys_in_clear) = self.method;
         let secured = self.transport.profile().map(|cipher| Secured {
-            method: KeyMethod::Sdes,
+            method,
             cipher,
-            keys_in_clear: !is_confidential,
+            keys_in_clear,
         });
         let told = self.secured.replace(secured);
         if told == self.secured {
@@ -76,7 +95,7 @@ impl AudioStream {
                 keys_in_clear: secured.keys_in_clear,
             }),
             // Who did not wish for it needs no telling.
-            None if self.sdes.policy() == Encryption::Off => {}
+            None if self.keys.policy() == Encryption::Off => {}
             None => self.push(StreamEvent::DidNotEnableEncryption { reason: NO_KEY }),
         }
     }

@@ -43,7 +43,7 @@ impl StreamFactory for AudioFactory {
         }
         let is_acceptable = describe::acceptable(&env.settings, remote, index);
         let mut stream = AudioStream::new(env);
-        match is_acceptable.and_then(|_| stream.accepts_keys(media)) {
+        match is_acceptable.and_then(|_| stream.accepts_keys(remote, index)) {
             Ok(()) => Offered::Taken(Box::new(stream)),
             Err(refusal) => Offered::Refused(refusal),
         }

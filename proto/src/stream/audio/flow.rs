@@ -188,6 +188,7 @@ impl AudioStream {
             self.out.push_back(output);
         }
         self.hear_ice();
+        self.hear_handshakes();
     }
 }
 

@@ -21,9 +21,9 @@ pub use factory::AudioFactory;
 use super::{
     Agreement, Hold, MediaSettings, MediaStream, Purpose, Refusal, StreamEnv, StreamInput,
     StreamOutput,
-    rtp::{Heard, Ice, RtpTransport, Sdes, earliest_of},
+    rtp::{Heard, Ice, KeyAgreement, RtpTransport, earliest_of},
 };
-use crate::event::{Originator, StreamEvent};
+use crate::event::{KeyMethod, Originator, StreamEvent};
 use base::Deadline;
 use describe::Format;
 use rtp::{EventReceiver, EventSender};
@@ -47,7 +47,9 @@ pub struct AudioStream {
     format: Option<Format>,
     /// The transport protocol that was agreed on.
     protocol: Option<sdp::Text>,
-    sdes: Sdes,
+    keys: KeyAgreement,
+    /// How the keys in use were agreed on, and whether others could read them.
+    method: (KeyMethod, bool),
     /// What the application was told of encryption last, if it was.
     secured: Option<Option<encryption::Secured>>,
     /// What payload numbers mean, whoever gave them.
@@ -121,7 +123,9 @@ impl AudioStream {
     fn new(env: StreamEnv) -> Self {
         let mut rng = env.rng;
         let suites = env.settings.srtp_suites.clone();
-        let sdes = Sdes::new(env.settings.encryption, suites, rng.fork());
+        let credentials = env.credentials;
+        let policy = env.settings.encryption;
+        let keys = KeyAgreement::new(policy, suites, credentials.clone(), rng.fork());
         let ice = Ice::new(&env.settings, &env.interfaces, env.tie_breaker, rng.fork());
         let transport = RtpTransport::new(
             env.local_address,
@@ -129,6 +133,7 @@ impl AudioStream {
             env.settings.rtp_keepalive,
             env.clock,
             ice,
+            credentials,
             rng,
         );
         Self {
@@ -138,7 +143,8 @@ impl AudioStream {
             proposal: None,
             format: None,
             protocol: None,
-            sdes,
+            keys,
+            method: (KeyMethod::Sdes, false),
             secured: None,
             numbers: sdp::PayloadNumbers::default(),
             direction: Direction::SendRecv,
@@ -256,7 +262,7 @@ impl AudioStream {
         self.transport.agree(now, format.peer(agreed, keys, is_new));
         let was_early = std::mem::replace(&mut self.is_early, agreed.is_early);
         self.agree_ice(now, agreed);
-        self.tell_encryption(agreed.is_confidential);
+        self.tell_encryption();
         self.format = Some(format);
         self.set_direction(agreed);
         match was_early && !self.is_early {
@@ -338,7 +344,7 @@ impl MediaStream for AudioStream {
             State::Initializing | State::Ended => {}
             State::Initialized | State::Established => match self.transport.reopen(now) {
                 true => {
-                    self.sdes.moved();
+                    self.keys.moved();
                     self.drain();
                 }
                 // The sockets are there, whatever is offered anew.

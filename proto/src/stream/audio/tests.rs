@@ -1,5 +1,6 @@
 //! Two audio streams, wired by hand.
 
+mod dtls;
 mod encryption;
 mod ice;
 mod mux;
@@ -11,9 +12,9 @@ use crate::{
     event::{Originator, StreamEvent},
     id::{SessionId, StreamId},
     stream::{
-        Agreement, DigitMode, Direction, Encryption, MediaSettings, MediaStream, Offered, Purpose,
-        Slot, SlotOpen, StreamCommand as _, StreamEnv, StreamFactory as _, StreamInput,
-        StreamOutput,
+        Agreement, Credentials, DigitMode, Direction, Encryption, MediaSettings, MediaStream,
+        Offered, Purpose, Slot, SlotOpen, StreamCommand as _, StreamEnv, StreamError,
+        StreamFactory as _, StreamInput, StreamOutput,
     },
 };
 use base::{Clock, Key as _, Rng};
@@ -32,6 +33,7 @@ struct Pair {
     /// What each end told and heard.
     events: [Vec<StreamEvent>; 2],
     frames: [Vec<Frame>; 2],
+    failed: [Vec<StreamError>; 2],
     /// Datagrams that each end sent, RTP and RTCP.
     sent: [[usize; 2]; 2],
     descriptions: [sdp::Session; 2],
@@ -60,6 +62,7 @@ fn env(now: Instant, end: usize, codecs: &[&str]) -> StreamEnv {
         rng: Rng::from_seed([end as u8; 32]),
         clock: Clock::new(now, Duration::from_secs(1_000)),
         settings: Arc::new(settings),
+        credentials: Credentials::new(None, Rng::from_seed([0x80 + end as u8; 32])),
         tie_breaker: 0,
         interfaces: Arc::new([]),
         local_address: ip(end),
@@ -82,21 +85,33 @@ impl Pair {
         Self::with(now, [0, 1].map(|end| env(now, end, codecs[end])))
     }
 
-    fn with(now: Instant, [ours, theirs]: [StreamEnv; 2]) -> Self {
+    fn with(now: Instant, envs: [StreamEnv; 2]) -> Self {
+        Self::altered(now, envs, |_, _| {})
+    }
+
+    /// As above, with what somebody on the way does to both descriptions.
+    fn altered(
+        now: Instant,
+        [ours, theirs]: [StreamEnv; 2],
+        alter: impl Fn(usize, &mut sdp::Session),
+    ) -> Self {
         let factory = AudioFactory::new();
         let mut caller = factory.create(now, ours, &serde_json::Value::Null).unwrap();
         open(&mut caller, now, 0);
-        let offer = assemble(0, caller.offer(now));
+        let mut offer = assemble(0, caller.offer(now));
+        alter(0, &mut offer);
         let Offered::Taken(mut callee) = factory.from_sdp(now, theirs, &offer, 0) else {
             panic!("not taken");
         };
         open(&mut callee, now, 1);
-        let answer = assemble(1, callee.answer(now, &offer, 0).unwrap());
+        let mut answer = assemble(1, callee.answer(now, &offer, 0).unwrap());
+        alter(1, &mut answer);
         let mut pair = Self {
             now,
             streams: [caller, callee],
             events: Default::default(),
             frames: Default::default(),
+            failed: Default::default(),
             sent: Default::default(),
             descriptions: [offer, answer],
             started: false,
@@ -162,6 +177,7 @@ impl Pair {
                             self.streams[peer].handle_input(self.now, input);
                         }
                         StreamOutput::Event(event) => self.events[end].push(event),
+                        StreamOutput::Failed(error) => self.failed[end].push(error),
                         StreamOutput::Media(frame) => self.frames[end].push(frame),
                         _ => {}
                     }

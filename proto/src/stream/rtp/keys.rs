@@ -1,6 +1,6 @@
 //! The keys in use: they seal what leaves, and open what comes (RFC 3711).
 
-use super::sdes::Keys;
+use super::{Agreed, Keys};
 use base::Deadline;
 use bytes::BytesMut;
 use rtp::srtp::{MasterKey, Opener, Profile, Refused, Sealer};
@@ -17,6 +17,8 @@ pub(super) struct Protection {
     /// The one in use is the last.
     sealers: Vec<Sealer>,
     opener: Option<Opener>,
+    /// There will be keys: until then nothing is sent, and nothing that comes is played.
+    is_awaited: bool,
     discarded: Discarded,
 }
 
@@ -34,23 +36,41 @@ pub struct Discarded {
     pub unsent: u64,
 }
 
+impl Discarded {
+    /// Both together.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            forged: self.forged + other.forged,
+            replayed: self.replayed + other.replayed,
+            malformed: self.malformed + other.malformed,
+            unsent: self.unsent + other.unsent,
+        }
+    }
+}
+
 impl Protection {
     /// Follows an agreement; `is_new` if it is with another peer.
-    pub(super) fn agree(&mut self, now: Instant, keys: Option<Keys>, is_new: bool) {
-        let Some(keys) = keys else {
+    pub(super) fn agree(&mut self, now: Instant, agreed: &Agreed, is_new: bool) {
+        self.is_awaited = matches!(agreed, Agreed::Dtls(_));
+        // Nothing of another peer counts; what is in use with this one stays until a handshake gives more.
+        if is_new || *agreed == Agreed::Clear {
             self.opener = None;
-            return;
-        };
-        self.take(keys.local);
+        }
+        if let Agreed::Sdes(keys) = agreed {
+            self.take(now, keys.clone());
+        }
+    }
+
+    /// Seals and opens with `keys` from now on.
+    pub(super) fn take(&mut self, now: Instant, keys: Keys) {
+        self.seal_with(keys.local);
         match &mut self.opener {
-            Some(opener) if !is_new => opener.rekey(now, keys.remote),
-            // Nothing of another peer counts.
+            Some(opener) => opener.rekey(now, keys.remote),
             opener => *opener = Some(Opener::new(keys.remote)),
         }
     }
 
-    /// Seals with `key` from now on.
-    fn take(&mut self, key: MasterKey) {
+    fn seal_with(&mut self, key: MasterKey) {
         let known = self.sealers.iter().position(|sealer| *sealer.key() == key);
         let sealer = match known {
             Some(place) => self.sealers.remove(place),
@@ -65,6 +85,11 @@ impl Protection {
     /// What protects; `None` if nothing does.
     pub(super) fn profile(&self) -> Option<Profile> {
         self.opener.as_ref().map(Opener::profile)
+    }
+
+    /// True until there are the keys that were agreed on.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.is_awaited && self.opener.is_none()
     }
 
     pub(super) const fn discarded(&self) -> Discarded {
@@ -88,6 +113,7 @@ impl Protection {
     ) -> bool {
         let sealer = match &self.opener {
             Some(_) => self.sealers.last_mut(),
+            None if self.is_awaited => return false,
             None => None,
         };
         let is_ready = sealer.is_none_or(|sealer| seal(sealer, packet));
@@ -115,6 +141,7 @@ impl Protection {
 
     fn judge(&mut self, opened: Option<Result<(), Refused>>) -> bool {
         let count = match opened {
+            None if self.is_awaited => &mut self.discarded.forged,
             None | Some(Ok(())) => return true,
             Some(Err(Refused::Replayed | Refused::TooOld)) => &mut self.discarded.replayed,
             Some(Err(Refused::Malformed)) => &mut self.discarded.malformed,

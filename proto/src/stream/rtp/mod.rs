@@ -1,21 +1,27 @@
 //! The transport of an RTP stream: a pair of UDP sockets, an RTP session over them, and the rules
 //! where packets go to (requirements 33).
 
+mod agreement;
+mod dtls;
 mod ice;
 mod keys;
 mod peer;
 mod ports;
 mod sdes;
+mod secure;
 mod single;
 
 pub(crate) use self::ice::{Ice, News};
 pub use self::ice::{IceInfo, RelayInfo};
+pub(crate) use agreement::{Agreed, KeyAgreement};
 pub use keys::Discarded;
 pub(crate) use peer::Peer;
-pub(crate) use sdes::{Keys, Sdes};
+use sdes::{Keys, Sdes};
 
+use self::dtls::Handshakes;
 use super::{Slot, StreamError, StreamInput, StreamOutput};
 use crate::edge::System;
+use ::dtls::{Credentials, Failure};
 use ::ice::stun;
 use base::{Clock, Deadline, Rng, earliest};
 use bytes::{Bytes, BytesMut};
@@ -23,7 +29,7 @@ use keys::Protection;
 use ports::Ports;
 use rtp::{
     Arrivals, Diagnosis, Frame, KeepAlive, Latch, Outgoing, Output, Received, Session, Statistics,
-    Unplayed, srtp::Profile,
+    Unplayed,
 };
 use single::Single;
 use std::{
@@ -56,6 +62,9 @@ pub(crate) struct RtpTransport {
     clock: Clock,
     keepalive_interval: Duration,
     ice: Option<Ice>,
+    handshakes: Handshakes,
+    /// What became of handshakes.
+    secured: VecDeque<Result<(), Failure>>,
     flow: Option<Flow>,
     arena: BytesMut,
     out: VecDeque<StreamOutput>,
@@ -66,6 +75,8 @@ pub(crate) struct RtpTransport {
 struct Flow {
     session: Session,
     protection: Protection,
+    /// Of RTCP, where a handshake of its own gives it other keys (RFC 5764, 5).
+    control: Option<Protection>,
     rtp: Latch,
     rtcp: Latch,
     /// RTCP shares the way of RTP (RFC 5761).
@@ -106,6 +117,7 @@ impl RtpTransport {
         keepalive: Duration,
         clock: Clock,
         ice: Option<Ice>,
+        credentials: Credentials,
         mut rng: Rng,
     ) -> Self {
         Self {
@@ -114,6 +126,8 @@ impl RtpTransport {
             clock,
             keepalive_interval: keepalive,
             ice,
+            handshakes: Handshakes::new(credentials),
+            secured: VecDeque::new(),
             flow: None,
             arena: BytesMut::new(),
             out: VecDeque::new(),
@@ -165,9 +179,10 @@ impl RtpTransport {
     ) -> bool {
         let is_muxed = self.is_muxed();
         let out = &mut self.out;
-        self.ice
-            .as_mut()
-            .is_some_and(|ice| ice.agree(now, local, remote, index, is_muxed, out))
+        let ice = self.ice.as_mut();
+        let is_agreed = ice.is_some_and(|ice| ice.agree(now, local, remote, index, is_muxed, out));
+        self.advance_handshakes(now);
+        is_agreed
     }
 
     /// Takes the next piece of news of ICE.
@@ -217,7 +232,7 @@ impl RtpTransport {
                 if peer.is_new || single.is_none() {
                     flow.single = single;
                 }
-                flow.protection.agree(now, peer.keys, peer.is_new);
+                flow.protection.agree(now, &peer.keys, peer.is_new);
                 flow.keepalive_payload_type = peer.keepalive_payload_type;
                 flow.is_muxed = peer.is_muxed;
                 flow.is_null = peer.rtp.is_none();
@@ -225,10 +240,11 @@ impl RtpTransport {
             None => {
                 let config = rtp::Config::new(peer.clock_rate, peer.payload_types);
                 let mut protection = Protection::default();
-                protection.agree(now, peer.keys, true);
+                protection.agree(now, &peer.keys, true);
                 self.flow = Some(Flow {
                     session: Session::new(now, config, self.clock, self.rng.fork()),
                     protection,
+                    control: None,
                     rtp: Latch::new(rtp),
                     rtcp: Latch::new(rtcp),
                     is_muxed: peer.is_muxed,
@@ -242,6 +258,7 @@ impl RtpTransport {
                 });
             }
         }
+        self.agree_handshakes(now, peer.keys, [peer.rtp, peer.rtcp], peer.is_new);
     }
 
     /// Stops or resumes all sending, whatever is agreed.
@@ -294,6 +311,12 @@ impl RtpTransport {
     /// Takes an input of one of its slots; what came over a relay follows by
     /// [`poll_relayed`](Self::poll_relayed).
     pub(crate) fn handle_input(&mut self, now: Instant, input: StreamInput) -> Heard {
+        let heard = self.take_input(now, input);
+        self.advance_handshakes(now);
+        heard
+    }
+
+    fn take_input(&mut self, now: Instant, input: StreamInput) -> Heard {
         if let (Some(ice), Some(slot)) = (&mut self.ice, input.slot())
             && ice.is_relay(slot)
         {
@@ -357,7 +380,9 @@ impl RtpTransport {
     /// Takes the next packet that came over a relay.
     pub(crate) fn poll_relayed(&mut self, now: Instant) -> Option<Heard> {
         let (slot, from, payload) = self.ice.as_mut()?.poll_relayed()?;
-        Some(self.media(now, slot, from, payload))
+        let heard = self.media(now, slot, from, payload);
+        self.advance_handshakes(now);
+        Some(heard)
     }
 
     fn datagram(&mut self, now: Instant, slot: Slot, from: SocketAddr, payload: BytesMut) -> Heard {
@@ -372,6 +397,10 @@ impl RtpTransport {
     }
 
     fn media(&mut self, now: Instant, slot: Slot, from: SocketAddr, payload: BytesMut) -> Heard {
+        // RFC 7983, 7.
+        if ::dtls::is_dtls(&payload) {
+            return self.handshake(now, slot, from, payload);
+        }
         // RFC 5761, 4.
         let is_shared = self.is_muxed() && rtp::Kind::of(&payload) == rtp::Kind::Rtcp;
         match ice::component_of(slot) {
@@ -385,7 +414,8 @@ impl RtpTransport {
             return Heard::Nothing;
         };
         let first = payload.first().copied();
-        if !flow.protection.open_rtcp(now, &mut payload) {
+        let protection = flow.control.as_mut().unwrap_or(&mut flow.protection);
+        if !protection.open_rtcp(now, &mut payload) {
             flow.arrivals.note(from, Unplayed::refused(first));
             return Heard::Nothing;
         }
@@ -445,6 +475,7 @@ impl RtpTransport {
         }
         self.drain(now);
         self.flow = None;
+        self.handshakes.clear();
         self.ports.close(&mut self.out);
         if let Some(ice) = &mut self.ice {
             ice.close(now, &mut self.out);
@@ -459,9 +490,12 @@ impl RtpTransport {
                 flow.session.poll_timeout(),
                 flow.keepalive.poll_timeout(),
                 flow.protection.poll_timeout(),
+                flow.control.as_ref().and_then(Protection::poll_timeout),
             ]
         });
-        flow.into_iter().flatten().chain([ice]).flatten().min()
+        let handshakes = self.handshakes.poll_timeout();
+        let flow = flow.into_iter().flatten();
+        flow.chain([ice, handshakes]).flatten().min()
     }
 
     /// Reports and keeps alive what is due.
@@ -469,9 +503,14 @@ impl RtpTransport {
         if let Some(ice) = &mut self.ice {
             ice.handle_timeout(now, &self.ports, &mut self.out);
         }
+        self.handshakes.handle_timeout(now);
+        self.advance_handshakes(now);
         let Some(flow) = &mut self.flow else { return };
         flow.session.handle_timeout(now);
         flow.protection.handle_timeout(now);
+        if let Some(control) = &mut flow.control {
+            control.handle_timeout(now);
+        }
         flow.keepalive.handle_timeout(now);
         // RFC 7675, 5.1: with ICE its checks keep the way open.
         let is_ice = self.ice.as_ref().is_some_and(Ice::is_agreed);
@@ -521,19 +560,6 @@ impl RtpTransport {
         (statistics.packets_sent > 0).then(|| flow.arrivals.diagnose(local, described, &statistics))
     }
 
-    /// What seals and opens packets; `None` if nothing does.
-    pub(crate) fn profile(&self) -> Option<Profile> {
-        self.flow.as_ref()?.protection.profile()
-    }
-
-    /// What encryption kept from being played or sent.
-    pub(crate) fn discarded(&self) -> Discarded {
-        let none = Discarded::default();
-        self.flow
-            .as_ref()
-            .map_or(none, |flow| flow.protection.discarded())
-    }
-
     fn drain(&mut self, now: Instant) {
         let way = self.way(RTCP);
         let Some(flow) = &mut self.flow else { return };
@@ -543,7 +569,8 @@ impl RtpTransport {
                     self.arena.reserve(ARENA);
                 }
                 self.arena.extend_from_slice(&report);
-                let is_sealed = flow.protection.seal_rtcp(&mut self.arena);
+                let protection = flow.control.as_mut().unwrap_or(&mut flow.protection);
+                let is_sealed = protection.seal_rtcp(&mut self.arena);
                 let payload = self.arena.split().freeze();
                 if !is_sealed {
                     continue;

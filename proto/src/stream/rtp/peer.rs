@@ -1,6 +1,6 @@
 //! What an RTP transport is told of its peer.
 
-use super::Keys;
+use super::Agreed;
 use rtp::PayloadType;
 use std::net::SocketAddr;
 
@@ -19,8 +19,8 @@ pub(crate) struct Peer {
     pub(crate) clock_rate: u32,
     /// What our empty packets are numbered as.
     pub(crate) keepalive_payload_type: u8,
-    /// What packets are sealed and opened with; `None` for media in the clear.
-    pub(crate) keys: Option<Keys>,
+    /// What packets are sealed and opened with.
+    pub(crate) keys: Agreed,
     /// Another peer than before (a forked answer): nothing that was learnt of the old one counts.
     pub(crate) is_new: bool,
     /// Others may send to the same place.

@@ -53,9 +53,9 @@ impl Sdes {
     /// where whoever does not know them passes over them (RFC 4568 asks for RTP/SAVP; everybody does
     /// it so who has to talk to both).
     pub(crate) const fn protocol(&self) -> &'static str {
-        match self.policy {
-            Encryption::Off | Encryption::SdesOptional => "RTP/AVP",
-            Encryption::SdesMandatory => "RTP/SAVP",
+        match matches!(self.policy, Encryption::SdesMandatory) {
+            true => "RTP/SAVP",
+            false => "RTP/AVP",
         }
     }
 
@@ -143,11 +143,6 @@ impl Sdes {
     pub(crate) fn moved(&mut self) {
         self.spare.clear();
         self.is_stale = true;
-    }
-
-    /// What the settings want.
-    pub(crate) const fn policy(&self) -> Encryption {
-        self.policy
     }
 
     fn spare(&mut self, suite: Profile) -> MasterKey {
