@@ -1,5 +1,5 @@
 //! Calls between `sipsimple` and programs that somebody else wrote: SIPp, baresip, Sofia-SIP, Kamailio,
-//! coturn and aioice.
+//! coturn, aioice and aiortc.
 //!
 //! ```text
 //! cargo build --release -p sipsimple-cli
@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod aiortc;
 mod authority;
 mod baresip;
 mod capture;
@@ -199,6 +200,12 @@ const PARTS: &[Part] = &[
         has_namespaces: true,
         run: ice::run,
         expected: ice::expected,
+    },
+    Part {
+        name: "aiortc",
+        has_namespaces: true,
+        run: aiortc::run,
+        expected: aiortc::expected,
     },
     Part {
         name: "nat",

@@ -21,6 +21,7 @@ mod costs;
 mod coverage;
 mod digest;
 mod documented;
+mod dtls;
 mod early;
 mod engine;
 mod failover;

@@ -41,7 +41,7 @@ fn setup(seed: u64, ours: Encryption, theirs: Encryption) -> Setup {
 }
 
 /// The stream of the only call of a host.
-fn stream(stage: &Stage, host: HostId) -> Option<StreamId> {
+pub(crate) fn stream(stage: &Stage, host: HostId) -> Option<StreamId> {
     let events = &stage.world.host(host).inbox().notifications;
     events.iter().rev().find_map(|told| match told.event {
         Event::Stream(id, StreamEvent::DidStart) => Some(id),
@@ -49,7 +49,7 @@ fn stream(stage: &Stage, host: HostId) -> Option<StreamId> {
     })
 }
 
-fn encryption(stage: &Stage, host: HostId) -> Option<EncryptionInfo> {
+pub(crate) fn encryption(stage: &Stage, host: HostId) -> Option<EncryptionInfo> {
     let agent = stage.world.node::<UserAgent>(host);
     agent
         .stream::<AudioStream>(stream(stage, host)?)?
@@ -57,7 +57,7 @@ fn encryption(stage: &Stage, host: HostId) -> Option<EncryptionInfo> {
 }
 
 /// What the agent of a host was told of encryption: the cipher, or a dash for none.
-fn told(stage: &Stage, host: HostId) -> Vec<String> {
+pub(crate) fn told(stage: &Stage, host: HostId) -> Vec<String> {
     let events = &stage.world.host(host).inbox().notifications;
     let said = events.iter().filter_map(|told| match &told.event {
         Event::Stream(_, StreamEvent::DidEnableEncryption { cipher, .. }) => {
@@ -70,7 +70,7 @@ fn told(stage: &Stage, host: HostId) -> Vec<String> {
 }
 
 /// Speech of both ends: how many frames each of them heard.
-fn talk(stage: &mut Stage, frames: u32) -> [usize; 2] {
+pub(crate) fn talk(stage: &mut Stage, frames: u32) -> [usize; 2] {
     let hosts = [stage.alice, stage.bob()];
     let before = marks(stage, hosts);
     speak(stage, hosts, frames);
@@ -124,7 +124,7 @@ fn rtp_10_every_pair_of_policies() {
 }
 
 /// Packets on the wire that anybody can hear: speech of [`speak`] is one byte, again and again.
-fn sound(stage: &Stage) -> usize {
+pub(crate) fn sound(stage: &Stage) -> usize {
     let steps = stage.world.trace().steps().iter();
     let is_clear = |payload: &Bytes| {
         let end = payload.get(12..172);

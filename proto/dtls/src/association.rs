@@ -164,7 +164,8 @@ impl Association {
 
     /// Repeats what is due, or gives up.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.timeout.is_some_and(|at| at <= now) {
+        // The next moment is told when this one's flight leaves, which may take a way that is not there.
+        if self.timeout.take_if(|at| *at <= now).is_some() {
             self.run(now, |_| Ok(()));
         }
         if self.give_up().is_some_and(|at| at <= now) {
@@ -182,7 +183,8 @@ impl Association {
     }
 
     fn give_up(&self) -> Option<Instant> {
-        let begun = self.begun.filter(|_| !self.is_keyed)?;
+        let is_open = !self.is_keyed && self.failure.is_none();
+        let begun = self.begun.filter(|_| is_open)?;
         begun.checked_add(HANDSHAKE)
     }
 

@@ -56,6 +56,8 @@ pub(crate) fn of_end(reason: &str) -> Exit {
     match reason {
         reason if reason.starts_with("name resolution") => Exit::Resolution,
         reason if reason.starts_with("transport") => Exit::Transport,
+        // It stood, and what is to be heard did not come about.
+        reason if reason.starts_with("not encrypted") => Exit::Media,
         // The peer is silent, or knows nothing of the call any more.
         "timeout" | "session expired" | "dialog gone" => Exit::TimedOut,
         // What carried its media is gone, and nothing else does.
@@ -92,6 +94,7 @@ mod tests {
             ("transport: connection reset", Exit::Transport),
             ("transport failure", Exit::Transport),
             ("name resolution: not found", Exit::Resolution),
+            ("not encrypted: another certificate", Exit::Media),
             ("ICE failed: no pair of addresses works", Exit::Media),
         ] {
             assert_eq!(of_end(reason), exit, "{reason}");

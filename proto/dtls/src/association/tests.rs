@@ -210,6 +210,28 @@ fn flights_are_repeated_after_a_second_and_then_later_each_time() {
     }
 }
 
+/// While there is no way nothing is polled: no moment stays due.
+#[test]
+fn deadlines_pass_where_nothing_can_be_sent() {
+    let mut pair = pair(origin());
+    let client = &mut pair.ends[0];
+    assert!(matches!(
+        client.poll_output(pair.now),
+        Some(Output::Transmit(_))
+    ));
+    assert!(client.poll_output(pair.now).is_none());
+    let mut due = 0;
+    while let Some(deadline) = client.poll_timeout() {
+        assert!(deadline.at > pair.now || due == 0, "due again and again");
+        pair.now = deadline.at;
+        client.handle_timeout(pair.now);
+        due += 1;
+    }
+    assert_eq!(due, 2, "one flight, and the end");
+    let said = client.poll_output(pair.now);
+    assert!(matches!(said, Some(Output::Failed(Failure::Timeout))));
+}
+
 #[test]
 fn every_single_loss_is_made_good() {
     let mut whole = pair(origin());

@@ -115,16 +115,18 @@ impl KeyAgreement {
         if self.policy == Encryption::Off {
             return by_sdes(&mut self.sdes);
         }
+        let is_described = is_described(remote, index);
         let insists = is_dtls(offered) || self.policy == Encryption::DtlsMandatory;
         // Between both the one in use stays; a policy that names keys in descriptions likes them better.
         let prefers_dtls = match self.method {
             Some(method) => method == Method::Dtls,
             None => self.policy == Encryption::Opportunistic,
         };
-        if !insists && !(prefers_dtls && is_described(remote, index)) {
+        let takes_dtls = insists || prefers_dtls && is_described;
+        if !takes_dtls {
             let answer: Result<Vec<Attribute>, Refusal> = by_sdes(&mut self.sdes);
             let is_keyed = answer.as_ref().is_ok_and(|answer| !answer.is_empty());
-            if is_keyed || !is_described(remote, index) {
+            if is_keyed || !is_described {
                 return answer;
             }
         }

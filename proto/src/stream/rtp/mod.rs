@@ -3,6 +3,7 @@
 
 mod agreement;
 mod dtls;
+mod flow;
 mod ice;
 mod keys;
 mod peer;
@@ -25,6 +26,7 @@ use ::dtls::{Credentials, Failure};
 use ::ice::stun;
 use base::{Clock, Deadline, Rng, earliest};
 use bytes::{Bytes, BytesMut};
+use flow::Flow;
 use keys::Protection;
 use ports::Ports;
 use rtp::{
@@ -68,31 +70,6 @@ pub(crate) struct RtpTransport {
     flow: Option<Flow>,
     arena: BytesMut,
     out: VecDeque<StreamOutput>,
-}
-
-/// What exists from the first agreement on.
-#[derive(Debug)]
-struct Flow {
-    session: Session,
-    protection: Protection,
-    /// Of RTCP, where a handshake of its own gives it other keys (RFC 5764, 5).
-    control: Option<Protection>,
-    rtp: Latch,
-    rtcp: Latch,
-    /// RTCP shares the way of RTP (RFC 5761).
-    is_muxed: bool,
-    keepalive: KeepAlive,
-    /// What an empty packet says it is.
-    keepalive_payload_type: u8,
-    /// `c=0.0.0.0`: neither RTP nor RTCP is sent.
-    is_null: bool,
-    /// Nothing is sent until the peer has proved to be there.
-    is_paused: bool,
-    received_from: Option<SocketAddr>,
-    /// Forks may send to the same place.
-    single: Option<Single>,
-    /// What comes instead of media.
-    arrivals: Arrivals,
 }
 
 /// What an input brought.

@@ -182,10 +182,11 @@ impl Handshakes {
             let is_described = component.described == Some(from);
             match component.heard {
                 Some(heard) if heard == from => {}
-                Some(_) if component.association.is_keyed() || !is_described => return,
-                // Who was described takes the place of anybody else.
-                Some(_) => component.begin_again(now, unix, &credentials, known),
+                // What begins nothing belongs to nobody.
+                _ if !begins_flight(datagram) => return,
                 None => {}
+                Some(heard) if !component.yields(heard, is_described) => return,
+                Some(_) => component.begin_again(now, unix, &credentials, known),
             }
             component.heard = Some(from);
         }
@@ -277,7 +278,10 @@ impl Handshakes {
                         Output::Failed(failure) if at == last => {
                             return self.failed(failure);
                         }
-                        Output::Failed(_) => {}
+                        Output::Failed(_) => {
+                            known.components[place] = None;
+                            break;
+                        }
                     }
                 }
             }
@@ -331,6 +335,13 @@ impl Component {
             Role::Active => self.described,
             Role::Passive => self.heard.or(self.described),
         }
+    }
+
+    /// Whether another sender may take the place of the one that is spoken with: who was described always, a
+    /// stranger that of a stranger.
+    fn yields(&self, heard: SocketAddr, to_described: bool) -> bool {
+        let is_stranger = self.described != Some(heard) && self.tries < MAX_TRIES;
+        !self.association.is_keyed() && (to_described || is_stranger)
     }
 
     /// Whether a failure may be the work of somebody else than the peer.
