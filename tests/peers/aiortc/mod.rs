@@ -58,7 +58,7 @@ fn lie(lab: &Lab, cable: &Cable, speech: &Speech) -> Outcome<()> {
         "--record",
         &kept,
         "--hangup-after",
-        "8",
+        "10",
     ];
     let mut agent = Agent::start(lab, &cable.near, "aiortc-lie-agent", our_port, words)?;
     let last = agent.finish(LENGTH + 2 * PATIENCE)?;
@@ -158,7 +158,7 @@ impl Case {
             "--record",
             &kept,
             "--hangup-after",
-            "8",
+            "10",
         ];
         let words = [verb, &common].concat();
         let start = |to: Option<&str>| phone(lab, cable, &name, port, speech, &heard, to);
@@ -238,7 +238,7 @@ const PYTHON: &str = "/usr/bin/python3";
 /// It loads a good deal.
 const START: Duration = Duration::from_secs(20);
 /// Longer than either says its sentence.
-const LENGTH: Duration = Duration::from_secs(8);
+const LENGTH: Duration = Duration::from_secs(10);
 const FIRST_PORT: u16 = 19_300;
 const PORTS: u16 = 2;
 const PEER: &str = "aiortc";

@@ -89,8 +89,8 @@ class Phone(asyncio.DatagramProtocol):
 
 
 class Mouth(AudioStreamTrack):
-    """Says the file again and again, in frames of 20 ms as they are: a player of FFmpeg makes it louder by 3 dB.
-    The base class keeps the pace, by silence of the same form."""
+    """Says the file once, in frames of 20 ms as they are: a player of FFmpeg makes it louder by 3 dB. The base class
+    keeps the pace, by silence of the same form."""
 
     def __init__(self):
         super().__init__()
@@ -102,8 +102,8 @@ class Mouth(AudioStreamTrack):
     async def recv(self):
         frame = await super().recv()
         size = frame.samples * 2
-        piece = (self.speech[self.at :] + self.speech)[:size]
-        self.at = (self.at + size) % len(self.speech)
+        piece = self.speech[self.at : self.at + size].ljust(size, b"\0")
+        self.at += size
         said = AudioFrame(format="s16", layout="mono", samples=frame.samples)
         said.planes[0].update(piece)
         said.pts, said.sample_rate, said.time_base = frame.pts, frame.sample_rate, frame.time_base
