@@ -3,6 +3,7 @@
 
 use super::{
     call::Exchange,
+    stun,
     world::{Site, World},
 };
 use crate::{
@@ -157,21 +158,11 @@ fn told(process: &Process, name: &str) -> Value {
 
 /// True for a Binding request with a user name: a check, and no question for our address.
 fn is_check(packet: &Packet) -> bool {
-    let payload = &packet.payload;
-    payload.get(..2) == Some(&[0, 1]) && payload.get(4..8) == Some(&COOKIE) && has(packet, USERNAME)
+    stun::kind(&packet.payload) == Some(BINDING) && has(packet, USERNAME)
 }
 
-/// True for a STUN message with this attribute (RFC 8489, 14).
 fn has(packet: &Packet, attribute: u16) -> bool {
-    let mut rest = packet.payload.get(20..).unwrap_or_default();
-    while let [a, b, c, d, after @ ..] = rest {
-        if u16::from_be_bytes([*a, *b]) == attribute {
-            return true;
-        }
-        let length = usize::from(u16::from_be_bytes([*c, *d]));
-        rest = after.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    false
+    stun::attribute(&packet.payload, attribute).is_some()
 }
 
 fn script() -> PathBuf {
@@ -183,7 +174,8 @@ fn row(is_ours: bool, what: &str) -> String {
     format!("{who}: {what}")
 }
 
-const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+/// A Binding request.
+const BINDING: u16 = 0x0001;
 const USERNAME: u16 = 0x0006;
 /// RFC 8445, 16.1.
 const USE_CANDIDATE: u16 = 0x0025;

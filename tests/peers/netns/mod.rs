@@ -5,6 +5,7 @@ mod aioice;
 mod call;
 mod matrix;
 mod roam;
+mod stun;
 mod turn;
 mod world;
 

@@ -3,6 +3,7 @@
 use super::{
     call::{Call, Exchange, Seen},
     roam::again,
+    stun,
     world::{COTURN, OTHER, Site, World},
 };
 use crate::{
@@ -215,7 +216,7 @@ fn one_hides(stage: &Stage<'_>) -> Outcome<()> {
 }
 
 /// RFC 8445, 5.1.1.2: without a relay.
-fn stun(stage: &Stage<'_>) -> Outcome<()> {
+fn by_stun(stage: &Stage<'_>) -> Outcome<()> {
     let server = COTURN.to_string();
     let options = ["--ice", "--stun", &server].map(OsString::from);
     let seen = stage.speak([&options, &options])?;
@@ -304,11 +305,11 @@ fn stale_nonce(stage: &Stage<'_>) -> Outcome<()> {
     let mut counts = Vec::new();
     for capture in captures {
         let packets = capture.finish()?;
-        let stale = |payload: &[u8]| error_of(payload) == Some(438);
+        let stale = |payload: &[u8]| stun::error(payload) == Some(438);
         let at = packets.iter().position(|packet| stale(&packet.payload));
         let later = packets.get(at.unwrap_or(packets.len())..);
         let later = later.unwrap_or_default().iter();
-        let permitted = later.filter(|packet| is_answer(&packet.payload, PERMITTED));
+        let permitted = later.filter(|packet| stun::kind(&packet.payload) == Some(PERMITTED));
         counts.push((usize::from(at.is_some()), permitted.count()));
     }
     let is_good = counts
@@ -420,28 +421,6 @@ fn word(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// True for a STUN message of this type (RFC 8489, 5).
-fn is_answer(payload: &[u8], kind: u16) -> bool {
-    payload.get(..2) == Some(&kind.to_be_bytes()) && payload.get(4..8) == Some(&COOKIE)
-}
-
-/// The code of an error response (RFC 8489, 14.8), which servers put first.
-fn error_of(payload: &[u8]) -> Option<u16> {
-    let class = u16::from_be_bytes([*payload.first()?, *payload.get(1)?]) & 0x0110;
-    let is_error = class == 0x0110 && payload.get(4..8)? == COOKIE;
-    let mut rest = payload.get(20..).filter(|_| is_error)?;
-    while let [a, b, c, d, after @ ..] = rest {
-        let length = usize::from(u16::from_be_bytes([*c, *d]));
-        if u16::from_be_bytes([*a, *b]) == ERROR_CODE {
-            return Some(u16::from(*after.get(2)?) * 100 + u16::from(*after.get(3)?));
-        }
-        rest = after.get(length.next_multiple_of(4)..)?;
-    }
-    None
-}
-
-const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
-const ERROR_CODE: u16 = 0x0009;
 /// A CreatePermission success response.
 const PERMITTED: u16 = 0x0108;
 const SECONDS: u32 = 7;
@@ -490,7 +469,7 @@ const CASES: &[Case] = &[
         rows: &[PAIR, SPEECH],
         rules: Some(translator::PORT_RESTRICTED),
         is_long: false,
-        run: stun,
+        run: by_stun,
     },
     Case {
         name: "TURN, wrong password",
