@@ -281,6 +281,7 @@ fn inv_11_a_reinvite_asks_for_an_offer() {
     let busy = wire.dialled().offer(now, None, &Headers::new());
     assert_eq!(busy, Err(usage::invitation::OfferError::Busy));
     wire.dialled().answer(now, dialog, sdp("answer2")).unwrap();
+    wire.drain();
     let ack = wire.sent.remove(0).1;
     assert!(ack.starts_with("ACK ") && ack.ends_with("answer2"), "{ack}");
     wire.receive(&ok);
