@@ -12,6 +12,7 @@ mod answers;
 mod certificate;
 mod digest;
 mod dns;
+mod dtls;
 mod hostile_servers;
 mod ice;
 mod nat;
@@ -31,6 +32,7 @@ pub use self::agent_bytes::agent_bytes;
 pub use self::certificate::certificate;
 pub use self::digest::digest;
 pub use self::dns::dns;
+pub use self::dtls::dtls;
 pub use self::hostile_servers::hostile_servers;
 pub use self::ice::ice;
 pub use self::nat::nat;
@@ -55,6 +57,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("certificate", certificate),
     ("digest", digest),
     ("dns", dns),
+    ("dtls", dtls),
     ("hostile_servers", hostile_servers),
     ("ice", ice),
     ("nat", nat),

@@ -1,0 +1,3 @@
+//! Drives `fuzz::dtls`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(dtls);
