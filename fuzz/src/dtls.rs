@@ -1,8 +1,10 @@
 //! DTLS-SRTP: whoever sits between two ends and changes, drops, repeats or invents datagrams gets no keys into
 //! the hands of either that the other has not.
 
-use base::Rng;
-use dtls::{Association, Expected, Identity, Keys, Output, Role};
+use sipsimple::{
+    base::Rng,
+    dtls::{Association, Expected, Identity, Keys, Output, Role, is_dtls},
+};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -33,7 +35,7 @@ pub fn dtls(data: &[u8]) {
             while let Some(output) = ends[end].poll_output(now) {
                 match output {
                     Output::Transmit(datagram) => {
-                        assert!(datagram.len() <= 1_200 && dtls::is_dtls(&datagram));
+                        assert!(datagram.len() <= 1_200 && is_dtls(&datagram));
                         sent += 1;
                         flying.push_back((1 - end, datagram));
                     }

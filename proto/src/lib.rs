@@ -22,6 +22,7 @@ pub use link::{LinkCounters, LinkLimits};
 
 pub use base;
 pub use dns;
+pub use dtls;
 pub use ice;
 pub use rtp;
 pub use rustls;
