@@ -42,6 +42,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// We answer early, and take the call after `ring` seconds.
 fn it_calls(scene: &Scene<'_>, reliable: &str, ring: &str) -> Outcome<String> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let stage = Stage::new(scene)?;
     let mut sofia = scene.sofia(&["rel=1", &stage.option()])?;
     let words = ["answer", "--auto", "--count", "1", "--ring", ring];
@@ -60,6 +61,7 @@ fn it_calls(scene: &Scene<'_>, reliable: &str, ring: &str) -> Outcome<String> {
 
 /// It answers early, and takes the call two seconds later.
 fn we_call(scene: &Scene<'_>, reliable: &str, taken: &str) -> Outcome<String> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let stage = Stage::new(scene)?;
     let mut sofia = scene.sofia(&["rel=1", &stage.option()])?;
     let target = scene.sofia_uri();
@@ -252,6 +254,8 @@ impl Drop for Line {
     }
 }
 
+/// One after the other: sound that comes late is not what was said.
+static ALONE: Mutex<()> = Mutex::new(());
 const PCMA: u8 = 8;
 const FRAME: Duration = Duration::from_millis(20);
 /// Of a frame.
