@@ -8,7 +8,7 @@ use crate::{
     capture::Capture,
     network::{Cable, INTERFACE, Place},
     pcap::Packet,
-    phone::{PATIENCE, RATE, compare, figures, heard_by_baresip, read, said_by_baresip},
+    phone::{PATIENCE, RATE, heard_by_baresip, read, said_by_baresip, verdict},
 };
 use audio::{Sound, speech::Voice, wave};
 use serde_json::Value;
@@ -154,13 +154,7 @@ impl Case {
     }
 
     fn judge(&self, lab: &Lab, what: &str, sent: &Sound, heard: Outcome<Sound>) {
-        let (is_good, value) = match heard.and_then(|heard| compare(sent, &heard)) {
-            Ok(result) => (
-                result.is_faithful() && result.sent.share() >= 0.9,
-                figures(&result),
-            ),
-            Err(error) => (false, error),
-        };
+        let (is_good, value) = verdict(sent, heard);
         lab.table.add(PEER, &self.row(what), is_good, value);
     }
 }

@@ -294,6 +294,17 @@ pub(crate) fn compare(sent: &Sound, heard: &Sound) -> Outcome<Comparison> {
     measure::compare(sent, heard, RATE).map_err(|error| error.to_string())
 }
 
+/// Says whether what was heard is what was sent, nine tenths of it at least, and the figures of that.
+pub(crate) fn verdict(sent: &Sound, heard: Outcome<Sound>) -> (bool, String) {
+    match heard.and_then(|heard| compare(sent, &heard)) {
+        Ok(result) => (
+            result.is_faithful() && result.sent.share() >= 0.9,
+            figures(&result),
+        ),
+        Err(error) => (false, error),
+    }
+}
+
 /// Says whether a short recording, which the answer may cut at one place, may pass for what was sent: nine in ten of its
 /// windows are that, as loud.
 pub(crate) fn is_heard(comparison: &Comparison) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{
     Lab, Outcome, capture,
-    phone::{Desk, PATIENCE, PEER, Phone, RATE, Trail, Way, compare, figures, read},
+    phone::{Desk, PATIENCE, PEER, Phone, RATE, Trail, Way, compare, figures, read, verdict},
     rtp,
     sipp::Transport,
 };
@@ -126,14 +126,8 @@ impl Case {
     }
 
     fn judge(&self, desk: &Desk<'_>, what: &str, sent: &Sound, heard: Outcome<Sound>) {
-        let result = heard.and_then(|heard| compare(sent, &heard));
-        match result {
-            Ok(result) => {
-                let is_good = result.is_faithful() && result.sent.share() >= 0.9;
-                desk.add(&self.row(what), is_good, figures(&result));
-            }
-            Err(error) => desk.add(&self.row(what), false, error),
-        }
+        let (is_good, value) = verdict(sent, heard);
+        desk.add(&self.row(what), is_good, value);
     }
 
     /// What Wireshark makes of our packets: speech if they are in the clear, else none.

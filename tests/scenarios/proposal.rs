@@ -169,13 +169,10 @@ fn inv_20_both_ask_at_once() {
         ..Matrix::new("both ask")
     }
     .run("both", |stage| {
-        let (call, other) = match hold::up(stage) {
-            Ok(calls) => calls,
+        let [(alice, call), (bob, other)] = match far_apart(stage) {
+            Ok(ends) => ends,
             Err(label) => return label,
         };
-        long(stage);
-        let (alice, bob) = (stage.alice, stage.bob());
-        rest(stage, [(alice, call), (bob, other)]);
         request(stage, alice, call);
         request(stage, bob, other);
         let is_answered = |stage: &mut Stage, host| agrees(stage, host, 3);
@@ -195,13 +192,10 @@ fn inv_20_a_wish_for_an_offer_crosses_a_hold() {
         ..Matrix::new("asks, and is held")
     }
     .run("held", |stage| {
-        let (call, other) = match hold::up(stage) {
-            Ok(calls) => calls,
+        let [(alice, call), (bob, other)] = match far_apart(stage) {
+            Ok(ends) => ends,
             Err(label) => return label,
         };
-        long(stage);
-        let (alice, bob) = (stage.alice, stage.bob());
-        rest(stage, [(alice, call), (bob, other)]);
         request(stage, alice, call);
         hold::set_hold(stage, bob, other, true);
         let is_granted = |stage: &Stage| {
@@ -230,6 +224,15 @@ fn inv_20_a_wish_for_an_offer_crosses_a_hold() {
             false => format!("{ours:?} {theirs:?}"),
         }
     });
+}
+
+/// A call between ends on whose path messages cross, at rest.
+fn far_apart(stage: &mut Stage) -> Result<[(HostId, SessionId); 2], String> {
+    let (call, other) = hold::up(stage)?;
+    long(stage);
+    let ends = [(stage.alice, call), (stage.bob(), other)];
+    rest(stage, ends);
+    Ok(ends)
 }
 
 /// A path on which what is sent within 150 ms crosses.

@@ -19,17 +19,22 @@ impl Rng {
 
     /// Splits off an independent generator.
     pub fn fork(&mut self) -> Self {
-        let mut seed = [0; 32];
-        self.fill(&mut seed);
-        Self::from_seed(seed)
+        Self::from_seed(self.seed())
     }
 
     /// Splits off an independent generator that takes little room; it draws what a
     /// [`fork`](Self::fork) in its place would have drawn.
     pub fn fork_seldom(&mut self) -> SeldomRng {
+        SeldomRng {
+            seed: self.seed(),
+            position: 0,
+        }
+    }
+
+    fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
         self.fill(&mut seed);
-        SeldomRng { seed, position: 0 }
+        seed
     }
 
     /// Fills `bytes`.

@@ -5,7 +5,7 @@ use crate::{
     Lab, Outcome,
     agent::Agent,
     network::{Cable, Place},
-    phone::{PATIENCE, RATE, compare, figures, read},
+    phone::{PATIENCE, RATE, read, verdict},
     process::Process,
 };
 use audio::{Sound, speech::Voice, wave};
@@ -205,13 +205,7 @@ impl Case {
     }
 
     fn judge(&self, lab: &Lab, what: &str, sent: &Sound, heard: Outcome<Sound>) {
-        let (is_good, value) = match heard.and_then(|heard| compare(sent, &heard)) {
-            Ok(result) => (
-                result.is_faithful() && result.sent.share() >= 0.9,
-                figures(&result),
-            ),
-            Err(error) => (false, error),
-        };
+        let (is_good, value) = verdict(sent, heard);
         lab.table.add(PEER, &self.row(what), is_good, value);
     }
 }
