@@ -40,6 +40,12 @@ impl Client {
         }
     }
 
+    /// True if the server has agreed to this number for the peer.
+    pub(super) fn is_bound(&self, peer: SocketAddr, number: u16) -> bool {
+        let entry = self.peers.get(&peer);
+        entry.is_some_and(|entry| entry.channel == Some(number))
+    }
+
     /// Without its channel a peer is spoken with by indications.
     pub(super) fn unbound(&mut self, peer: SocketAddr) {
         if let Some(entry) = self.peers.get_mut(&peer) {

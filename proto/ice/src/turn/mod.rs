@@ -147,7 +147,7 @@ pub enum Output {
         /// What.
         payload: Bytes,
     },
-    /// The server does not let a peer in.
+    /// The server does not let a peer in, and will not.
     Forbidden {
         /// Whom.
         peer: IpAddr,
@@ -177,6 +177,9 @@ pub enum Lost {
     /// The server has forgotten us (437): a new client from another port may have more luck.
     #[error("the server has forgotten the allocation")]
     Forgotten,
+    /// The server does not know a channel that it has agreed to (RFC 8656, 12.3): a new client has none.
+    #[error("the server has forgotten a channel")]
+    OutOfSync,
     /// Anything else.
     #[error("refused with {0}")]
     Refused(u16),

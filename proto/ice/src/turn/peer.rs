@@ -127,11 +127,19 @@ impl Client {
         }
     }
 
-    /// RFC 8656, 10.2: 403 for a peer that the server's rules forbid, 508 without room.
+    /// RFC 8656, 10.2: 403 for a peer that the server's rules forbid, 443 for one of another family.
     pub(super) fn forbidden(&mut self, peer: IpAddr, code: u16) {
         self.permissions.remove(&peer);
         self.peers.retain(|address, _| address.ip() != peer);
         self.out.push_back(Output::Forbidden { peer, code });
+    }
+
+    /// RFC 8656, 10.2: the server has no room (508), or cannot read the request (400); nothing of that is about
+    /// the peer. What was given before lasts, and it is asked again.
+    pub(super) fn postponed(&mut self, now: Instant, peer: IpAddr) {
+        if let Some(permission) = self.permissions.get_mut(&peer) {
+            permission.refresh = now.checked_add(AGAIN);
+        }
     }
 
     pub(super) fn permissions_due(&mut self, now: Instant) {
@@ -147,5 +155,7 @@ impl Client {
 
 /// RFC 8656, 9: a permission lives five minutes.
 const PERMISSION: Duration = Duration::from_secs(240);
+/// Between a permission that was not given and the next request for it.
+const AGAIN: Duration = Duration::from_secs(10);
 /// What fits into a message beside two attributes.
 const MAX_PAYLOAD: usize = 65_000;

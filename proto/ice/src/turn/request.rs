@@ -170,7 +170,7 @@ impl Client {
             437 if purpose == Purpose::Release => self.lose(Lost::Released),
             437 => self.lose(Lost::Forgotten),
             441 => self.lose(Lost::NotAuthenticated),
-            code => self.handle_refusal(purpose, code),
+            code => self.handle_refusal(now, purpose, code),
         }
     }
 
@@ -219,11 +219,18 @@ impl Client {
         }
     }
 
-    fn handle_refusal(&mut self, purpose: Purpose, code: u16) {
+    fn handle_refusal(&mut self, now: Instant, purpose: Purpose, code: u16) {
         match purpose {
             Purpose::Allocate | Purpose::Refresh => self.lose(Lost::Refused(code)),
             Purpose::Release => self.lose(Lost::Released),
-            Purpose::Permission(peer) => self.forbidden(peer, code),
+            // RFC 8656, 10.2: only these are about the peer.
+            Purpose::Permission(peer) if matches!(code, 403 | 443) => self.forbidden(peer, code),
+            Purpose::Permission(peer) => self.postponed(now, peer),
+            // RFC 8656, 12.3: what it has agreed to once it takes for an error.
+            Purpose::Channel(peer, number) if code == 400 && self.is_bound(peer, number) => {
+                self.ask(now, Purpose::Release);
+                self.lose(Lost::OutOfSync);
+            }
             Purpose::Channel(peer, _) => self.unbound(peer),
         }
     }

@@ -315,17 +315,87 @@ fn only_who_was_let_in_is_heard() {
     assert!(line.client.is_allocated());
 }
 
-/// A binding that the server does not give leaves indications.
+/// RFC 8656, 10.2: what says nothing of the peer is no word against it. It is asked again, and what waits goes then;
+/// what was given before lasts meanwhile.
+#[test]
+fn rfc_8656_a_permission_that_is_not_given_is_asked_for_again() {
+    for code in [400, 500, 508] {
+        let mut line = Line::allocated();
+        line.refusals = vec![(Method::CREATE_PERMISSION, code)];
+        line.client.send(line.now, address(PEER), b"waits").unwrap();
+        line.settle();
+        assert_eq!((line.told.len(), line.relayed.len()), (0, 0), "{code}");
+        line.run(Duration::from_secs(10));
+        assert_eq!(line.relayed, [(address(PEER), b"waits".to_vec())]);
+        line.refusals = vec![(Method::CREATE_PERMISSION, code)];
+        line.granted.clear();
+        line.run(minutes(4));
+        line.client.send(line.now, address(PEER), b"goes").unwrap();
+        line.settle();
+        assert_eq!((line.told.len(), line.relayed.len()), (0, 2), "{code}");
+        // Before five minutes are over.
+        line.run(Duration::from_secs(20));
+        assert!(line.granted.contains(&Method::CREATE_PERMISSION), "{code}");
+    }
+    for code in [403, 443] {
+        let mut line = Line::allocated();
+        line.refusals = vec![(Method::CREATE_PERMISSION, code)];
+        line.client.send(line.now, address(PEER), b"lost").unwrap();
+        line.settle();
+        let peer = address(PEER).ip();
+        assert_eq!(line.told, [Output::Forbidden { peer, code }]);
+        line.granted.clear();
+        line.run(minutes(1));
+        assert_eq!(line.granted, []);
+    }
+}
+
+/// A binding that the server does not give leaves indications, whatever the code.
 #[test]
 fn without_a_channel_indications_go() {
+    for code in [400, 403, 508] {
+        let mut line = Line::allocated();
+        line.refusals = vec![(Method::CHANNEL_BIND, code)];
+        line.client.bind(line.now, address(PEER)).unwrap();
+        line.settle();
+        line.client.send(line.now, address(PEER), b"still").unwrap();
+        line.settle();
+        assert_eq!(line.relayed, [(address(PEER), b"still".to_vec())], "{code}");
+        assert!(line.channels.is_empty() && line.told.is_empty());
+    }
+}
+
+/// RFC 8656, 12.3: a server that takes a channel for an error to which it has agreed has lost count; the allocation
+/// is given back.
+#[test]
+fn rfc_8656_a_channel_out_of_sync_ends_the_allocation() {
+    for (code, is_over) in [(400, true), (403, false), (508, false)] {
+        let mut line = Line::allocated();
+        line.client.bind(line.now, address(PEER)).unwrap();
+        line.settle();
+        line.granted.clear();
+        line.refusals = vec![(Method::CHANNEL_BIND, code)];
+        line.run(Duration::from_secs(540));
+        match is_over {
+            true => {
+                assert_eq!(line.told, [Output::Lost(Lost::OutOfSync)]);
+                assert_eq!(line.granted.last(), Some(&Method::REFRESH));
+                assert_eq!(line.client.poll_timeout(), None);
+            }
+            false => assert!(line.client.is_allocated() && line.told.is_empty(), "{code}"),
+        }
+    }
+}
+
+/// RFC 8489, 9.2.5; RFC 8656, 8.1: what gives the address back is repeated with the new nonce, too.
+#[test]
+fn rfc_8656_a_release_survives_a_stale_nonce() {
     let mut line = Line::allocated();
-    line.refusals = vec![(Method::CHANNEL_BIND, 508)];
-    line.client.bind(line.now, address(PEER)).unwrap();
+    line.nonce = "another".to_owned();
+    line.client.release(line.now);
     line.settle();
-    line.client.send(line.now, address(PEER), b"still").unwrap();
-    line.settle();
-    assert_eq!(line.relayed, [(address(PEER), b"still".to_vec())]);
-    assert!(line.channels.is_empty());
+    assert_eq!(line.granted.last(), Some(&Method::REFRESH));
+    assert_eq!(line.told, [Output::Lost(Lost::Released)]);
 }
 
 /// RFC 8656, 7.4 and 8.3; RFC 8489, 10.
