@@ -1,5 +1,6 @@
 //! Two agents with a network between them that is made for the purpose: NATs, filters, loss.
 
+mod foreign;
 mod network;
 mod rules;
 

@@ -1,3 +1,5 @@
+mod oracle;
+
 use super::*;
 use proptest::prelude::*;
 use std::net::SocketAddr;
