@@ -1,15 +1,24 @@
 //! SDP: whatever is read is printed and read again as the same.
 
-use sdp::Session;
+use sdp::{Candidate, Fragment, Session};
 
-/// Parses a description, prints it, parses it again and asks it all that it can be asked.
+/// Parses a description, prints it, parses it again and asks it all that it can be asked; and the same text as
+/// a part of one.
 ///
 /// # Panics
 /// The second reading differs from the first, a limit is exceeded, or a query panics.
 pub fn sdp(data: &[u8]) {
+    let fragment = Fragment::parse(data);
+    if let Ok(fragment) = &fragment {
+        ask(fragment);
+    }
     let Ok(session) = Session::parse(data) else {
         return;
     };
+    // A whole description is a part, too.
+    let fragment = fragment.expect("what is read as a whole is read as a part");
+    assert_eq!(fragment.attributes, session.attributes);
+    assert_eq!(fragment.media, session.media);
     assert!(session.media.len() <= sdp::MAX_MEDIA);
     let attributes: usize = session
         .media
@@ -47,4 +56,18 @@ pub fn sdp(data: &[u8]) {
             media.rtp_profile(),
         );
     }
+}
+
+fn ask(fragment: &Fragment) {
+    assert!(fragment.media.len() <= sdp::MAX_MEDIA);
+    for (index, media) in fragment.media.iter().enumerate() {
+        assert!(fragment.section(None, index).is_some());
+        assert!(fragment.section(media.mid(), index).is_some());
+        let lines = media.attributes.all("candidate");
+        let addresses = lines
+            .filter_map(Candidate::read)
+            .filter_map(|line| line.udp_address());
+        let _ = addresses.count();
+    }
+    assert!(fragment.section(None, fragment.media.len()).is_none());
 }

@@ -36,6 +36,7 @@ mod attribute;
 mod bandwidth;
 mod codec;
 mod connection;
+mod fragment;
 mod media;
 mod negotiate;
 mod numbers;
@@ -51,6 +52,7 @@ pub use attribute::{
 pub use bandwidth::Bandwidth;
 pub use codec::{Agreed, Answerer, Codec, Preference, match_codecs, negotiate_codecs};
 pub use connection::Connection;
+pub use fragment::Fragment;
 pub use media::{Media, RtpProfile};
 pub use negotiate::{
     NegotiationError, audit_answer, audit_offer, check_answer, check_offer, negotiated_direction,

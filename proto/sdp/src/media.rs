@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Attributes, Bandwidth, Codec, Connection, Direction, Fmtp, Rtcp, RtpMap, Text, codec};
+use crate::{
+    Attribute, Attributes, Bandwidth, Codec, Connection, Direction, Fmtp, Rtcp, RtpMap, Text, codec,
+};
 
 /// A media description: an m-line and the lines below it (RFC 8866, section 5.14; SDP-02).
 ///
@@ -180,6 +182,14 @@ impl Media {
     /// Reads the identification tag (RFC 5888, section 4).
     pub fn mid(&self) -> Option<&str> {
         self.attributes.value("mid")
+    }
+
+    /// Names the m-line (RFC 5888, section 4); `None` takes its name away.
+    pub fn set_mid(&mut self, mid: Option<&str>) {
+        self.attributes.remove("mid");
+        if let Some(mid) = mid {
+            self.attributes.push(Attribute::new("mid", mid));
+        }
     }
 
     /// Reads the transport protocol as one of RTP; `None` for any other.

@@ -62,8 +62,9 @@ impl Session {
     /// `accepted` has one entry for each offered m-line: the line that answers it, or `None` to refuse
     /// it. A line offered with port 0 is refused whatever the entry says (RFC 3264, section 8.2).
     /// Refused lines become [`Media::refusal`] with the address of the origin; accepted ones take kind
-    /// and protocol from the offer letter by letter. Times are the offer's, a `group` is not answered
-    /// (RFC 5888, section 9.2), so every line stands for itself.
+    /// and protocol from the offer letter by letter, and its identification tag (RFC 5888, section 9.1).
+    /// Times are the offer's, a `group` is not answered (RFC 5888, section 9.2), so every line stands for
+    /// itself.
     ///
     /// # Errors
     /// [`NegotiationError::Count`] if `accepted` has another length than the offer has m-lines.
@@ -74,11 +75,14 @@ impl Session {
     ) -> Result<Self, NegotiationError> {
         same_count(offer.media.len(), accepted.len())?;
         let answer_line = |(offered, accepted): (&Media, Option<Media>)| match accepted {
-            Some(media) if !offered.is_disabled() && !media.is_disabled() => Media {
-                kind: offered.kind.clone(),
-                protocol: offered.protocol.clone(),
-                ..media
-            },
+            Some(mut media) if !offered.is_disabled() && !media.is_disabled() => {
+                media.set_mid(offered.mid());
+                Media {
+                    kind: offered.kind.clone(),
+                    protocol: offered.protocol.clone(),
+                    ..media
+                }
+            }
             _ => Media::refusal(offered, origin.connection.clone()),
         };
         let media = offer.media.iter().zip(accepted).map(answer_line).collect();

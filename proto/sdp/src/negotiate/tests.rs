@@ -60,12 +60,13 @@ fn audited(change: impl FnOnce(&mut Session)) -> Result<(), NegotiationError> {
 
 #[test]
 fn an_answer_keeps_every_line_in_its_place() {
-    // SES-26; wire rules: the token letter by letter, no group, refused lines bare.
+    // SES-26; wire rules: the token letter by letter, no group, refused lines bare. RFC 5888, 9.1 and 9.2:
+    // the tags of the others stay, without their group too.
     assert_eq!(
         answer().print(),
         "v=0\r\no=- 7 7 IN IP4 192.0.2.2\r\ns=-\r\nt=0 0\r\n\
-         m=audio 5000 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\na=rtpmap:0 PCMU/8000\r\na=recvonly\r\n\
-         m=message 2856 TCP/MSRP *\r\nc=IN IP4 192.0.2.2\r\n\
+         m=audio 5000 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\na=rtpmap:0 PCMU/8000\r\na=recvonly\r\na=mid:a\r\n\
+         m=message 2856 TCP/MSRP *\r\nc=IN IP4 192.0.2.2\r\na=mid:b\r\n\
          m=image 0 udptl t38\r\nc=IN IP4 192.0.2.2\r\n\
          m=Thing 0 Some/Proto a b\r\nc=IN IP4 192.0.2.2\r\n"
     );

@@ -6,7 +6,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::{Attribute, Attributes, Bandwidth, Connection, Media, Origin, Session, Text, Time};
+use crate::{
+    Attribute, Attributes, Bandwidth, Connection, Fragment, Media, Origin, Session, Text, Time,
+};
 
 /// Says why a text is no description, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,27 +58,41 @@ impl Session {
     /// understood, or exceeds [`MAX_TEXT`], [`MAX_LINES`], [`MAX_MEDIA`], [`MAX_FORMATS`] or
     /// [`MAX_ATTRIBUTES`].
     pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
-        if text.len() > MAX_TEXT {
-            return Err(error("text", 0, ParseErrorKind::TooMany));
-        }
-        // RFC 8866, section 5: UTF-8, but a wrong byte in a title must not cost the call.
-        let source: Arc<str> = match str::from_utf8(text) {
-            Ok(text) => Arc::from(text),
-            Err(_) => Arc::from(String::from_utf8_lossy(text)),
-        };
+        let source = source(text)?;
         let mut reader = Reader::new(&source);
-        let mut at = 0;
-        let bytes = source.as_bytes();
-        while at < bytes.len() {
-            let end = line::end(bytes, at);
-            let trimmed = line::trim_end(bytes, at, end);
-            if trimmed > at {
-                reader.read_line(at..trimmed)?;
-            }
-            at = line::next(bytes, end);
-        }
+        reader.read()?;
         reader.finish()
     }
+}
+
+impl Fragment {
+    /// Reads a part of a description, as tolerantly as [`Session::parse`] reads a whole one.
+    ///
+    /// # Errors
+    /// An `m=` or `c=` line cannot be understood, or one of the limits of [`Session::parse`] is
+    /// exceeded.
+    pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
+        let source = source(text)?;
+        let mut reader = Reader::new(&source);
+        // RFC 8840, section 9.2: neither stands in a fragment.
+        (reader.has_version, reader.has_origin) = (true, true);
+        reader.read()?;
+        Ok(Self {
+            attributes: reader.session.attributes,
+            media: reader.session.media,
+        })
+    }
+}
+
+/// What is read: UTF-8, but a wrong byte in a title must not cost the call (RFC 8866, section 5).
+fn source(text: &[u8]) -> Result<Arc<str>, ParseError> {
+    if text.len() > MAX_TEXT {
+        return Err(error("text", 0, ParseErrorKind::TooMany));
+    }
+    Ok(match str::from_utf8(text) {
+        Ok(text) => Arc::from(text),
+        Err(_) => Arc::from(String::from_utf8_lossy(text)),
+    })
 }
 
 struct Reader<'a> {
@@ -115,6 +131,20 @@ impl<'a> Reader<'a> {
             lines: 0,
             attributes: 0,
         }
+    }
+
+    fn read(&mut self) -> Result<(), ParseError> {
+        let bytes = self.source.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let end = line::end(bytes, at);
+            let trimmed = line::trim_end(bytes, at, end);
+            if trimmed > at {
+                self.read_line(at..trimmed)?;
+            }
+            at = line::next(bytes, end);
+        }
+        Ok(())
     }
 
     fn read_line(&mut self, line: Range<usize>) -> Result<(), ParseError> {
