@@ -2,6 +2,7 @@
 
 use crate::{
     Config,
+    config::TRICKLE_ICE,
     header::{replaces, session_timer},
     reliable::{self, Reliability},
 };
@@ -29,6 +30,10 @@ pub(crate) fn supported(config: &Config) -> Vec<&'static str> {
     }
     if config.session_timer.is_on {
         options.push(session_timer::OPTION);
+    }
+    // RFC 8840, 10.6: who takes the package says so by an option, too.
+    if config.info.takes(TRICKLE_ICE) {
+        options.push(TRICKLE_ICE);
     }
     options
 }

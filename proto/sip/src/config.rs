@@ -55,11 +55,23 @@ pub struct Config {
 #[non_exhaustive]
 pub struct Info {
     /// The Info Packages that peers may send (RFC 6086, 5.2.2: Recv-Info), told in every call; others are
-    /// answered 469. `None` does not speak of packages at all.
+    /// answered 469. `None` does not speak of packages at all. With [`TRICKLE_ICE`] among them the extension
+    /// of that name is supported, too (RFC 8840, 10.6).
     pub packages: Option<Vec<String>>,
     /// The media types that peers may send without a package (RFC 2976); others are answered 415. An
     /// INFO without a body is always taken.
     pub legacy: Vec<String>,
+}
+
+/// The Info Package of ICE candidates that trickle in (RFC 8840, 10.4).
+pub const TRICKLE_ICE: &str = "trickle-ice";
+
+impl Info {
+    /// True for a package that peers may send.
+    pub(crate) fn takes(&self, package: &str) -> bool {
+        let mut known = self.packages.iter().flatten();
+        known.any(|known| known.eq_ignore_ascii_case(package))
+    }
 }
 
 impl Default for Info {

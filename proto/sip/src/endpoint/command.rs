@@ -9,6 +9,7 @@ use crate::{
     AccountId, DialogId, FlowId, HeaderName, Headers, InvitationId, RequestId, Status,
     attempt::contact_uri,
     auth::Credentials,
+    config,
     header::{Parse as _, Replaces},
     id::Party,
     message::Description,
@@ -23,7 +24,7 @@ use crate::{
     },
 };
 use base::Transport;
-use std::{collections::BTreeSet, net::SocketAddr, time::Instant};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Instant};
 
 /// Why a flow cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -208,6 +209,11 @@ impl Endpoint {
     /// is here. `None` asks nobody for his name, as an endpoint does that has no users.
     pub fn set_users(&mut self, users: Option<BTreeSet<String>>) {
         self.users = users;
+    }
+
+    /// Changes what peers may send in INFO. Calls that exist go on with what they have told.
+    pub fn set_info(&mut self, info: config::Info) {
+        Arc::make_mut(&mut self.config).info = info;
     }
 
     /// Ends all calls, subscriptions and reports, takes back registrations and publications, and refuses

@@ -120,6 +120,34 @@ fn packages_are_agreed_in_both_directions() {
     assert_eq!(wire.call().inform(now, wanted), Err(InfoError::NotWanted));
 }
 
+/// RFC 8840, 10.6: who takes the package says the option, and takes a request that demands it. The package comes
+/// before the call is taken, too (4.3).
+#[test]
+fn rfc_8840_the_package_of_candidates_is_an_extension() {
+    let mut wire = speaking(&["trickle-ice"]);
+    let demand = "Require: trickle-ice\nRecv-Info: trickle-ice\n";
+    wire.receive(&invite("1", demand));
+    wire.sent.clear();
+    let now = wire.now;
+    wire.call().ring(now).unwrap();
+    let tag = uas::tag(&wire.response());
+    wire.events.clear();
+    let package = "Info-Package: trickle-ice\nContent-Type: application/trickle-ice-sdpfrag\n";
+    wire.receive(&info(314_160, &tag, package, "a=end-of-candidates"));
+    assert_eq!(wire.status(), 200);
+    assert_eq!(informed(&mut wire).len(), 1);
+    wire.call()
+        .accept(now, sdp("answer"), Headers::new())
+        .unwrap();
+    let ok = wire.response();
+    assert!(ok.headers.has_token(HeaderName::Supported, "trickle-ice"));
+    assert_eq!(value(&ok, HeaderName::RecvInfo), "trickle-ice");
+    // Without the package there is no such extension.
+    let mut wire = speaking(&["x-toy"]);
+    wire.receive(&invite("1", demand));
+    assert_eq!(wire.status(), 420);
+}
+
 /// RFC 6086, 5.2.3: not a word of packages to who has said none, and none from who speaks none.
 #[test]
 fn packages_are_not_spoken_of_unasked() {

@@ -157,13 +157,7 @@ impl Invitation {
             Some(value) => Some(name_of(value).ok_or(Status::BAD_REQUEST)?),
         };
         let known = &self.config.info;
-        let is_wanted = |name: &str| {
-            let packages = known.packages.iter().flatten();
-            packages
-                .into_iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        };
-        if package.as_deref().is_some_and(|name| !is_wanted(name)) {
+        if package.as_deref().is_some_and(|name| !known.takes(name)) {
             return Err(Status::BAD_INFO_PACKAGE);
         }
         let media_type = headers.typed::<MediaType<'_>>().and_then(Result::ok);
