@@ -23,7 +23,9 @@ pub fn ice(data: &[u8]) {
         rest = tail;
         world.step(*what, bytes);
     }
-    // Whatever the peer did, it comes to an end: an hour later nothing but consent is left to ask for.
+    // Whatever the peer did, it comes to an end when it has told all: an hour later nothing but consent is
+    // left to ask for.
+    world.agent.end_of_candidates(world.now);
     for _ in 0..200 {
         world.wait(Duration::from_secs(20));
     }
@@ -75,13 +77,13 @@ impl World {
             3 | 4 => self.answer(bytes, what % 8 == 4),
             5 => {
                 let candidates = bytes.iter().map(|&n| candidate(n)).collect();
-                let description = Description::new(peer(), candidates);
+                let mut description = Description::new(peer(), candidates);
+                description.is_trickling = what & 8 != 0;
                 self.agent.set_remote(self.now, description);
             }
             6 => {
-                for &n in bytes {
-                    self.agent.add_remote_candidate(self.now, candidate(n));
-                }
+                let candidates = bytes.iter().map(|&n| candidate(n));
+                self.agent.add_remote_candidates(self.now, candidates);
             }
             _ => {
                 let time = bytes.first().copied().unwrap_or(1);

@@ -80,15 +80,29 @@ impl Agent {
         self.conclude(now);
     }
 
-    /// Takes a candidate that came after the description (RFC 8838, 10).
-    pub fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
-        self.add_remote(candidate);
+    /// Takes candidates that came after the description (RFC 8838, 11); those that come when the peer has
+    /// told all, or before it has told anything, are ignored (RFC 8838, 14).
+    pub fn add_remote_candidates(
+        &mut self,
+        now: Instant,
+        candidates: impl IntoIterator<Item = Candidate>,
+    ) {
+        let may_come = self
+            .remote
+            .as_ref()
+            .is_some_and(|remote| remote.is_trickling);
+        for candidate in candidates {
+            match may_come {
+                true => self.add_remote(candidate),
+                false => self.ignored += 1,
+            }
+        }
         self.form_pairs(now);
         self.schedule(now);
         self.conclude(now);
     }
 
-    /// No more candidates will come (RFC 8838, 8.2).
+    /// No more candidates will come (RFC 8838, 14).
     pub fn end_of_candidates(&mut self, now: Instant) {
         if let Some(remote) = &mut self.remote {
             remote.is_trickling = false;

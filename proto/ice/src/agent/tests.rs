@@ -229,6 +229,36 @@ fn candidates_that_trickle_in() {
     agreed(&network);
 }
 
+/// RFC 8838, 14: what comes before the description or after the end of candidates is ignored, and the same
+/// candidate again is none (RFC 8840, 4.4).
+#[test]
+fn rfc_8838_candidates_count_while_the_peer_trickles() {
+    let mut network = Network::new(9, [Nat::None, Nat::None], 1);
+    network.gather();
+    let candidates = network.sides[1].agent.local().candidates;
+    let now = network.now();
+    let pairs = |network: &mut Network| {
+        let agent = &mut network.sides[0].agent;
+        agent.add_remote_candidates(now, candidates.iter().chain(&candidates).cloned());
+        agent.pairs().len()
+    };
+    assert_eq!(pairs(&mut network), 0);
+    network.trickle(1, 0);
+    let some = pairs(&mut network);
+    assert!(some > 0);
+    assert_eq!(pairs(&mut network), some);
+    let agent = &mut network.sides[0].agent;
+    agent.end_of_candidates(now);
+    let late = candidates.iter().cloned().map(|mut candidate| {
+        candidate.address.set_port(9_999);
+        candidate
+    });
+    let before = agent.ignored();
+    agent.add_remote_candidates(now, late);
+    assert_eq!(agent.pairs().len(), some);
+    assert_eq!(agent.ignored() - before, candidates.len() as u64);
+}
+
 #[test]
 fn who_trickles_nothing_fails_in_the_end() {
     let mut network = Network::new(9, [Nat::None, Nat::None], 1);

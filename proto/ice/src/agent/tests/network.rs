@@ -227,7 +227,7 @@ impl Network {
             self.run(Duration::from_millis(30));
             self.sides[to]
                 .agent
-                .add_remote_candidate(self.now, candidate);
+                .add_remote_candidates(self.now, [candidate]);
         }
         self.sides[to].agent.end_of_candidates(self.now);
     }

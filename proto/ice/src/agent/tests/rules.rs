@@ -394,7 +394,7 @@ fn a_peer_behind_a_nat_is_learnt_from_its_checks() {
     // Its candidate comes later, and gives it its name.
     let mut told = Peer::candidate(outside);
     told.kind = Kind::ServerReflexive;
-    peer.agent.add_remote_candidate(peer.now, told);
+    peer.describe(vec![told]);
     assert_eq!(peer.agent.pairs()[0].remote_kind, Kind::ServerReflexive);
     assert_eq!(peer.agent.pairs().len(), 1);
 }
