@@ -3,6 +3,7 @@
 use super::{Command, LiveOption, TlsPorts, UserAgent, life::addresses_of};
 use crate::{stream::MediaSettings, tls::TlsConfig};
 use base::Transport;
+use sip::config::TRICKLE_ICE;
 use std::{sync::Arc, time::Instant};
 
 /// Why a port cannot be another one now; nothing has changed.
@@ -30,6 +31,7 @@ impl UserAgent {
         let command =
             |media: &MediaSettings| Command::Live(LiveOption::Media(Box::new(media.clone())));
         self.perform(now, command, media, |agent, media| {
+            agent.endpoint.set_info(info_of(&agent.config.sip, &media));
             agent.config.media = Arc::new(media);
         });
     }
@@ -126,4 +128,16 @@ impl UserAgent {
         }
         self.listen_elsewhere(&addresses, transport);
     }
+}
+
+/// What peers may send in INFO: with ICE candidates, too (RFC 8840, 10.4).
+pub(super) fn info_of(sip: &sip::Config, media: &MediaSettings) -> sip::config::Info {
+    let mut info = sip.info.clone();
+    if media.ice {
+        let packages = info.packages.get_or_insert_default();
+        if !packages.iter().any(|known| known == TRICKLE_ICE) {
+            packages.push(TRICKLE_ICE.to_owned());
+        }
+    }
+    info
 }

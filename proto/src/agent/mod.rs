@@ -203,7 +203,11 @@ impl UserAgent {
                 config.trace,
                 &mut rng,
             ),
-            endpoint: sip::Endpoint::new(now, config.sip.clone(), rng.fork()),
+            endpoint: {
+                let mut sip = config.sip.clone();
+                sip.info = live::info_of(&sip, &config.media);
+                sip::Endpoint::new(now, sip, rng.fork())
+            },
             accounts: accounts::Accounts::default(),
             sessions: Table::new(),
             session_count: 0,

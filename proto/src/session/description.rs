@@ -51,7 +51,8 @@ impl Descriptions {
                 Some(dead)
             })
         });
-        let session = sdp::Session::assemble(self.origin.clone(), media.collect());
+        let mut session = sdp::Session::assemble(self.origin.clone(), media.collect());
+        tag(&mut session, last.as_ref());
         self.send(session, last)
     }
 
@@ -149,6 +150,30 @@ impl Session {
             local_sdp: None,
             remote_sdp: None,
         });
+    }
+}
+
+/// Gives lines their tags: those of before (RFC 5888, 9.1), and others of their own where candidates may
+/// trickle in, which name the line that they are for (RFC 8840, 4.1.1).
+fn tag(session: &mut sdp::Session, last: Option<&sdp::Session>) {
+    let trickles = |media: &sdp::Media| {
+        let options = media.attributes.value("ice-options").unwrap_or_default();
+        options.split_ascii_whitespace().any(|one| one == "trickle")
+    };
+    let may_trickle = session.media.iter().any(trickles);
+    let before = last.map_or(&[][..], |last| &last.media);
+    let known = |index: usize| before.get(index).and_then(sdp::Media::mid);
+    let is_known = |mid: &str| before.iter().any(|media| media.mid() == Some(mid));
+    let mut fresh = (0..).map(|n: u32| n.to_string());
+    for (index, media) in session.media.iter_mut().enumerate() {
+        if media.is_disabled() {
+            continue;
+        }
+        if let Some(mid) = known(index) {
+            media.set_mid(Some(mid));
+        } else if may_trickle {
+            media.set_mid(fresh.find(|mid| !is_known(mid)).as_deref());
+        }
     }
 }
 

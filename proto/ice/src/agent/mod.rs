@@ -167,6 +167,10 @@ impl Agent {
         if self.role != role {
             self.role = role;
             self.reorder();
+            self.decision = None;
+            for pair in &mut self.pairs {
+                pair.nominate = false;
+            }
         }
     }
 

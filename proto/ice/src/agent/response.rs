@@ -76,10 +76,6 @@ impl Agent {
     pub(super) fn switch_role(&mut self) {
         let role = self.role.other();
         self.set_role(role);
-        self.decision = None;
-        for pair in &mut self.pairs {
-            pair.nominate = false;
-        }
         self.out
             .push_back(Output::Event(Event::RoleDidChange(role)));
     }

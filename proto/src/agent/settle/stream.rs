@@ -4,7 +4,7 @@ use crate::{
     agent::{Child, Output, StreamId, UserAgent},
     event::Event,
     session::{SessionInput, StreamNews},
-    stream::{StreamError, StreamOutput},
+    stream::{Role, StreamError, StreamInput, StreamOutput},
 };
 
 impl UserAgent {
@@ -50,6 +50,7 @@ impl UserAgent {
                     tracing::debug!(stream = %id, %error, "INFO is not sent");
                 }
             }
+            StreamOutput::IceRole(role) => self.share_role(id, role),
             StreamOutput::File { file, what } => {
                 if let Some(output) = self.files.perform(id, file, what) {
                     self.emit(output);
@@ -57,6 +58,22 @@ impl UserAgent {
             }
             StreamOutput::Media(frame) => self.emit(Output::Media { stream: id, frame }),
             StreamOutput::Event(event) => self.notify(Event::Stream(id, event)),
+        }
+    }
+
+    /// RFC 8445, 6.1.1: all streams of a session have one role.
+    fn share_role(&mut self, id: StreamId, role: Role) {
+        let entry = self
+            .streams
+            .session(id)
+            .and_then(|session| self.sessions.get(session));
+        let others = entry.map_or_else(Vec::new, |entry| entry.session.streams());
+        for other in others {
+            if other != id
+                && let Some(stream) = self.streams.touch(other)
+            {
+                stream.handle_input(self.now, StreamInput::IceRole(role));
+            }
         }
     }
 

@@ -8,7 +8,6 @@ use crate::{
         rtp::{Ice, News},
     },
 };
-use ::ice::Role;
 use std::time::Instant;
 
 impl AudioStream {
@@ -89,7 +88,7 @@ impl AudioStream {
         let prepare = ice.wants_relays();
         match prepare {
             true => ice.set_stale(),
-            false => ice.restart(Role::Controlling),
+            false => ice.restart(),
         }
         self.out.push_back(StreamOutput::Renegotiate { prepare });
     }

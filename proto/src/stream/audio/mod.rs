@@ -79,6 +79,8 @@ enum State {
     Initializing,
     Initialized,
     Established,
+    /// What was borrowed is given back.
+    Ending,
     Ended,
 }
 
@@ -323,8 +325,21 @@ impl AudioStream {
     }
 
     fn fail(&mut self, error: super::StreamError) {
-        if self.state != State::Ended {
+        if !self.is_over() {
             self.out.push_back(StreamOutput::Failed(error));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Ending | State::Ended)
+    }
+
+    /// Says that it has ended, once it has.
+    fn finish(&mut self) {
+        self.drain();
+        if self.state == State::Ending && !self.transport.is_closing() {
+            self.state = State::Ended;
+            self.out.push_back(StreamOutput::Ended);
         }
     }
 }
@@ -341,7 +356,7 @@ impl MediaStream for AudioStream {
                 self.transport.open(now);
                 self.drain();
             }
-            State::Initializing | State::Ended => {}
+            State::Initializing | State::Ending | State::Ended => {}
             State::Initialized | State::Established => match self.transport.reopen(now) {
                 true => {
                     self.keys.moved();
@@ -409,35 +424,35 @@ impl MediaStream for AudioStream {
     fn deactivate(&mut self) {}
 
     fn end(&mut self, now: Instant) {
-        if self.state == State::Ended {
+        if self.is_over() {
             return;
         }
         if self.is_starting && self.is_waiting_for_ice() {
             self.push(StreamEvent::IceNegotiationDidFail { reason: ice::LATE });
         }
-        self.state = State::Ended;
+        self.state = State::Ending;
         self.timers = Timers::default();
         self.transport.close(now);
-        self.drain();
-        self.out.push_back(StreamOutput::Ended);
+        self.finish();
     }
 
     fn handle_input(&mut self, now: Instant, input: StreamInput) {
-        if self.state == State::Ended {
-            return;
+        if self.is_over() {
+            self.transport.handle_closing(now, input);
+            return self.finish();
         }
         match input {
             StreamInput::Timeout => self.handle_timeout(now),
             StreamInput::Media(frame) => self.send_frame(now, &frame),
             StreamInput::Verified => self.verified(),
             StreamInput::Acknowledged => self.acknowledged(now),
-            StreamInput::Info(info) => {
-                if let Some(digit) = relay::read(&info) {
-                    self.push(StreamEvent::GotDtmf { digit });
-                }
-            }
             StreamInput::LocalAddress(local) => self.transport.set_local(local),
             input => {
+                if let StreamInput::Info(info) = &input
+                    && let Some(digit) = relay::read(info)
+                {
+                    self.push(StreamEvent::GotDtmf { digit });
+                }
                 let heard = self.transport.handle_input(now, input);
                 self.take(now, heard);
                 while let Some(heard) = self.transport.poll_relayed(now) {
@@ -449,6 +464,9 @@ impl MediaStream for AudioStream {
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
+        if self.is_over() {
+            return self.transport.poll_timeout();
+        }
         earliest_of(
             [
                 self.transport.poll_timeout(),

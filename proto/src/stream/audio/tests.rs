@@ -5,6 +5,7 @@ mod encryption;
 mod ice;
 mod mux;
 mod numbers;
+mod trickle;
 
 use super::{AudioFactory, AudioStream, SendDtmf, SendDtmfError};
 use crate::{

@@ -7,6 +7,7 @@ mod relayed;
 mod relays;
 #[cfg(test)]
 mod tests;
+mod trickle;
 
 pub use info::{IceInfo, RelayInfo};
 
@@ -20,12 +21,14 @@ use ::ice::{Agent, BaseId, Component, Event, Kind, Output, Role, State};
 use base::{Deadline, Rng, Target, earliest};
 use bytes::BytesMut;
 use relays::Relays;
+use sdp::Fragment;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
+use trickle::Place;
 
 /// What became of ICE, for whoever describes the stream.
 #[derive(Clone, PartialEq, Debug)]
@@ -63,6 +66,10 @@ pub(crate) struct Ice {
     settings: Arc<MediaSettings>,
     rng: Rng,
     tie_breaker: u64,
+    /// Who controls in the session, once that is known (RFC 8445, 6.1.1).
+    role: Option<Role>,
+    /// It was changed after another stream.
+    has_followed: bool,
     agent: Agent,
     interfaces: Arc<[Interface]>,
     phase: Phase,
@@ -93,6 +100,10 @@ pub(crate) struct Ice {
     described: Vec<SocketAddr>,
     /// The peer needs no offer that repeats what was chosen (RFC 8445, 10).
     is_peer_modern: bool,
+    /// Which m-line is ours, once it was agreed on.
+    place: Option<Place>,
+    /// What trickled in before the description that it belongs to, the oldest first.
+    early: VecDeque<Fragment>,
     news: VecDeque<News>,
 }
 
@@ -135,6 +146,8 @@ impl Ice {
             is_stale: false,
             rng,
             tie_breaker,
+            role: None,
+            has_followed: false,
             interfaces: Arc::clone(interfaces),
             phase: Phase::Idle,
             others: Vec::new(),
@@ -148,6 +161,8 @@ impl Ice {
             since: None,
             described: Vec::new(),
             is_peer_modern: false,
+            place: None,
+            early: VecDeque::new(),
             news: VecDeque::new(),
         })
     }
@@ -203,10 +218,31 @@ impl Ice {
         self.is_agreed = false;
     }
 
-    /// Begins anew with other credentials, as who offers (RFC 8445, 9).
-    pub(crate) fn restart(&mut self, role: Role) {
-        self.agent.restart(role);
+    /// Begins anew with other credentials (RFC 8445, 9); who controls goes on (6.1.1).
+    pub(crate) fn restart(&mut self) {
+        self.agent.restart(self.agent.role());
         self.since = None;
+    }
+
+    /// Takes what another stream has found out: who controls in the session (RFC 8445, 6.1.1), or that it has
+    /// changed (7.3.1.1). A change is followed once: a peer whose streams do not agree among themselves would
+    /// let ours change for ever.
+    pub(crate) fn follow_role(&mut self, now: Instant, role: Role) {
+        let is_change = self.role.is_some_and(|known| known != role);
+        if is_change && std::mem::replace(&mut self.has_followed, true) {
+            return;
+        }
+        self.role = Some(role);
+        self.agent.set_role(role);
+        self.agent.handle_timeout(now);
+    }
+
+    /// Tells the other streams who controls, if they do not know it.
+    fn tell_role(&mut self, out: &mut VecDeque<StreamOutput>) {
+        let role = self.agent.role();
+        if self.role.replace(role) != Some(role) {
+            out.push_back(StreamOutput::IceRole(role));
+        }
     }
 
     /// True if there should be relays that there are not, or if the one in use may be gone: another attempt to
@@ -258,6 +294,7 @@ impl Ice {
         self.bases.clear();
         self.relays.close(now, out);
         self.relayed.clear();
+        self.early.clear();
         self.deadline = None;
         self.phase = Phase::Idle;
         self.agent = agent(&self.settings, self.tie_breaker, &mut self.rng);
@@ -276,6 +313,7 @@ impl Ice {
         };
         IceInfo {
             state: self.agent.state().to_string(),
+            controls: self.agent.role() == Role::Controlling,
             rtp: chosen(RTP_COMPONENT),
             rtcp: chosen(RTCP_COMPONENT),
             checked: self.agent.pairs().iter().map(IcePair::from).collect(),
@@ -306,6 +344,7 @@ impl Ice {
                     Some(slot) => out.push_back(StreamOutput::Transmit { slot, to, payload }),
                     None => {}
                 },
+                Output::Event(Event::RoleDidChange(_)) => self.tell_role(out),
                 Output::Event(event) => self.heard(now, &event),
                 _ => {}
             }

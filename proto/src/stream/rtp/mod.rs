@@ -2,6 +2,7 @@
 //! where packets go to (requirements 33).
 
 mod agreement;
+mod closing;
 mod dtls;
 mod flow;
 mod ice;
@@ -322,6 +323,18 @@ impl RtpTransport {
                 }
                 Heard::Nothing
             }
+            StreamInput::IceRole(role) => {
+                if let Some(ice) = &mut self.ice {
+                    ice.follow_role(now, role);
+                }
+                Heard::Nothing
+            }
+            StreamInput::Info(info) => {
+                if let Some(ice) = &mut self.ice {
+                    ice.handle_info(now, &info);
+                }
+                Heard::Nothing
+            }
             StreamInput::Datagram {
                 slot,
                 from,
@@ -443,20 +456,6 @@ impl RtpTransport {
         };
         self.drain(now);
         heard
-    }
-
-    /// Leaves the session (BYE) and closes the sockets.
-    pub(crate) fn close(&mut self, now: Instant) {
-        if let Some(flow) = &mut self.flow {
-            flow.session.leave(now);
-        }
-        self.drain(now);
-        self.flow = None;
-        self.handshakes.clear();
-        self.ports.close(&mut self.out);
-        if let Some(ice) = &mut self.ice {
-            ice.close(now, &mut self.out);
-        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).

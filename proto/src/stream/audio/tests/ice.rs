@@ -51,7 +51,7 @@ fn interface(ip: [u8; 4]) -> Interface {
     }
 }
 
-fn ice_env(now: Instant, end: usize, change: impl Fn(&mut MediaSettings)) -> StreamEnv {
+pub(super) fn ice_env(now: Instant, end: usize, change: impl Fn(&mut MediaSettings)) -> StreamEnv {
     let mut env = env(now, end, &["PCMU"]);
     let mut settings = MediaSettings::clone(&env.settings);
     settings.ice = true;
@@ -217,6 +217,10 @@ impl Net {
         states
     }
 
+    pub(super) const fn now(&self) -> Instant {
+        self.now
+    }
+
     fn has_started(&self, end: usize) -> bool {
         self.said[end].iter().any(|said| said == "Started")
     }
@@ -226,13 +230,13 @@ impl Net {
     }
 }
 
-fn assemble(end: usize, media: sdp::Media) -> sdp::Session {
+pub(super) fn assemble(end: usize, media: sdp::Media) -> sdp::Session {
     let ip = IpAddr::from(ADDRESSES[end][0]);
     sdp::Session::assemble(sdp::Origin::new(1, ip), vec![media])
 }
 
 /// Prepares a stream: its sockets get ports of the test's.
-fn open(
+pub(super) fn open(
     stream: &mut Box<dyn MediaStream>,
     now: Instant,
     purpose: Purpose,
@@ -313,7 +317,7 @@ fn bug_24_candidates_have_priorities_of_the_rfc() {
     priorities.dedup();
     assert_eq!((lines.len(), priorities.len()), (4, 4));
     assert_eq!(priorities.last(), Some(&2_130_706_431));
-    assert_eq!(media.attributes.value("ice-options"), Some("ice2"));
+    assert_eq!(media.attributes.value("ice-options"), Some("ice2 trickle"));
 }
 
 /// AUS-28; RFC 8839, 4.4.1.2.2: a peer of RFC 5245 is told what was chosen, if it is not the default.

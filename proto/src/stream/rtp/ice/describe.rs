@@ -1,9 +1,9 @@
 //! ICE in descriptions (RFC 8839).
 
-use super::{Component, DEFAULTS, Ice, RTCP_COMPONENT, RTP_COMPONENT, components};
+use super::{Component, DEFAULTS, Ice, RTCP_COMPONENT, RTP_COMPONENT, components, trickle::Place};
 use crate::stream::StreamOutput;
 use ::ice::{Candidate, Credentials, Description, Kind, Role, State};
-use sdp::{Attribute, Session};
+use sdp::{Attribute, Attributes, Session};
 use std::{collections::VecDeque, net::SocketAddr, time::Instant};
 
 /// What a description says of ICE.
@@ -24,11 +24,11 @@ pub(super) enum Told {
 }
 
 impl Ice {
-    /// What an offer of ours says; none if there is nothing to say. Who offers first controls (RFC 8445,
-    /// 6.1.1).
+    /// What an offer of ours says; none if there is nothing to say. Who offers first in a session controls
+    /// (RFC 8445, 6.1.1).
     pub(crate) fn offer(&mut self) -> Vec<Attribute> {
         if self.since.is_none() {
-            self.agent.set_role(Role::Controlling);
+            self.agent.set_role(self.role.unwrap_or(Role::Controlling));
         }
         // RFC 5761, 5.1.3: a peer that has not agreed yet may want RTCP elsewhere.
         self.attributes(true, self.is_muxed)
@@ -53,9 +53,9 @@ impl Ice {
                 let known = self.agent.remote_credentials();
                 let is_restart = known.is_some_and(|known| *known != description.credentials);
                 if self.since.is_none() {
-                    self.agent.set_role(Role::Controlled);
+                    self.agent.set_role(self.role.unwrap_or(Role::Controlled));
                 } else if is_restart {
-                    self.restart(Role::Controlled);
+                    self.restart();
                 }
                 self.attributes(false, is_muxed)
             }
@@ -112,9 +112,11 @@ impl Ice {
         let mut attributes = vec![
             Attribute::new("ice-ufrag", &local.credentials.ufrag),
             Attribute::new("ice-pwd", &local.credentials.pwd),
-            Attribute::new("ice-options", "ice2"),
+            // RFC 8840, 4: we take what trickles in, and tell all of ours at once ("half trickle").
+            Attribute::new("ice-options", "ice2 trickle"),
         ];
         attributes.extend(candidates.iter().map(|one| line(one).attribute()));
+        attributes.push(Attribute::flag("end-of-candidates"));
         // RFC 8839, 4.4.1.2.2: who controls says what of the peer was chosen.
         let is_done = self.agent.state() == State::Completed;
         if is_offer && is_done && self.agent.role() == Role::Controlling {
@@ -141,6 +143,13 @@ impl Ice {
         let is_told = local.inherited(index, "ice-ufrag").is_some();
         self.is_agreed = false;
         self.is_muxed = is_muxed;
+        self.place = Some(Place {
+            index,
+            mid: [remote, local].iter().find_map(|session| {
+                let mid = session.media.get(index)?.mid()?;
+                Some(mid.to_owned())
+            }),
+        });
         if let (
             true,
             Told::Description {
@@ -158,6 +167,8 @@ impl Ice {
                 self.since = Some(now);
             }
             self.agent.set_remote(now, description);
+            self.take_early(now);
+            self.tell_role(out);
             self.drain(now, out);
         }
         self.is_agreed
@@ -182,12 +193,7 @@ pub(super) fn told(session: &Session, index: usize) -> Told {
     if ufrag.len().max(pwd.len()) > MAX_KEY {
         return Told::Nothing;
     }
-    let candidates: Vec<Candidate> = media
-        .attributes
-        .all("candidate")
-        .filter_map(sdp::Candidate::read)
-        .filter_map(|line| candidate(&line))
-        .collect();
+    let candidates: Vec<Candidate> = candidates(&media.attributes).collect();
     let options = session.inherited(index, "ice-options").unwrap_or_default();
     let has = |name: &str| {
         options
@@ -195,7 +201,10 @@ pub(super) fn told(session: &Session, index: usize) -> Told {
             .any(|option| option == name)
     };
     // RFC 8840, 4.1.3 and 4.2: more may come, and the default address is none.
-    let is_trickling = has("trickle") && !media.attributes.has("end-of-candidates");
+    let is_ended = [&media.attributes, &session.attributes]
+        .iter()
+        .any(|attributes| attributes.has("end-of-candidates"));
+    let is_trickling = has("trickle") && !is_ended;
     let is_lite = session.attributes.has("ice-lite");
     if !is_trickling && !fits(session, index, &candidates) {
         return Told::Mismatch;
@@ -229,6 +238,12 @@ fn fits(session: &Session, index: usize, candidates: &[Candidate]) -> bool {
     };
     has(RTP_COMPONENT, session.media_address(index))
         && has(RTCP_COMPONENT, session.rtcp_address(index))
+}
+
+/// The candidates of an m-line that are of use.
+pub(super) fn candidates(attributes: &Attributes) -> impl Iterator<Item = Candidate> {
+    let lines = attributes.all("candidate").filter_map(sdp::Candidate::read);
+    lines.filter_map(|line| candidate(&line))
 }
 
 /// What a line says, if it is of use: an address, for UDP, of a kind that we know.

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 pub struct IceInfo {
     /// `new`, `gathering`, `gathered`, `running`, `completed` or `failed`.
     pub state: String,
+    /// We choose the pair: one side does, for all streams of a session (RFC 8445, 6.1.1).
+    pub controls: bool,
     /// The pair that carries RTP.
     pub rtp: Option<IcePair>,
     /// The pair that carries RTCP.

@@ -16,6 +16,25 @@ impl Ice {
         self.relays.owns(slot)
     }
 
+    /// True while addresses are given back after the end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.relays.is_leaving()
+    }
+
+    /// Takes an input after the end.
+    pub(crate) fn handle_leaving(
+        &mut self,
+        now: Instant,
+        input: StreamInput,
+        out: &mut VecDeque<StreamOutput>,
+    ) {
+        match input.slot() {
+            Some(slot) => self.relays.handle_input(now, slot, input, out),
+            None => self.relays.handle_timeout(now),
+        }
+        self.drain(now, out);
+    }
+
     /// Takes an input of a socket that leads to a TURN server.
     pub(crate) fn handle_relay(
         &mut self,

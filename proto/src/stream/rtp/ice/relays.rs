@@ -80,6 +80,8 @@ struct Attempt {
     /// How much may be written to the connection, and the most that ever could.
     room: usize,
     budget: usize,
+    /// It gives its address back, and is waited for until then.
+    leaving: Option<Instant>,
 }
 
 impl Relays {
@@ -119,13 +121,20 @@ impl Relays {
     pub(super) fn is_trying(&self) -> bool {
         self.attempts
             .iter()
-            .any(|attempt| !attempt.client.is_allocated())
+            .any(|attempt| attempt.leaving.is_none() && !attempt.client.is_allocated())
             || self.places.iter().any(|place| !place.targets.is_empty())
     }
 
     /// True if there are fewer addresses than there were asked for.
     pub(super) fn is_short(&self) -> bool {
         self.places.iter().any(|place| place.relayed.is_none())
+    }
+
+    /// True while addresses are given back.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.attempts
+            .iter()
+            .any(|attempt| attempt.leaving.is_some())
     }
 
     pub(super) fn owns(&self, slot: Slot) -> bool {
@@ -204,6 +213,7 @@ impl Relays {
             target,
             room: 0,
             budget: 0,
+            leaving: None,
         });
         out.push_back(StreamOutput::Open { slot, how });
     }
@@ -245,7 +255,9 @@ impl Relays {
                 let place = attempt.place;
                 self.lost(now, at, &Lost::Silent, out);
                 let error = error.unwrap_or(LinkError::Reset);
-                self.places[place].error = Some(error.to_string());
+                if let Some(place) = self.places.get_mut(place) {
+                    place.error = Some(error.to_string());
+                }
             }
             _ => {}
         }
@@ -275,7 +287,8 @@ impl Relays {
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
         let next = self.places.iter().filter_map(|place| place.next).min();
         let clients = self.attempts.iter();
-        earliest([(next, "TURN server")])
+        let leaving = clients.clone().filter_map(|attempt| attempt.leaving).min();
+        earliest([(next, "TURN server"), (leaving, "TURN release")])
             .into_iter()
             .chain(clients.filter_map(|attempt| attempt.client.poll_timeout()))
             .min()
@@ -289,6 +302,7 @@ impl Relays {
 
     /// Does what clients want, and says what they tell.
     pub(super) fn poll(&mut self, now: Instant, out: &mut VecDeque<StreamOutput>) -> Option<Told> {
+        self.forget(now, out);
         let mut at = 0;
         while at < self.attempts.len() && self.told.is_empty() {
             match self.attempts[at].client.poll_output() {
@@ -342,6 +356,9 @@ impl Relays {
         let attempt = self.attempts.remove(at);
         let slot = attempt.slot;
         out.push_back(StreamOutput::Close { slot });
+        if attempt.leaving.is_some() {
+            return;
+        }
         let place = &mut self.places[attempt.place];
         place.error = Some(why.to_string());
         if place.relayed.take().is_some() {
@@ -394,15 +411,33 @@ impl Relays {
         is_over: impl Fn(&Attempt) -> bool,
     ) {
         self.attempts.retain_mut(|attempt| {
-            let is_over = is_over(attempt);
-            if is_over {
-                // RFC 8656, 8: said once; if it is lost the allocation ends by itself.
-                attempt.client.release(now);
-                while let Some(output) = attempt.client.poll_output() {
-                    if let Output::Transmit(payload) = output {
-                        out.push_back(attempt.transmit(payload));
-                    }
+            if attempt.leaving.is_some() || !is_over(attempt) {
+                return true;
+            }
+            let was_allocated = attempt.client.is_allocated();
+            // RFC 8656, 8.1
+            attempt.client.release(now);
+            while let Some(output) = attempt.client.poll_output() {
+                if let Output::Transmit(payload) = output {
+                    out.push_back(attempt.transmit(payload));
                 }
+            }
+            match was_allocated {
+                true => attempt.leaving = Some(now + LEAVING),
+                false => {
+                    let slot = attempt.slot;
+                    out.push_back(StreamOutput::Close { slot });
+                }
+            }
+            was_allocated
+        });
+    }
+
+    /// A server that does not say that it has its address back keeps it until it ends by itself.
+    fn forget(&mut self, now: Instant, out: &mut VecDeque<StreamOutput>) {
+        self.attempts.retain(|attempt| {
+            let is_over = attempt.leaving.is_some_and(|at| at <= now);
+            if is_over {
                 let slot = attempt.slot;
                 out.push_back(StreamOutput::Close { slot });
             }
@@ -476,6 +511,9 @@ const SLOTS: u16 = 4096;
 const ADDRESSES: usize = 2;
 /// How long a target is tried alone.
 const STAGGER: Duration = Duration::from_millis(300);
+/// How long a server is waited for that shall take its address back: it may find a nonce stale (RFC 8656, 8.3), and
+/// the request may be lost once.
+const LEAVING: Duration = Duration::from_secs(1);
 /// Bytes of media that may wait in a connection: more come too late anyway.
 const BACKLOG: usize = 16 * 1024;
 const NOT_FOUND: &str = "the server has no address";

@@ -171,6 +171,17 @@ fn answer(request: &Bytes, code: u16) -> Option<Bytes> {
     Some(answer.integrity(Protection::Sha1, &key).finish())
 }
 
+/// A refusal of a nonce that is too old (RFC 8489, 9.2.4).
+fn stale(request: &Bytes) -> Bytes {
+    let message = Message::parse(request).unwrap();
+    let (code, reason) = (438, "");
+    Writer::new(Kind::Error, message.method(), message.transaction())
+        .attribute(&Attribute::ErrorCode(ErrorCode { code, reason }))
+        .attribute(&Attribute::Realm("realm"))
+        .attribute(&Attribute::Nonce("another"))
+        .finish()
+}
+
 /// RFC 5928, 3: UDP first, then TCP; who is silent is left behind, and closed when another one has worked.
 #[test]
 fn a_silent_transport_is_followed_by_the_next_one() {
@@ -324,12 +335,61 @@ fn all_is_given_back_at_the_end() {
     assert!(lab.relays.is_short());
     lab.relays.close(lab.now, &mut lab.out);
     lab.step();
-    let (slot, request) = lab.sent.pop().unwrap();
+    let (slot, request) = lab.sent[0].clone();
     let message = Message::parse(&request).unwrap();
     assert_eq!((slot, message.method()), (first, Method::REFRESH));
     let lifetime = message.attribute(AttributeType::LIFETIME);
     assert_eq!(lifetime, Some(Attribute::Lifetime(0)));
+    assert!(lab.relays.is_leaving() && lab.closed == [second]);
+    lab.answer(0);
+    assert!(!lab.relays.is_leaving());
     assert_eq!(lab.closed, [second, first]);
+}
+
+/// RFC 8656, 8.1 and 8.3: what gives an address back is repeated with another nonce, and once if nobody answers; no
+/// call waits for longer than that.
+#[test]
+fn rfc_8656_what_is_given_back_is_waited_for_a_second() {
+    for is_stale in [true, false] {
+        let mut lab = Lab::new("turn:192.0.2.1", Some(&[target(Transport::Udp)]));
+        let first = lab.open[0].0;
+        lab.opened(first);
+        lab.answer(0);
+        lab.relays.settle(lab.now, &mut lab.out);
+        lab.step();
+        lab.closed.clear();
+        lab.relays.close(lab.now, &mut lab.out);
+        lab.step();
+        if is_stale {
+            let (slot, request) = lab.sent.pop().unwrap();
+            let payload = BytesMut::from(&stale(&request)[..]);
+            let from = address(SERVER);
+            let input = StreamInput::Datagram {
+                slot,
+                from,
+                payload,
+            };
+            lab.input(slot, input);
+            let (_, again) = lab.sent.pop().unwrap();
+            let again = Message::parse(&again).unwrap();
+            let nonce = again.attribute(AttributeType::NONCE);
+            assert_eq!(nonce, Some(Attribute::Nonce("another")));
+            assert!(lab.closed.is_empty());
+        }
+        lab.sent.clear();
+        lab.run(Duration::from_millis(999));
+        assert_eq!((lab.sent.len(), lab.closed.len()), (1, 0), "{is_stale}");
+        lab.run(Duration::from_millis(1));
+        assert_eq!(
+            (lab.relays.is_leaving(), &lab.closed[..]),
+            (false, &[first][..])
+        );
+        assert!(
+            lab.told
+                .iter()
+                .all(|told| matches!(told, Told::Allocated { .. }))
+        );
+    }
 }
 
 /// RFC 8489, 6.2.1; an ICMP error and the end of a connection say at once that nobody is there.
