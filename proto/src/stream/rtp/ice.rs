@@ -28,7 +28,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use trickle::Place;
 
 /// What became of ICE, for whoever describes the stream.
 #[derive(Clone, PartialEq, Debug)]
@@ -114,6 +113,15 @@ enum Phase {
     Opening,
     Gathering,
     Ready,
+}
+
+/// Where descriptions tell of us.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Place {
+    /// Which m-line.
+    index: usize,
+    /// Its tag, if it has one (RFC 5888).
+    mid: Option<String>,
 }
 
 /// A socket beside the pair that the description names.

@@ -1,6 +1,6 @@
 //! ICE in descriptions (RFC 8839).
 
-use super::{Component, DEFAULTS, Ice, RTCP_COMPONENT, RTP_COMPONENT, components, trickle::Place};
+use super::{Component, DEFAULTS, Ice, Place, RTCP_COMPONENT, RTP_COMPONENT, components};
 use crate::stream::StreamOutput;
 use ::ice::{Candidate, Credentials, Description, Kind, Role, State};
 use sdp::{Attribute, Attributes, Session};

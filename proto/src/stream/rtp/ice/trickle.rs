@@ -1,17 +1,13 @@
-//! Candidates of the peer that come between descriptions (RFC 8838, 8840). Ours are all told in descriptions.
+//! Candidates of the peer that come between descriptions (RFC 8838, 8840). Ours are all told in descriptions ("half
+//! trickle").
+//!
+//! A departure: we do not repeat ours by INFO when an answer comes in an unreliable provisional response (RFC 8840,
+//! 4.3.2). A peer that waits for that, because it does without reliable ones, trickles when the call is taken.
 
 use super::{Ice, describe::candidates};
 use sdp::{Attributes, Fragment};
 use sip::{InfoRequest, config::TRICKLE_ICE};
 use std::time::Instant;
-
-/// Where a description tells of us.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Place {
-    pub(super) index: usize,
-    /// The tag of the m-line, if it has one (RFC 5888).
-    pub(super) mid: Option<String>,
-}
 
 impl Ice {
     /// Takes what the peer tells by INFO, if it is about candidates and can be read; RFC 6086, 4.2.2: that it
