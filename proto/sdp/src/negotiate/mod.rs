@@ -76,7 +76,10 @@ impl Session {
         same_count(offer.media.len(), accepted.len())?;
         let answer_line = |(offered, accepted): (&Media, Option<Media>)| match accepted {
             Some(mut media) if !offered.is_disabled() && !media.is_disabled() => {
-                media.set_mid(offered.mid());
+                media.attributes.remove("mid");
+                media
+                    .attributes
+                    .extend(offered.attributes.find("mid").cloned());
                 Media {
                     kind: offered.kind.clone(),
                     protocol: offered.protocol.clone(),
