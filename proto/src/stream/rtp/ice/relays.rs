@@ -252,11 +252,12 @@ impl Relays {
                 ..
             } => self.lost(now, at, &Lost::Silent, out),
             StreamInput::Closed { error, .. } => {
-                let place = attempt.place;
+                // Its place may be another one's by now.
+                let place = attempt.leaving.is_none().then_some(attempt.place);
                 self.lost(now, at, &Lost::Silent, out);
                 let error = error.unwrap_or(LinkError::Reset);
-                if let Some(place) = self.places.get_mut(place) {
-                    place.error = Some(error.to_string());
+                if let Some(place) = place {
+                    self.places[place].error = Some(error.to_string());
                 }
             }
             _ => {}

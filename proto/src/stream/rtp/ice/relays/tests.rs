@@ -412,3 +412,18 @@ fn a_server_that_is_gone_is_told_once() {
     assert!(matches!(lab.told[..], [Told::Gone { slot: lost }] if lost == slot));
     assert_eq!(lab.closed, [slot]);
 }
+
+/// What becomes of an address that is given back is no word about the next one.
+#[test]
+fn a_socket_that_closes_while_it_is_left_says_nothing_of_others() {
+    let mut lab = Lab::new("turn:192.0.2.1", Some(&[target(Transport::Udp)]));
+    let slot = lab.open[0].0;
+    lab.opened(slot);
+    lab.answer(0);
+    lab.relays.close(lab.now, &mut lab.out);
+    lab.relays.add(lab.now, 0, Some(&[target(Transport::Udp)]));
+    let error = Some(LinkError::Reset);
+    lab.input(slot, StreamInput::Closed { slot, error });
+    assert_eq!(lab.errors(), [None, None]);
+    assert!(!lab.relays.is_leaving() && lab.closed.contains(&slot));
+}
