@@ -1,6 +1,9 @@
 //! Reliable provisional responses (RFC 3262): every one arrives, whatever the network loses, and
 //! carries what offer and answer allow.
 
+mod order;
+mod refused;
+
 use crate::{
     call::{both, label, probe, wait},
     line::{

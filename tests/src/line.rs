@@ -3,7 +3,7 @@
 use base::{Deadline, Host, Key as _, Rng, Target, Transport};
 use bytes::Bytes;
 use sip::{
-    Config, Description, Endpoint, Event, FlowId, InvitationId, Invite, LookupError, Uri,
+    Config, Description, Endpoint, Event, FlowId, InvitationId, Invite, LookupError, Message, Uri,
     endpoint::InvitationMut,
     header::Address,
     message::frame::{Frame, Framer},
@@ -19,6 +19,7 @@ use std::{
 use crate::node::Node;
 
 type Habit = Box<dyn FnMut(&mut Endpoint, Instant, InvitationId, &InvitationEvent)>;
+type Slip = Box<dyn FnMut(&mut Message) -> bool>;
 
 /// A telephone line: the calls of [`sip::Endpoint`] as they are, for what no session does by itself,
 /// such as to offer in a provisional response or in UPDATE. What it describes is the test's to say.
@@ -35,6 +36,7 @@ pub struct Line {
     framers: BTreeMap<LinkId, (SocketAddr, Framer)>,
     last_link: u32,
     habit: Option<Habit>,
+    slip: Option<Slip>,
     events: Vec<(InvitationId, InvitationEvent)>,
     out: VecDeque<Output>,
 }
@@ -70,6 +72,7 @@ impl Line {
             framers: BTreeMap::new(),
             last_link: 0,
             habit: None,
+            slip: None,
             events: Vec::new(),
             out: VecDeque::new(),
         };
@@ -92,6 +95,12 @@ impl Line {
         habit: impl FnMut(&mut Endpoint, Instant, InvitationId, &InvitationEvent) + 'static,
     ) {
         self.habit = Some(Box::new(habit));
+    }
+
+    /// Changes each message that it sends, repetitions included, or loses it where `slip` returns false: the endpoint
+    /// believes that it has said what it meant. So a peer does what no endpoint of ours does.
+    pub fn set_slip(&mut self, slip: impl FnMut(&mut Message) -> bool + 'static) {
+        self.slip = Some(Box::new(slip));
     }
 
     /// Calls somebody, with an offer or without.
@@ -235,13 +244,27 @@ impl Line {
         Some(flow)
     }
 
+    /// What leaves instead of a message, if anything does.
+    fn slip(&mut self, bytes: Bytes) -> Option<Bytes> {
+        let Some(slip) = &mut self.slip else {
+            return Some(bytes);
+        };
+        // Keep-alives are no messages.
+        let Ok(mut message) = Message::parse(bytes.clone()) else {
+            return Some(bytes);
+        };
+        slip(&mut message).then(|| message.to_bytes())
+    }
+
     fn carry_out(&mut self, output: sip::Output) {
         match output {
             sip::Output::Send { flow, to, message } => {
                 let Some(&link) = self.links.get(&flow) else {
                     return;
                 };
-                let payload = message;
+                let Some(payload) = self.slip(message) else {
+                    return;
+                };
                 self.out.push_back(match link == self.udp {
                     true => Output::Transmit {
                         link,
