@@ -3,6 +3,7 @@
 
 mod order;
 mod refused;
+mod reinvite;
 
 use crate::{
     call::{both, label, probe, wait},

@@ -19,7 +19,7 @@ use sipsimple::{
 };
 use std::time::Duration;
 
-fn one_line(name: &'static str) -> Matrix {
+pub(crate) fn one_line(name: &'static str) -> Matrix {
     Matrix {
         lines: 1,
         losses: &[0.0, 0.1],
@@ -28,7 +28,7 @@ fn one_line(name: &'static str) -> Matrix {
 }
 
 /// How many exchanges a host was told of: that were agreed on, and that failed.
-fn updates(stage: &Stage, host: HostId) -> (usize, usize) {
+pub(crate) fn updates(stage: &Stage, host: HostId) -> (usize, usize) {
     let told = words(stage, host, |event| match event {
         SessionEvent::GotSdpUpdate {
             succeeded,
@@ -47,7 +47,7 @@ fn updates(stage: &Stage, host: HostId) -> (usize, usize) {
 }
 
 /// Waits until a host was told of so many agreements.
-fn agrees(stage: &mut Stage, host: HostId, count: usize) -> bool {
+pub(crate) fn agrees(stage: &mut Stage, host: HostId, count: usize) -> bool {
     let end = stage.world.now() + PATIENCE;
     while updates(stage, host).0 < count && stage.world.now() < end {
         stage.world.run_for(Duration::from_millis(50));
@@ -75,7 +75,7 @@ fn rest(stage: &mut Stage, ends: [(HostId, SessionId); 2]) {
     }
 }
 
-fn request(stage: &mut Stage, host: HostId, id: SessionId) {
+pub(crate) fn request(stage: &mut Stage, host: HostId, id: SessionId) {
     let asked = stage.agent(host, "request", |agent, now| {
         agent.request_proposal(now, id)
     });
@@ -83,7 +83,7 @@ fn request(stage: &mut Stage, host: HostId, id: SessionId) {
 }
 
 /// The body of the last message of a host that is `wanted`.
-fn last_body(stage: &Stage, host: HostId, wanted: impl Fn(&Message) -> bool) -> String {
+pub(crate) fn last_body(stage: &Stage, host: HostId, wanted: impl Fn(&Message) -> bool) -> String {
     let mut said = sent(stage, host).into_iter().rev();
     let body = match said.find(wanted) {
         Some(Message::Request(request)) => request.body,
@@ -93,7 +93,7 @@ fn last_body(stage: &Stage, host: HostId, wanted: impl Fn(&Message) -> bool) -> 
     String::from_utf8_lossy(&body).into_owned()
 }
 
-fn is_request(method: Method) -> impl Fn(&Message) -> bool {
+pub(crate) fn is_request(method: Method) -> impl Fn(&Message) -> bool {
     move |message| matches!(message, Message::Request(request) if request.method == method)
 }
 

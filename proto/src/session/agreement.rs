@@ -92,7 +92,7 @@ impl Session {
                 let originator = Originator::Local;
                 let was_sending = self.state.is_proposing();
                 let was_cancelling = self.state == State::CancellingProposal;
-                self.proposal_settled();
+                self.proposal_answered();
                 self.proposal.agreed();
                 let before = self.streams();
                 self.agree(now, streams, dialog, description.body.clone(), &remote);

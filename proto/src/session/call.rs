@@ -191,7 +191,7 @@ impl Session {
                     return;
                 }
                 let is_remote = originator == Originator::Remote;
-                let answered = is_remote && method == Method::Invite;
+                let is_invite = method == Method::Invite;
                 if is_remote && method == Method::Prack {
                     self.verified(now, streams);
                 }
@@ -202,8 +202,8 @@ impl Session {
                     reason,
                     ack_received,
                 });
-                if answered {
-                    self.answered_transaction_over(now, streams);
+                if is_invite {
+                    self.invite_over(now, streams, originator);
                 }
             }
             InvitationEvent::Ended {

@@ -30,8 +30,9 @@ pub(super) struct Proposal {
     moved: bool,
     /// What is on the wire.
     running: Running,
-    /// The transaction of a peer's offer is not over: its answer waits for the ACK.
-    answering: bool,
+    /// Whose INVITE is not over, although its offer is answered: ours after an answer in a reliable provisional
+    /// response or its PRACK, the peer's until the ACK.
+    inviting: Option<Originator>,
 }
 
 /// What is on the wire.
@@ -158,7 +159,7 @@ impl Session {
             && (self.proposal.wanted || self.proposal.asked)
             && !self.proposal.preparing
             // RFC 3261, 14.1: not while an INVITE runs in either direction.
-            && !self.proposal.answering
+            && self.proposal.inviting.is_none()
             && self.timers.retry.is_none();
         if !may_propose {
             return;
@@ -206,7 +207,18 @@ impl Session {
         self.push_call(CallCommand::Offer { description });
     }
 
-    /// Our offer was answered: the session is free for the next one.
+    /// Our offer was answered, or our wish for one granted; the INVITE may go on (RFC 3262, 5).
+    pub(super) fn proposal_answered(&mut self) {
+        if matches!(
+            self.proposal.running,
+            Running::Offer { .. } | Running::Request
+        ) {
+            self.proposal.inviting = Some(Originator::Local);
+        }
+        self.proposal_settled();
+    }
+
+    /// Nothing of ours is on the wire.
     pub(super) fn proposal_settled(&mut self) {
         self.proposal.running = Running::Nothing;
         self.timers.proposal = None;
@@ -232,15 +244,7 @@ impl Session {
         if !self.state.is_proposing() {
             return;
         }
-        let running = self.proposal.running;
-        let is_cancelled = self.state == State::CancellingProposal;
-        self.rollback(now, streams);
-        self.proposal_settled();
-        match retry {
-            _ if is_cancelled => self.proposal.repeat_needed(running),
-            Some(_) => self.proposal.repeat(running),
-            None => {}
-        }
+        self.void_proposal(now, streams, retry.is_some());
         self.timers.retry = retry.filter(|_| self.proposal.wanted || self.proposal.asked);
         self.sdp_failed(&reason);
         self.push(match code {
@@ -258,6 +262,20 @@ impl Session {
             },
         });
         self.try_propose(now, streams);
+    }
+
+    /// Nothing comes of what is on the wire: it is wanted once more if it is to be repeated, but what the application has
+    /// taken back is not.
+    fn void_proposal(&mut self, now: Instant, streams: &mut Streams, repeats: bool) {
+        let running = self.proposal.running;
+        let is_cancelled = self.state == State::CancellingProposal;
+        self.rollback(now, streams);
+        self.proposal_settled();
+        match (is_cancelled, repeats) {
+            (true, _) => self.proposal.repeat_needed(running),
+            (false, true) => self.proposal.repeat(running),
+            (false, false) => {}
+        }
     }
 
     /// Drops what our streams have proposed, if they have.
@@ -290,11 +308,13 @@ impl Session {
             return self.push_call(refusal(dialog, 504, None));
         }
         match asked {
-            true => self.proposal_settled(),
+            true => self.proposal_answered(),
             false => self.yield_proposal(now, streams),
         }
         // Only an INVITE lasts beyond its answer.
-        self.proposal.answering |= !immediate;
+        if !immediate {
+            self.proposal.inviting = Some(Originator::Remote);
+        }
         let before = self.streams();
         match self.try_answer(now, streams, description, immediate && !asked) {
             Ok((answer, offer)) => {
@@ -414,7 +434,7 @@ impl Session {
         self.yield_proposal(now, streams);
         self.proposal.describe();
         self.proposal.running = Running::Requested;
-        self.proposal.answering = true;
+        self.proposal.inviting = Some(Originator::Remote);
         let lines = self.offers(now, streams);
         let description = self.descriptions.offer(lines);
         if self.state == State::Connected {
@@ -429,19 +449,17 @@ impl Session {
         if !self.state.is_proposing() {
             return;
         }
-        let running = self.proposal.running;
-        let is_cancelled = self.state == State::CancellingProposal;
-        self.rollback(now, streams);
-        self.proposal_settled();
-        match is_cancelled {
-            true => self.proposal.repeat_needed(running),
-            false => self.proposal.repeat(running),
-        }
+        self.void_proposal(now, streams, true);
     }
 
-    /// The transaction of an offer of the peer is over, so ours may begin.
-    pub(super) fn answered_transaction_over(&mut self, now: Instant, streams: &mut Streams) {
-        self.proposal.answering = false;
+    /// An INVITE is over, so the next one may begin.
+    pub(super) fn invite_over(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        originator: Originator,
+    ) {
+        self.proposal.inviting.take_if(|whose| *whose == originator);
         self.try_propose(now, streams);
     }
 

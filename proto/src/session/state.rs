@@ -33,8 +33,8 @@ pub(super) const TABLE: [(InputKind, [Next; 8]); 28] = {
         (I::Offered,          [o,       o,       o,        o,        CON,      CON,       o,          o]),
         (I::OfferRequested,   [o,       o,       o,        PRO,      o,        PRO,       o,          o]),
         (I::OfferWithdrawn,   [o,       o,       o,        o,        CON,      CON,       o,          o]),
-        // What is cancelled and agreed on all the same is brought back.
-        (I::Answered,         [o,       o,       o,        o,        CON,      PRO,       o,          o]),
+        // What is cancelled and agreed on all the same is brought back as soon as the INVITE is over.
+        (I::Answered,         [o,       o,       o,        o,        CON,      CON,       o,          o]),
         (I::OfferFailed,      [o,       o,       o,        o,        CON,      CON,       o,          o]),
         (I::Confirmed,        [o,       o,       o,        o,        o,        o,         o,          o]),
         (I::Acknowledged,     [o,       o,       o,        o,        o,        o,         o,          o]),
