@@ -10,7 +10,7 @@
 //! It needs what `.ci/peers` installs and the right to make network namespaces. It prints a table of
 //! peer, case and value seen, and fails if a row is bad or missing: it retries nothing, and skips nothing
 //! but what needs namespaces, where the kernel makes none and `ALLOW_SKIP=netns` says that this is known.
-//! The name of a part as argument (`load`, `loss`, ...) runs that part only, which then cannot succeed as a
+//! The names of parts as arguments (`load`, `loss`, ...) run those parts only, which then cannot succeed as a
 //! whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another agent of Sofia-SIP.
 
 #![forbid(unsafe_code)]
@@ -126,8 +126,13 @@ fn work() -> Outcome<bool> {
         directory,
         table: Table::default(),
     };
-    let wanted = env::args().nth(1);
-    let is_wanted = |part: &&Part| wanted.as_deref().is_none_or(|wanted| wanted == part.name);
+    let wanted: Vec<String> = env::args().skip(1).collect();
+    let is_known = |name: &&String| PARTS.iter().any(|part| part.name == **name);
+    if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
+        let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+        return Err(format!("no part {unknown}: {}", names.join(", ")));
+    }
+    let is_wanted = |part: &&Part| wanted.is_empty() || wanted.iter().any(|name| name == part.name);
     let refusal = network::refusal();
     for part in PARTS.iter().filter(is_wanted) {
         match &refusal {

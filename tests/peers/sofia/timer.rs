@@ -3,11 +3,11 @@
 use super::{Case, PATIENCE, Scene, Wire};
 use crate::{
     Outcome,
-    core::description,
+    core::{Core, description},
     message::{Message, Seen},
 };
 use sip::{
-    Config, HeaderName, Headers, InvitationEvent, Method, Status,
+    Config, HeaderName, Headers, InvitationEvent, InvitationId, Method, Status,
     header::{Refresher, SessionExpires},
 };
 use std::{thread, time::Duration};
@@ -101,17 +101,10 @@ fn we_call_for_it(scene: &Scene<'_>) -> Outcome<String> {
     sofia.takes_call()?;
     core.acknowledged()?;
     sofia.state("ready")?;
-    // It refreshes by a re-INVITE that offers again.
-    let (dialog, _) = core.offered()?;
-    core.with(call, |call, now| {
-        call.answer(now, dialog, description(20_000))
-    })?;
+    answer(&core, call)?;
     sofia.refreshed(PATIENCE)?;
     sofia.freeze()?;
-    match core.ended_within(INTERVAL * 2)? {
-        cause if cause == "session expired" => Ok(format!("we say {cause}")),
-        cause => Err(format!("we say {cause}")),
-    }
+    outlive(&core)
 }
 
 /// It asks by UPDATE to be the one who refreshes.
@@ -124,22 +117,12 @@ fn it_takes_over(scene: &Scene<'_>) -> Outcome<String> {
     sofia.state("ready")?;
     sofia.refreshed(INTERVAL)?;
     sofia.tell("refresh 1 local")?;
-    let (dialog, _) = core.offered()?;
-    core.with(call, |call, now| {
-        call.answer(now, dialog, description(20_000))
-    })?;
+    answer(&core, call)?;
     sofia.response("update", 200)?;
-    // It refreshes by a re-INVITE that offers again.
-    let (dialog, _) = core.offered()?;
-    core.with(call, |call, now| {
-        call.answer(now, dialog, description(20_000))
-    })?;
+    answer(&core, call)?;
     sofia.refreshed(PATIENCE)?;
     sofia.freeze()?;
-    match core.ended_within(INTERVAL * 2)? {
-        cause if cause == "session expired" => Ok(format!("we say {cause}")),
-        cause => Err(format!("we say {cause}")),
-    }
+    outlive(&core)
 }
 
 /// We ask by UPDATE to be the one who refreshes (RFC 4028, 7.4).
@@ -150,10 +133,7 @@ fn we_take_over(scene: &Scene<'_>) -> Outcome<String> {
     sofia.takes_call()?;
     let dialog = core.acknowledged()?;
     sofia.state("ready")?;
-    let (offered, _) = core.offered()?;
-    core.with(call, |call, now| {
-        call.answer(now, offered, description(20_000))
-    })?;
+    answer(&core, call)?;
     core.acknowledged()?;
     let mut headers = Headers::new();
     let asked = SessionExpires {
@@ -162,20 +142,32 @@ fn we_take_over(scene: &Scene<'_>) -> Outcome<String> {
     };
     headers.push(HeaderName::SessionExpires, asked);
     core.with(call, |call, now| call.update(now, dialog, None, &headers))?;
-    core.call_event("200 to UPDATE", |event| match event {
-        InvitationEvent::Transaction { method, code, .. } => {
-            (*method == Method::Update && *code == Status::OK).then_some(())
-        }
-        _ => None,
-    })?;
-    core.call_event("refresh", |event| match event {
-        InvitationEvent::Transaction { method, code, .. } => {
-            (*method == Method::Update && *code == Status::OK).then_some(())
-        }
-        _ => None,
-    })?;
+    for update in ["200 to UPDATE", "refresh"] {
+        core.call_event(update, |event| match event {
+            InvitationEvent::Transaction { method, code, .. } => {
+                (*method == Method::Update && *code == Status::OK).then_some(())
+            }
+            _ => None,
+        })?;
+    }
     core.freeze();
     Ok(outlived())
+}
+
+/// Answers what it offers: it refreshes by a re-INVITE that offers again.
+fn answer(core: &Core, call: InvitationId) -> Outcome<()> {
+    let (dialog, _) = core.offered()?;
+    core.with(call, |call, now| {
+        call.answer(now, dialog, description(20_000))
+    })
+}
+
+/// Waits until we have given up a session that it refreshes no more.
+fn outlive(core: &Core) -> Outcome<String> {
+    match core.ended_within(INTERVAL * 2)? {
+        cause if cause == "session expired" => Ok(format!("we say {cause}")),
+        cause => Err(format!("we say {cause}")),
+    }
 }
 
 /// Judges a session whose refresher changed: from the second request that asks for it on, `next` refreshes alone, and the
