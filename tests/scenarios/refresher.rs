@@ -1,16 +1,19 @@
 //! Who refreshes a session may change with every request that refreshes it (RFC 4028, 7.4 and 9).
 
 use crate::{
-    line::{act, answered, audio, hears, requests, told},
+    call::label,
+    hold,
+    line::{act, answered, audio, hears, requests, told, up},
     runs::Matrix,
 };
-use simulator::{Crash, Line, Stage};
+use simulator::{Crash, HostId, Line, Stage};
 use sip::{
-    HeaderName, Headers, Method, Status,
+    HeaderName, Headers, Message, Method, Status,
     config::SessionTimer,
     header::{Refresher, SessionExpires},
     usage::invitation::{EndCause, InvitationEvent, OfferError},
 };
+use sipsimple::agent::{SessionId, SessionIntervalError, UserAgent};
 use std::time::Duration;
 
 /// Both lines speak the extension; the caller's INVITE asks that `refresher` does it.
@@ -26,6 +29,7 @@ fn lines(name: &'static str, sip: fn(&str, &mut sip::Config)) -> Matrix {
 fn timer(sip: &mut sip::Config, refresher: Option<Refresher>) {
     let mut timer = SessionTimer::default();
     timer.expires = Some(INTERVAL);
+    timer.min_se = LEAST;
     timer.refresher = refresher;
     sip.session_timer = timer;
 }
@@ -174,4 +178,157 @@ fn the_caller_takes_refreshing_over() {
     }
 }
 
+/// What an agent knows of the timer of a session.
+fn agreed(stage: &Stage, host: HostId, id: SessionId) -> Option<(Duration, bool)> {
+    let agent = stage.world.node::<UserAgent>(host);
+    let call = agent.session(id)?.call?;
+    Some((call.session_interval?, call.is_refresher))
+}
+
+fn ask(
+    stage: &mut Stage,
+    host: HostId,
+    id: SessionId,
+    interval: Duration,
+    refresher: Option<Refresher>,
+) -> Result<(), SessionIntervalError> {
+    stage.agent(host, "change interval", |agent, now| {
+        agent.change_session_interval(now, id, interval, refresher)
+    })
+}
+
+/// Asks again while something else runs.
+fn ask_until_free(
+    stage: &mut Stage,
+    host: HostId,
+    id: SessionId,
+    interval: Duration,
+    refresher: Option<Refresher>,
+) {
+    let busy = Err(SessionIntervalError::Call(OfferError::Busy));
+    loop {
+        match ask(stage, host, id, interval, refresher) {
+            asked if asked == busy => stage.world.run_for(Duration::from_millis(100)),
+            asked => return asked.unwrap(),
+        }
+    }
+}
+
+/// RFC 4028, 7.4: either end of a session asks for a shorter interval, and that the other one refreshes; both know of it, and
+/// do as was agreed. A longer one than the peer wants is shortened (RFC 4028, 9).
+#[test]
+fn a_session_asks_for_another_interval() {
+    Matrix {
+        losses: &[0.0, 0.1],
+        sip: |_, sip| timer(sip, None),
+        ..Matrix::new("another interval")
+    }
+    .run("connected", |stage| {
+        let (call, other) = match hold::up(stage) {
+            Ok(calls) => calls,
+            Err(label) => return label,
+        };
+        let both = [(stage.alice, call), (stage.bob(), other)];
+        let timers = |stage: &Stage| both.map(|(host, id)| agreed(stage, host, id));
+        for (n, seconds, granted) in [(0, 40, 40), (1, 60, 60), (0, 1_000, 90)] {
+            let (host, id) = both[n];
+            let peer = both[1 - n].0;
+            let [ours, theirs] = [host, peer].map(|host| requests(stage, host, &Method::Update));
+            let interval = Duration::from_secs(seconds);
+            ask_until_free(stage, host, id, interval, Some(Refresher::Uas));
+            stage.world.run_for(Duration::from_secs(15));
+            assert_eq!(requests(stage, host, &Method::Update), ours + 1);
+            let granted = Duration::from_secs(granted);
+            let mut expected = [Some((granted, true)); 2];
+            expected[n] = Some((granted, false));
+            if timers(stage) != expected {
+                return format!("{:?}", timers(stage));
+            }
+            stage.world.run_for(granted);
+            assert_eq!(requests(stage, host, &Method::Update), ours + 1);
+            assert!(requests(stage, peer, &Method::Update) > theirs);
+        }
+        label(stage, stage.alice, call)
+    });
+}
+
+/// RFC 4028, 7.4: a peer that does not take UPDATE is asked by a re-INVITE with what was agreed, and nothing else changes.
+#[test]
+fn a_session_asks_by_reinvite_where_there_is_no_update() {
+    Matrix {
+        lines: 1,
+        losses: &[0.0, 0.1],
+        sip: |_, sip| timer(sip, None),
+        ..Matrix::new("another interval by re-INVITE")
+    }
+    .run("changed", |stage| {
+        stage.line(0, "no UPDATE", |line, _| {
+            line.set_slip(|message| {
+                let headers = match message {
+                    Message::Request(request) => &mut request.headers,
+                    Message::Response(response) => &mut response.headers,
+                };
+                headers.insert(HeaderName::Allow, "INVITE, ACK, BYE, CANCEL");
+                true
+            });
+        });
+        let call = match up(stage) {
+            Ok(call) => call,
+            Err(label) => return label,
+        };
+        agrees(stage, 0);
+        let (alice, interval) = (stage.alice, Duration::from_secs(50));
+        let before = stage.world.node::<UserAgent>(alice).descriptions(call);
+        ask_until_free(stage, alice, call, interval, Some(Refresher::Uac));
+        stage.world.run_for(Duration::from_secs(20));
+        assert_eq!(requests(stage, alice, &Method::Update), 0);
+        let after = stage.world.node::<UserAgent>(alice).descriptions(call);
+        let is_same = before.unwrap().1 == after.unwrap().1;
+        match (agreed(stage, alice, call), is_same) {
+            (Some((granted, true)), true) if granted == interval => "changed".to_owned(),
+            state => format!("{state:?}"),
+        }
+    });
+}
+
+/// What makes no sense is refused, and nothing is sent.
+#[test]
+fn an_interval_that_makes_no_sense_is_refused() {
+    Matrix {
+        losses: &[0.0],
+        sip: |name, sip| {
+            timer(sip, None);
+            sip.session_timer.is_on = name == "alice";
+        },
+        ..Matrix::new("no interval")
+    }
+    .run("connected", |stage| {
+        let (call, other) = match hold::up(stage) {
+            Ok(calls) => calls,
+            Err(label) => return label,
+        };
+        let (alice, bob) = (stage.alice, stage.bob());
+        let (none, fine) = (None, Duration::from_secs(100));
+        let short = ask(stage, alice, call, Duration::from_secs(29), none);
+        assert_eq!(short, Err(SessionIntervalError::Interval));
+        let long = ask(stage, alice, call, Duration::MAX, none);
+        assert_eq!(long, Err(SessionIntervalError::Interval));
+        let off = ask(stage, bob, other, fine, none);
+        assert_eq!(off, Err(SessionIntervalError::Off));
+        for host in [alice, bob] {
+            assert_eq!(requests(stage, host, &Method::Update), 0);
+        }
+        let label = label(stage, alice, call);
+        let _ = stage.agent(alice, "end", |agent, now| agent.end(now, call));
+        let ending = ask(stage, alice, call, fine, none);
+        assert!(ending.is_err());
+        stage.world.run_for(Duration::from_secs(60));
+        let over = ask(stage, alice, call, fine, none);
+        assert_eq!(over, Err(SessionIntervalError::UnknownSession));
+        label
+    });
+}
+
 const INTERVAL: Duration = Duration::from_secs(90);
+/// So that a scenario sees some refreshes.
+const LEAST: Duration = Duration::from_secs(30);

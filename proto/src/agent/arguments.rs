@@ -216,6 +216,24 @@ pub enum InformError {
     Call(#[from] sip::usage::invitation::InfoError),
 }
 
+/// The interval of a session cannot be asked for; nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionIntervalError {
+    /// There is no such session, or no more, or it does not stand yet.
+    #[error("no call of such a session stands")]
+    UnknownSession,
+    /// We do not do session timers ([`is_on`](sip::config::SessionTimer::is_on)).
+    #[error("session timers are off")]
+    Off,
+    /// Shorter than we would accept ourselves ([`min_se`](sip::config::SessionTimer::min_se)), or too long to be said.
+    #[error("an interval that cannot be asked for")]
+    Interval,
+    /// The call does not allow it; what is busy passes.
+    #[error(transparent)]
+    Call(#[from] sip::usage::invitation::OfferError),
+}
+
 /// A request could not be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
 #[non_exhaustive]

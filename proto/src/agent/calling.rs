@@ -1,9 +1,12 @@
 //! What the application can ask of a call besides its beginning and its end.
 
-use super::{Child, Command, InformError, SessionId, UserAgent};
+use super::{Child, Command, InformError, SessionId, SessionIntervalError, UserAgent};
 use crate::session::{RedirectError, SessionError};
-use sip::{InfoRequest, Uri};
-use std::time::Instant;
+use sip::{
+    HeaderName, Headers, InfoRequest, Uri,
+    header::{Refresher, SessionExpires},
+};
+use std::time::{Duration, Instant};
 
 impl UserAgent {
     /// Says something to the peer beside the call, by INFO (RFC 6086), after what was said before is answered;
@@ -24,6 +27,34 @@ impl UserAgent {
         };
         self.perform(now, command, info, |agent, info| {
             agent.apply_inform(session, info)
+        })
+    }
+
+    /// Asks the peer that a session lasts `interval` without a refresh from here on, in whole seconds, and that
+    /// `refresher` refreshes it: `Uac` are we, `Uas` is the peer, `None` leaves that to the peer (RFC 4028, 7.4). It
+    /// goes out at once, by UPDATE, or by a re-INVITE with what was agreed to a peer that does not take UPDATE.
+    ///
+    /// `DidProcessTransaction` tells what became of it, and the `session_interval` and `is_refresher` of
+    /// [`SessionInfo::call`](crate::session::SessionInfo::call) what is agreed: the peer may shorten the interval, and a
+    /// proxy may make it longer. Where it is refused the session stays as it was.
+    ///
+    /// # Errors
+    ///
+    /// See [`SessionIntervalError`].
+    pub fn change_session_interval(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        interval: Duration,
+        refresher: Option<Refresher>,
+    ) -> Result<(), SessionIntervalError> {
+        let command = |_: &()| Command::ChangeSessionInterval {
+            session,
+            interval,
+            refresher,
+        };
+        self.perform(now, command, (), |agent, ()| {
+            agent.apply_session_interval(session, interval, refresher)
         })
     }
 
@@ -78,6 +109,38 @@ impl UserAgent {
                 session.redirect(now, table, code, targets)
             })
         })
+    }
+
+    fn apply_session_interval(
+        &mut self,
+        session: SessionId,
+        interval: Duration,
+        refresher: Option<Refresher>,
+    ) -> Result<(), SessionIntervalError> {
+        let timer = &self.config.sip.session_timer;
+        if !timer.is_on {
+            return Err(SessionIntervalError::Off);
+        }
+        let seconds = u32::try_from(interval.as_secs())
+            .ok()
+            .filter(|_| interval >= timer.min_se)
+            .ok_or(SessionIntervalError::Interval)?;
+        let unknown = SessionIntervalError::UnknownSession;
+        let entry = self.sessions.get(session);
+        let invitation = entry.and_then(|entry| entry.invitation).ok_or(unknown)?;
+        let info = self.endpoint.info(invitation);
+        let dialog = info.and_then(|info| info.confirmed).ok_or(unknown)?;
+        let mut headers = Headers::new();
+        headers.push(
+            HeaderName::SessionExpires,
+            SessionExpires { seconds, refresher },
+        );
+        let call = self.endpoint.invitation(invitation);
+        let asked = call
+            .ok_or(unknown)?
+            .update(self.now, dialog, None, &headers);
+        self.touch(Child::Endpoint);
+        Ok(asked?)
     }
 
     pub(super) fn apply_inform(

@@ -12,7 +12,10 @@ use base::HostPort;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sip::AccountId;
-use std::{any::Any, time::Instant};
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
 
 /// A command with its arguments, as a recording keeps it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -84,6 +87,15 @@ pub enum Command {
     CancelProposal {
         /// Which.
         session: SessionId,
+    },
+    /// [`UserAgent::change_session_interval`].
+    ChangeSessionInterval {
+        /// Which.
+        session: SessionId,
+        /// How long it is to last.
+        interval: Duration,
+        /// Who is to refresh it.
+        refresher: Option<sip::header::Refresher>,
     },
     /// [`UserAgent::transfer`].
     Transfer {
@@ -467,6 +479,13 @@ impl UserAgent {
             Command::Unhold { session } => drop(self.unhold(now, session)),
             Command::RequestProposal { session } => drop(self.request_proposal(now, session)),
             Command::CancelProposal { session } => drop(self.cancel_proposal(now, session)),
+            Command::ChangeSessionInterval {
+                session,
+                interval,
+                refresher,
+            } => {
+                let _ = self.change_session_interval(now, session, interval, refresher);
+            }
             Command::Transfer {
                 session,
                 target,

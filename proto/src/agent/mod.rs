@@ -33,7 +33,7 @@ pub use crate::edge::{
 pub use crate::id::{FileId, LinkId, NatDetectionId, SessionId, StoreId, StreamId, SubscriptionId};
 pub use arguments::{
     AccountError, Connect, ConnectError, InformError, MediaFrame, Message, OptionsError, Publish,
-    Subscribe, SubscribeError, SubscriptionError, UnknownStream,
+    SessionIntervalError, Subscribe, SubscribeError, SubscriptionError, UnknownStream,
 };
 pub use commands::Command;
 pub use config::{Config, Limits};

@@ -7,7 +7,10 @@ use crate::{
 };
 use base::{LinkError, Transport};
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 /// What an INVITE from outside says: the first event of an incoming invitation.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -278,4 +281,8 @@ pub struct Info {
     pub dialogs: Vec<DialogId>,
     /// The one that carries the call.
     pub confirmed: Option<DialogId>,
+    /// How long its session lasts without a refresh, as last agreed (RFC 4028); `None` without a session timer.
+    pub session_interval: Option<Duration>,
+    /// True if it is us who refresh it.
+    pub is_refresher: bool,
 }

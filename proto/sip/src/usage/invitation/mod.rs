@@ -402,6 +402,7 @@ impl Invitation {
     pub(crate) fn info(&self) -> Info {
         let confirmed = self.confirmed.and_then(|id| self.leg(id));
         let early = self.legs.first().filter(|_| !self.is_outgoing);
+        let clock = confirmed.and_then(|leg| leg.clock.as_deref());
         let remote_tag = confirmed.or(early).and_then(|leg| leg.dialog.remote_tag());
         Info {
             state: self.state,
@@ -424,6 +425,8 @@ impl Invitation {
                 .map(|leg| leg.id)
                 .collect(),
             confirmed: self.confirmed,
+            session_interval: clock.map(|clock| Duration::from_secs(clock.interval.into())),
+            is_refresher: clock.is_some_and(|clock| clock.is_refresher),
         }
     }
 
