@@ -5,7 +5,7 @@ use crate::{
     agent::{self, Agent, Wait},
     config,
     options::{Answer, Common},
-    outcome::{Exit, Failure, Outcome},
+    outcome::{self, Exit, Failure, Outcome},
     print::Printer,
 };
 use serde_json::json;
@@ -34,6 +34,7 @@ pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outco
         calls: BTreeMap::new(),
         done: 0,
         failed: 0,
+        broken: None,
     };
     let result = waiting.follow(&mut agent, common, printer);
     let stats = agent.settle(options.settle);
@@ -44,7 +45,7 @@ pub(crate) fn run(common: &Common, options: &Answer, printer: &Printer) -> Outco
         "stats": stats,
     });
     agent.stop(printer);
-    match result {
+    match result.and_then(|()| waiting.broken.map_or(Ok(()), Err)) {
         Ok(()) if waiting.standing.heard_too_little > 0 => {
             let text = format!(
                 "{} calls had too little sound",
@@ -63,6 +64,8 @@ struct Waiting<'a> {
     calls: BTreeMap<SessionId, Call>,
     done: u64,
     failed: u64,
+    /// How the first call ended that stood, and was not ended by somebody.
+    broken: Option<Failure>,
 }
 
 /// A call that is not over.
@@ -170,8 +173,14 @@ impl Waiting<'_> {
             SessionEvent::DidStart { streams } => {
                 self.standing.start(agent, id, &streams)?;
             }
-            SessionEvent::DidEnd { .. } => {
+            SessionEvent::DidEnd { end_reason, .. } => {
                 self.forget(id);
+                let exit = outcome::of_end(&end_reason);
+                if exit != Exit::Done {
+                    self.failed += 1;
+                    self.broken
+                        .get_or_insert_with(|| Failure::new(exit, end_reason));
+                }
             }
             SessionEvent::DidFail { .. } => {
                 self.forget(id);

@@ -153,6 +153,25 @@ fn a_refusal_is_7_and_too_little_sound_8() {
     answer.end().assert_exit(0);
 }
 
+/// Who waits for calls says by the exit, too, that one stood and broke: its caller is gone, and refreshes no session.
+#[test]
+fn a_call_that_breaks_is_5_for_who_answers() {
+    let mut answer = start(&["answer", "--auto", "--count", "1", "--min-se", "2"]);
+    let uri = answer.uri("udp");
+    let timer = ["--session-expires", "4", "--min-se", "2"];
+    let mut call = start(&[&["call", &uri][..], &timer].concat());
+    call.until("SIPSessionDidStart");
+    answer.until("SIPSessionDidStart");
+    drop(call);
+    let answer = answer.end();
+    let last = answer.assert_exit(5);
+    assert_eq!(last["reason"], "session expired");
+    assert_eq!(
+        (&last["data"]["calls"], &last["data"]["failed"]),
+        (&1.into(), &1.into())
+    );
+}
+
 /// More connections than there are file descriptors: those that fit are served, and when they are
 /// gone, calls are. An edge-triggered listener that gave up would never hear of the next connection.
 #[test]
