@@ -23,7 +23,8 @@ pub fn agent_bytes(data: &[u8]) {
     let mut play = Play::new();
     let mut input = Unstructured::new(data);
     for _ in 0..STEPS {
-        if input.is_empty() || play.step(&mut input).is_err() {
+        let is_long = play.phone.moments() > MOMENTS;
+        if is_long || input.is_empty() || play.step(&mut input).is_err() {
             break;
         }
         play.look();
@@ -367,3 +368,5 @@ const RESPONSES: [&str; 10] = [
 const MOST: usize = 8;
 /// Steps of one run: more find nothing that two runs would not.
 const STEPS: usize = 200;
+/// Wake-ups and packets of one run: speech that goes on says nothing after a while.
+const MOMENTS: usize = 1_000;

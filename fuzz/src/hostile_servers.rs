@@ -25,7 +25,8 @@ pub fn hostile_servers(data: &[u8]) {
     let mut play = Play::new();
     let mut input = Unstructured::new(data);
     for _ in 0..STEPS {
-        if input.is_empty() || play.step(&mut input).is_err() {
+        let is_long = play.phone.moments() > MOMENTS;
+        if is_long || input.is_empty() || play.step(&mut input).is_err() {
             break;
         }
         play.look();
@@ -160,3 +161,5 @@ fn start() -> Instant {
 /// Parcels that are remembered.
 const MOST: usize = 16;
 const STEPS: usize = 120;
+/// Wake-ups of one run: half an hour of one retry after the other says no more than a minute of them.
+const MOMENTS: usize = 500;

@@ -5,14 +5,16 @@ use simulator::{Plan, ProbeFactory};
 use sipsimple::agent::replay;
 
 /// Plays the [`Plan`] that the bytes are. Every invariant of the simulator holds at every step, both
-/// ends agree at rest, nothing is left, and every agent's recording replays byte by byte.
+/// ends agree at rest, nothing is left, and every agent's recording replays byte by byte. libFuzzer
+/// has one of eight plans recorded: a recording and its replay cost more than the rest.
 ///
 /// # Panics
 /// Something of that does not hold.
 pub fn scenario(data: &[u8]) {
-    let Ok(plan) = Plan::arbitrary(&mut Unstructured::new(data)) else {
+    let Ok(mut plan) = Plan::arbitrary(&mut Unstructured::new(data)) else {
         return;
     };
+    plan.setup.record = !cfg!(fuzzing) || plan.setup.seed.is_multiple_of(8);
     let (stage, complaints) = plan.play();
     assert!(
         complaints.is_empty(),

@@ -34,6 +34,7 @@ pub struct Phone {
     last_adopted: Option<LinkId>,
     next_packet: Instant,
     media_time: u32,
+    moments: usize,
     streams: Vec<StreamId>,
     parcels: Vec<Parcel>,
     events: Vec<Event>,
@@ -93,6 +94,7 @@ impl Phone {
             last_adopted: None,
             next_packet: now,
             media_time: 0,
+            moments: 0,
             streams: Vec::new(),
             parcels: Vec::new(),
             events: Vec::new(),
@@ -109,6 +111,11 @@ impl Phone {
     /// The agent, to look at.
     pub const fn agent(&self) -> &UserAgent {
         &self.agent
+    }
+
+    /// How often the agent was woken, or spoke: what letting time pass has cost.
+    pub const fn moments(&self) -> usize {
+        self.moments
     }
 
     /// Gives a command, now.
@@ -214,6 +221,7 @@ impl Phone {
                 break;
             };
             self.now = self.now.max(next);
+            self.moments += 1;
             match packet == Some(next) {
                 true => self.talk(),
                 false => self.wake(),
