@@ -6,6 +6,7 @@ use crate::{
     header::{replaces, session_timer},
     reliable::{self, Reliability},
 };
+use smallvec::SmallVec;
 
 /// Methods that we understand (RFC 3261, 20.5).
 pub(crate) const ALLOWED: [&str; 12] = [
@@ -23,8 +24,9 @@ pub(crate) const ALLOWED: [&str; 12] = [
     "REFER",
 ];
 /// Extensions that we understand (RFC 3261, 20.37).
-pub(crate) fn supported(config: &Config) -> Vec<&'static str> {
-    let mut options = vec!["norefersub", "tdialog", "eventlist", replaces::OPTION];
+pub(crate) fn supported(config: &Config) -> SmallVec<[&'static str; 6]> {
+    let known = ["norefersub", "tdialog", "eventlist", replaces::OPTION];
+    let mut options = SmallVec::from_slice(&known);
     if config.reliable != Reliability::Off {
         options.push(reliable::OPTION);
     }

@@ -256,6 +256,35 @@ impl Headers {
         }
     }
 
+    /// Copies them, so that they do not hold the message with which they came.
+    pub(crate) fn detached(&self) -> Self {
+        let line = |entry: &Entry| usize::from(entry.name_len) + entry.value_len as usize;
+        let lines = self.entries.iter().map(line).sum::<usize>();
+        let mut own = Vec::with_capacity(lines + self.entries.len() * ": \r\n".len());
+        let copy = |entry: &Entry| {
+            let start = own.len();
+            own.extend_from_slice(self.name(entry).text);
+            own.extend_from_slice(b": ");
+            let value = own.len();
+            own.extend_from_slice(self.value(entry));
+            without_ends(&mut own[value..]);
+            own.extend_from_slice(b"\r\n");
+            // A head is far below what the fields hold, or `write` has looked.
+            Entry {
+                start: start as u32,
+                value: value as u32,
+                place: Place::Own,
+                ..*entry
+            }
+        };
+        let entries = self.entries.iter().map(copy).collect();
+        Self {
+            received: Bytes::new(),
+            own,
+            entries,
+        }
+    }
+
     #[inline]
     fn is(&self, entry: &Entry, name: Name<'_>) -> bool {
         match name.known {
@@ -288,6 +317,8 @@ impl Headers {
     fn write(&mut self, name: Name<'_>, value: impl FnOnce(&mut Vec<u8>)) -> Entry {
         let own = &mut self.own;
         let start = own.len();
+        // Not one piece after the other.
+        own.reserve(USUAL_LINE);
         own.extend_from_slice(&name.text[..name.text.len().min(MAX_NAME)]);
         if !name.is_valid() {
             for byte in &mut own[start..] {
@@ -305,11 +336,7 @@ impl Headers {
         own.extend_from_slice(b": ");
         let at = own.len();
         value(own);
-        for byte in &mut own[at..] {
-            if matches!(*byte, b'\r' | b'\n' | 0) {
-                *byte = b' ';
-            }
-        }
+        without_ends(&mut own[at..]);
         let used = trim(&own[at..]).len();
         // White space at either end would not survive the way.
         let lead = own[at..]
@@ -486,6 +513,15 @@ pub(crate) struct ReceivedLine {
     pub(crate) value_end: usize,
 }
 
+/// Leaves nothing in a value that could end its line.
+fn without_ends(value: &mut [u8]) {
+    for byte in value {
+        if matches!(*byte, b'\r' | b'\n' | 0) {
+            *byte = b' ';
+        }
+    }
+}
+
 fn write_length(out: &mut Vec<u8>, name: &[u8], body: usize) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
@@ -522,6 +558,8 @@ impl fmt::Debug for Headers {
 
 /// Longest name of a header of our own; a longer one is cut.
 const MAX_NAME: usize = 1_024;
+/// Room for an ordinary line.
+const USUAL_LINE: usize = 64;
 /// Room for the headers of an ordinary message in one allocation.
 const USUAL_HEADERS: usize = 20;
 

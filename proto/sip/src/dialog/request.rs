@@ -4,7 +4,11 @@ use super::{
     Dialog, DialogError, Identifiers, Role, RouteSet, State, address, contact, is_secured,
     record_routes,
 };
-use crate::{HeaderName, Method, Request, Status, Uri, header::CSeq, uri::Scheme};
+use crate::{
+    HeaderName, Headers, Method, Request, Status, Uri,
+    header::{CSeq, Value},
+    uri::Scheme,
+};
 
 /// A request inside a dialog, still without Via, Contact and body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -146,16 +150,17 @@ impl Dialog {
 
     fn build(&self, number: u32, method: Method) -> InDialog {
         let mut request = Request::new(method.clone(), self.remote_target.clone());
+        request.headers = Headers::with_capacity(USUAL_HEAD);
         let next_hop = self.routes.apply(&mut request, &self.remote_target);
         let headers = &mut request.headers;
         headers.push(HeaderName::MaxForwards, MAX_FORWARDS);
         headers.push(
             HeaderName::From,
-            tagged(self.local_address(), Some(self.local_tag())),
+            Tagged(self.local_address(), Some(self.local_tag())),
         );
         headers.push(
             HeaderName::To,
-            tagged(self.remote_address(), self.remote_tag()),
+            Tagged(self.remote_address(), self.remote_tag()),
         );
         headers.push(HeaderName::CallId, self.call_id());
         headers.push(HeaderName::CSeq, CSeq::new(number, method));
@@ -163,16 +168,23 @@ impl Dialog {
     }
 }
 
-fn tagged(address: &[u8], tag: Option<&str>) -> Vec<u8> {
-    let mut value = address.to_vec();
-    // RFC 3261, 12.2.1.1: a null tag is left out.
-    if let Some(tag) = tag {
-        value.extend_from_slice(b";tag=");
-        value.extend_from_slice(tag.as_bytes());
+/// An address with the tag of its side.
+struct Tagged<'a>(&'a [u8], Option<&'a str>);
+
+impl Value for Tagged<'_> {
+    fn write_to(&self, out: &mut Vec<u8>) {
+        let Self(address, tag) = self;
+        out.extend_from_slice(address);
+        // RFC 3261, 12.2.1.1: a null tag is left out.
+        if let Some(tag) = tag {
+            out.extend_from_slice(b";tag=");
+            out.extend_from_slice(tag.as_bytes());
+        }
     }
-    value
 }
 
+/// Room for what stands in every request, in one allocation.
+const USUAL_HEAD: usize = 320;
 /// RFC 3261, 8.1.1.6.
 const MAX_FORWARDS: u32 = 70;
 /// The first number of a side that has sent nothing yet; RFC 3261, 12.2.1.1 leaves it to us.

@@ -17,7 +17,6 @@ use crate::{
     transaction::NewRequest,
     usage::{
         AnyUsage, Parties, Shared,
-        invitation::copied,
         notifier::{IncomingSubscription, Kind, Notifier, Opening, Package},
         referral::{IncomingReferral, PACKAGE, incoming},
     },
@@ -203,7 +202,7 @@ impl Endpoint {
             call_id: request.headers.call_id().unwrap_or_default().to_owned(),
             transport: arrived.path.transport,
             peer: arrived.from,
-            headers: copied(&request.headers),
+            headers: request.headers.detached(),
             content: content_of(&request),
         };
         let opening = Opening {

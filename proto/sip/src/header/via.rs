@@ -15,6 +15,7 @@ use base::{
     scan::{is_token, run},
 };
 use std::{
+    fmt::Write as _,
     net::{IpAddr, SocketAddr},
     str,
 };
@@ -115,20 +116,28 @@ impl<'a> Via<'a> {
             }
         }
         if asked || self.sent_by().host.ip() != Some(source.ip()) {
-            write_param(&mut out, "received", Some(&source.ip().to_string()));
+            let mut ip = String::with_capacity(MAX_IP);
+            // Writing to a string cannot fail.
+            let _ = write!(ip, "{}", source.ip());
+            write_param(&mut out, "received", Some(&ip));
         }
         if asked {
-            write_param(&mut out, "rport", Some(&source.port().to_string()));
+            out.extend_from_slice(b";rport=");
+            u32::from(source.port()).write_to(&mut out);
         }
         out
     }
 
     /// Writes a Via of our own, which asks for `rport`.
     pub fn ours(transport: Transport, sent_by: &HostPort, branch: &str) -> String {
-        format!(
+        let mut value = String::with_capacity(USUAL_LEN);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            value,
             "SIP/2.0/{} {sent_by};branch={branch};rport",
             transport.via_name()
-        )
+        );
+        value
     }
 
     /// Reads as much of a broken value as says where an answer goes: transport and sent-by.
@@ -255,6 +264,11 @@ impl Value for Via<'_> {
 
 /// RFC 3261, 8.1.1.7: marks branches that are unique by themselves.
 pub const COOKIE: &str = "z9hG4bK";
+
+/// The longest text of an address, an IPv4 one inside of an IPv6 one.
+const MAX_IP: usize = 45;
+/// Room for an ordinary Via.
+const USUAL_LEN: usize = 96;
 
 #[cfg(test)]
 mod tests {

@@ -176,3 +176,19 @@ fn equal_are_names_and_values_in_order() {
     other.remove("X-Custom");
     assert_ne!(other, sample());
 }
+
+/// The copy says what the original says, in its spelling, and where a value was unfolded or written here, too.
+#[test]
+fn a_copy_that_holds_no_message_says_the_same() {
+    let text = b"SIP/2.0 200 OK\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1\r\nSubject : folded\r\n  twice\r\n\
+        X-Own:  y \r\nCSeq: 1 INVITE\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\n\r\n";
+    let message = crate::Message::parse(Bytes::from_static(text)).unwrap();
+    let mut headers = message.headers().clone();
+    headers.push(HeaderName::Contact, "<sip:a@b>");
+    let copy = headers.detached();
+    assert_eq!(copy, headers);
+    assert_eq!(printed(&copy), printed(&headers));
+    assert_eq!(copy.get(HeaderName::Subject), Some(&b"folded twice"[..]));
+    assert_eq!(copy.cseq(), headers.cseq());
+    assert!(copy.received.is_empty());
+}

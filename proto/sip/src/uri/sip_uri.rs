@@ -3,7 +3,7 @@
 use super::{Scheme, Uri, UriRef, parse};
 use crate::ParseError;
 use base::{Host, Transport};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// A `sip` or `sips` URI in its parts (URI-01, URI-05).
 ///
@@ -100,7 +100,10 @@ impl SipUri {
     ///
     /// The host is no host, or a name of a parameter or header is empty.
     pub fn to_uri(&self) -> Result<Uri, ParseError> {
-        self.to_string().parse()
+        let mut text = String::with_capacity(USUAL_LEN);
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{self}");
+        text.parse()
     }
 }
 
@@ -181,3 +184,6 @@ fn escape(f: &mut fmt::Formatter<'_>, text: &str, allowed: impl Fn(u8) -> bool) 
     }
     Ok(())
 }
+
+/// Room for an ordinary one.
+const USUAL_LEN: usize = 64;

@@ -1,9 +1,6 @@
 //! Why a request of ours was not done.
 
-use super::{
-    Exchange, Progress,
-    invitation::{EndCause, copied},
-};
+use super::{Exchange, Progress, invitation::EndCause};
 use crate::{Headers, Response, Status, auth::Refusal, header::RetryAfter};
 use serde::Serialize;
 use std::time::Duration;
@@ -58,7 +55,7 @@ impl Failed {
         Self::Refused {
             code: response.status,
             reason: response.reason.to_string(),
-            headers: copied(&response.headers),
+            headers: response.headers.detached(),
             refusal: exchange.refusal().filter(|_| challenged),
         }
     }

@@ -3,9 +3,7 @@
 //! Ours has a result of its own (MSG-02, BUG-04). A peer's is told to the application, which may
 //! answer it (BUG-20).
 
-use super::{
-    Effect, Exchange, Failed, Parties, Progress, exchange::without_unsupported, invitation::copied,
-};
+use super::{Effect, Exchange, Failed, Parties, Progress, exchange::without_unsupported};
 use crate::{
     AccountId, HeaderName, Headers, IdentityId, InvitationId, Method, Request, Response, Status,
     TransactionId, Uri, answer::Answer, auth::Credentials, config::Config, header::Address,
@@ -293,7 +291,7 @@ impl Incoming {
             to: address(headers.to().ok()?),
             request_uri: request.uri.detached(),
             content,
-            headers: copied(headers),
+            headers: headers.detached(),
             call,
             source,
         };

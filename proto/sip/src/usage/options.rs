@@ -1,9 +1,6 @@
 //! OPTIONS: asking a peer what it can do (RFC 3261, 11).
 
-use super::{
-    Effect, Exchange, Parties, Progress,
-    invitation::{EndCause, copied},
-};
+use super::{Effect, Exchange, Parties, Progress, invitation::EndCause};
 use crate::{
     AccountId, HeaderName, Headers, IdentityId, Method, Status, Uri, auth::Credentials,
     config::Config, header::Address,
@@ -121,7 +118,7 @@ impl Query {
             Progress::Response(response) if response.status.is_final() => OptionsEvent::Answered {
                 code: response.status,
                 reason: response.reason.to_string(),
-                headers: copied(&response.headers),
+                headers: response.headers.detached(),
             },
             Progress::Failed(failure) => OptionsEvent::Failed {
                 cause: (*failure).into(),

@@ -5,7 +5,7 @@ use super::{
     end::Ending,
     event::{EndCause, InvitationEvent, Originator},
     leg,
-    uac::{COMPLETED_ELSEWHERE, copied},
+    uac::COMPLETED_ELSEWHERE,
 };
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Status, TransactionId, answer::Answer,
@@ -114,7 +114,7 @@ impl Invitation {
         if carries && self.ending.is_none() {
             let mut ending = Ending::remote(EndCause::Bye);
             ending.set_reason_header(&request.headers);
-            ending.headers = copied(&request.headers);
+            ending.headers = request.headers.detached();
             self.begin_ending(now, ending);
         }
         let ended = self.ending.is_some();

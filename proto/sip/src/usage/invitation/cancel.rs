@@ -4,7 +4,6 @@ use super::{
     Invitation, Signal, Stage, Why,
     end::Ending,
     event::{EndCause, InvitationEvent, Originator},
-    uac::copied,
 };
 use crate::{Method, Request, Status, TransactionId};
 use std::time::Instant;
@@ -39,7 +38,7 @@ impl Invitation {
             ending.status = Some(Status::REQUEST_TERMINATED);
             ending.reason = Some(Status::REQUEST_TERMINATED.phrase().to_owned());
             ending.set_reason_header(&request.headers);
-            ending.headers = copied(&request.headers);
+            ending.headers = request.headers.detached();
             self.begin_ending(now, ending);
             self.step(Signal::CancelReceived, why);
         } else {

@@ -31,7 +31,7 @@ pub use redirect::RedirectTarget;
 #[cfg(test)]
 pub(crate) use reinvite::is_fatal;
 pub use state::{Coverage, Signal, State};
-pub(crate) use uac::{COMPLETED_ELSEWHERE, copied, routed};
+pub(crate) use uac::{COMPLETED_ELSEWHERE, routed};
 
 use super::{Progress, way::OwnWay};
 

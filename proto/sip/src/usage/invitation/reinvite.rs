@@ -8,7 +8,7 @@ use super::{
     event::InvitationEvent,
     interval,
     leg::{self, Order},
-    uac::{copied, detached},
+    uac::detached,
 };
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Response, Status,
@@ -256,7 +256,7 @@ impl Invitation {
             dialog: Some(id),
             code: response.status,
             reason: response.reason.to_string(),
-            headers: copied(&response.headers),
+            headers: response.headers.detached(),
         });
         if order != Order::Plain {
             self.take_provisional(id, number, response, order);
@@ -358,7 +358,7 @@ impl Invitation {
             return;
         }
         let mut ending = Ending::gone(status, reason);
-        ending.headers = copied(headers);
+        ending.headers = headers.detached();
         self.begin_ending(now, ending);
         self.step_by(Signal::Gone, status, reason);
         // RFC 3261, 12.2.1.2: terminating the dialog consists of sending a BYE.

@@ -136,7 +136,7 @@ impl Invitation {
             dialog: leg,
             code: response.status,
             reason: response.reason.to_string(),
-            headers: copied(&response.headers),
+            headers: response.headers.detached(),
         });
         if let Some(id) = leg {
             self.take_provisional(id, number, response, order);
@@ -212,7 +212,7 @@ impl Invitation {
         self.confirmed = Some(id);
         self.tell(InvitationEvent::Confirmed {
             dialog: id,
-            headers: copied(&response.headers),
+            headers: response.headers.detached(),
         });
         let others: Vec<_> = self
             .legs
@@ -304,7 +304,7 @@ impl Invitation {
         ending.status = Some(response.status);
         ending.reason = Some(response.reason.to_string());
         ending.set_reason_header(&response.headers);
-        ending.headers = copied(&response.headers);
+        ending.headers = response.headers.detached();
         self.forsake_offers(None);
         self.ending = Some(ending);
         self.step_by(Signal::Failure, response.status, &response.reason);
@@ -330,10 +330,12 @@ impl Invitation {
 
 /// Makes a request to `uri` along a route set, and says where it goes (RFC 3261, 8.1.1.1 and 12.2.1.1).
 pub(crate) fn routed(method: Method, uri: Uri, route: &[Address]) -> (Request, Uri) {
-    let Some(first) = route.first() else {
-        return (Request::new(method, uri.clone()), uri);
-    };
     let mut request = Request::new(method, uri);
+    request.headers = Headers::with_capacity(USUAL_HEAD);
+    let Some(first) = route.first() else {
+        let hop = request.uri.clone();
+        return (request, hop);
+    };
     if first.uri.params().contains("lr") {
         for address in route {
             request.headers.push(HeaderName::Route, address);
@@ -349,15 +351,6 @@ pub(crate) fn routed(method: Method, uri: Uri, route: &[Address]) -> (Request, U
         .headers
         .push(HeaderName::Route, Address::new(target));
     (request, first.uri.clone())
-}
-
-/// Copies headers, so that they do not hold their datagram.
-pub(crate) fn copied(headers: &Headers) -> Headers {
-    let mut copy = Headers::new();
-    for field in headers.iter() {
-        copy.push(field.name, field.value);
-    }
-    copy
 }
 
 /// Copies a description out of its datagram.
@@ -394,5 +387,7 @@ const TAG_LEN: usize = 16;
 const CALL_ID_LEN: usize = 26;
 /// The number of our first request; RFC 3261, 8.1.1.5 leaves it to us.
 const FIRST: u32 = 1;
+/// Room for the headers of a request with what its user adds, in one allocation.
+const USUAL_HEAD: usize = 512;
 /// RFC 3261, 8.1.1.6.
 const MAX_FORWARDS: u32 = 70;

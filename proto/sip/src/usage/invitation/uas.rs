@@ -7,7 +7,6 @@ use super::{
     event::{EndCause, Incoming, InvitationEvent, Originator},
     interval,
     leg::{self, Leg},
-    uac::copied,
 };
 use crate::{
     DialogId, HeaderName, Headers, Method, Request, Status, TransactionId,
@@ -131,7 +130,7 @@ impl Invitation {
             peer: arrival.peer,
             caller: arrival.caller,
             replaces: arrival.replaces,
-            headers: copied(headers),
+            headers: headers.detached(),
             offer,
         })));
         let why = Why {

@@ -12,7 +12,6 @@ use crate::{
     transaction::Path,
     usage::{
         Ask, Effect, Exchange, Progress, Shared,
-        invitation::copied,
         notifier::{Notifier, NotifierError, NotifierEvent, Opening, Reason, State},
     },
 };
@@ -215,7 +214,7 @@ pub(crate) fn read(
         call_id: headers.call_id().map_err(bad)?.to_owned(),
         transport: path.transport,
         peer,
-        headers: copied(headers),
+        headers: headers.detached(),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::{
     HeaderName, Request, Status,
     header::{Event, List, MediaType, SubscriptionState},
     message::Description,
-    usage::{invitation::copied, sipfrag::Sipfrag},
+    usage::sipfrag::Sipfrag,
 };
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ impl Subscription {
             self.effects
                 .push_back(Effect::Tell(SubscriptionEvent::GotNotify {
                     content,
-                    headers: copied(&request.headers),
+                    headers: request.headers.detached(),
                 }));
         }
         if standing.signal == Signal::NotifyTerminated {
@@ -95,7 +95,7 @@ impl Subscription {
             code: None,
             reason: None,
             retry,
-            headers: copied(&request.headers),
+            headers: request.headers.detached(),
         });
     }
 

@@ -9,7 +9,6 @@ use crate::{
     attempt::Failure,
     dialog::{Impact, impact},
     header::{Expires, Item, MinExpires, RetryAfter},
-    usage::invitation::copied,
 };
 use std::time::{Duration, Instant};
 
@@ -92,7 +91,7 @@ impl Subscription {
                     code: Some(status),
                     reason: Some(&response.reason),
                     retry: Retry::Never,
-                    headers: copied(&response.headers),
+                    headers: response.headers.detached(),
                 });
             }
             let is_known = !self.step(Signal::Success, Some((status, &response.reason)));
@@ -131,7 +130,7 @@ impl Subscription {
             code: Some(status),
             reason: Some(reason),
             retry,
-            headers: copied(headers),
+            headers: headers.detached(),
         };
         match asked {
             Asked::Leave => {
