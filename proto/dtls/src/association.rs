@@ -173,6 +173,21 @@ impl Association {
         }
     }
 
+    /// Ends it: if there were keys, the peer is told so by one more datagram (`close_notify`: RFC 5246, 7.2.1;
+    /// RFC 8446, 6.1). Nothing else comes any more.
+    pub fn close(&mut self) {
+        let is_keyed = self.is_keyed;
+        self.failure = None;
+        let Some(dtls) = self.dtls.as_mut().filter(|_| is_keyed) else {
+            self.dtls = None;
+            return;
+        };
+        if draw::lend(&mut self.rng, || dtls.close()).is_err() {
+            self.dtls = None;
+        }
+        self.timeout = None;
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Deadline> {
         self.dtls.as_ref()?;

@@ -262,6 +262,30 @@ fn another_certificate_gets_no_keys() {
     }
 }
 
+/// RFC 8446, 6.1: one alert, which ends nothing for the peer: calls end by signalling.
+#[test]
+fn who_closes_says_so_once() {
+    let mut young = pair(origin());
+    let first = young.ends[0].poll_output(young.now);
+    assert!(matches!(first, Some(Output::Transmit(_))));
+    young.ends[0].close();
+    assert!(young.ends[0].poll_output(young.now).is_none());
+    assert!(young.ends[0].poll_timeout().is_none());
+    for end in 0..2 {
+        let mut pair = pair(origin());
+        pair.run(|_| false);
+        let before = pair.sent.len();
+        for _ in 0..2 {
+            pair.ends[end].close();
+            pair.run(|_| false);
+            let said: Vec<usize> = pair.sent[before..].iter().map(|(from, _)| *from).collect();
+            assert_eq!(said, [end]);
+        }
+        assert_eq!(pair.failed, [None, None]);
+        assert!(pair.ends[1 - end].is_keyed());
+    }
+}
+
 #[test]
 fn who_has_not_shown_to_hear_us_draws_less_than_it_sends() {
     let mut client = pair(origin());

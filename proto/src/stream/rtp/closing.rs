@@ -5,13 +5,15 @@ use crate::stream::{StreamInput, rtp::Ice};
 use std::time::Instant;
 
 impl RtpTransport {
-    /// Leaves the session (BYE) and closes the sockets; those that lead to relays when these have their
-    /// addresses back.
+    /// Leaves the session (BYE), ends its associations (`close_notify`), and closes the sockets; those that lead
+    /// to relays when these have their addresses back.
     pub(crate) fn close(&mut self, now: Instant) {
         if let Some(flow) = &mut self.flow {
             flow.session.leave(now);
         }
         self.drain(now);
+        self.handshakes.close();
+        self.advance_handshakes(now);
         self.flow = None;
         self.handshakes.clear();
         self.ports.close(&mut self.out);

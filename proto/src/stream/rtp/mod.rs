@@ -236,7 +236,8 @@ impl RtpTransport {
                 });
             }
         }
-        self.agree_handshakes(now, peer.keys, [peer.rtp, peer.rtcp], peer.is_new);
+        let described = [peer.rtp, peer.rtcp];
+        self.agree_handshakes(now, peer.keys, described, peer.is_new, peer.is_early);
     }
 
     /// Stops or resumes all sending, whatever is agreed.
@@ -247,7 +248,8 @@ impl RtpTransport {
     }
 
     /// The call is answered: nobody else sends any more.
-    pub(crate) const fn hear_all(&mut self) {
+    pub(crate) fn hear_all(&mut self) {
+        self.handshakes.hear_all();
         if let Some(flow) = &mut self.flow {
             flow.single = None;
         }

@@ -50,6 +50,7 @@ impl RtpTransport {
         agreed: Agreed,
         described: [Option<SocketAddr>; 2],
         is_new: bool,
+        is_early: bool,
     ) {
         let Some(flow) = &mut self.flow else { return };
         let Agreed::Dtls(terms) = agreed else {
@@ -70,6 +71,7 @@ impl RtpTransport {
             unix: self.clock.unix_time(now),
             is_muxed: flow.is_muxed,
             described,
+            is_early,
         };
         let keys = self.handshakes.agree(now, terms, setting, &mut self.rng);
         for (component, keys) in keys.into_iter().enumerate() {

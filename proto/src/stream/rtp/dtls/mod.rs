@@ -31,7 +31,7 @@ pub(crate) struct Handshakes {
     credentials: Credentials,
     /// The current one is the last.
     known: Vec<Known>,
-    /// Nothing is agreed on yet, and the peer may begin all the same.
+    /// Somebody may begin with whom nothing is agreed on yet: the peer, or another fork of the call.
     is_listening: bool,
     early: [Option<Early>; 2],
 }
@@ -72,6 +72,8 @@ pub(super) struct Setting {
     pub(super) is_muxed: bool,
     /// Where the peer says to be, RTP and RTCP.
     pub(super) described: [Option<SocketAddr>; 2],
+    /// The call is not answered: another fork may be agreed with.
+    pub(super) is_early: bool,
 }
 
 /// What handshakes say.
@@ -105,6 +107,12 @@ impl Handshakes {
         self.is_listening = true;
     }
 
+    /// The call is answered: nobody else begins any more.
+    pub(super) fn hear_all(&mut self) {
+        self.is_listening = false;
+        self.early = [None, None];
+    }
+
     /// Follows an agreement on handshakes; returns keys that are there already.
     pub(super) fn agree(
         &mut self,
@@ -113,7 +121,7 @@ impl Handshakes {
         setting: Setting,
         rng: &mut Rng,
     ) -> [Option<Keys>; 2] {
-        self.is_listening = false;
+        self.is_listening &= setting.is_early;
         let known = self.known.iter().position(|known| known.terms == terms);
         let mut current = match known {
             Some(place) => self.known.remove(place),
@@ -158,6 +166,21 @@ impl Handshakes {
         keys
     }
 
+    /// Tells the peer of the current agreement that its associations end; those with others end without a word.
+    /// What that has them say comes before they are [cleared](Self::clear).
+    pub(super) fn close(&mut self) {
+        if let Some(current) = self.known.pop() {
+            self.known = vec![current];
+        }
+        let components = self
+            .known
+            .iter_mut()
+            .flat_map(|known| &mut known.components);
+        for component in components.flatten() {
+            component.association.close();
+        }
+    }
+
     /// Keys come about in another way: what was begun is over.
     pub(super) fn clear(&mut self) {
         self.known.clear();
@@ -180,20 +203,22 @@ impl Handshakes {
         };
         if let Some(from) = from.filter(|_| component.association.role() == Role::Passive) {
             let is_described = component.described == Some(from);
+            let begins = begins_flight(datagram);
             match component.heard {
                 Some(heard) if heard == from => {}
-                // What begins nothing belongs to nobody.
-                _ if !begins_flight(datagram) => return,
-                None => {}
-                Some(heard) if !component.yields(heard, is_described) => return,
-                Some(_) => component.begin_again(now, unix, &credentials, known),
+                None if begins => {}
+                Some(heard) if begins && component.yields(heard, is_described) => {
+                    component.begin_again(now, unix, &credentials, known);
+                }
+                // What begins nothing belongs to nobody, and what somebody else begins to another fork.
+                _ => return self.keep(place, from, datagram.into()),
             }
             component.heard = Some(from);
         }
         component.association.handle_datagram(now, datagram);
     }
 
-    /// Keeps a datagram that came before any agreement.
+    /// Keeps a datagram that came before any agreement with its sender.
     pub(super) fn keep(&mut self, place: usize, from: SocketAddr, datagram: BytesMut) {
         let Some(early) = self.early.get_mut(place) else {
             return;
