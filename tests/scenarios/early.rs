@@ -311,6 +311,16 @@ fn inv_21_one_fork_is_heard_without_prack() {
     );
 }
 
+/// INV-21, RFC 5764, 5.1: each has its own handshake with us, of which one counts.
+#[test]
+fn inv_21_one_fork_is_heard_by_dtls() {
+    one_fork_is_heard(
+        "early forks, DTLS",
+        |_, _| {},
+        |_, config| config.media.encryption = Encryption::DtlsMandatory,
+    );
+}
+
 /// INV-21: one fork is heard, and another one that only rings takes the call.
 #[test]
 fn inv_21_a_fork_that_only_rings_takes_the_call_from_one_that_is_heard() {

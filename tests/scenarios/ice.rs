@@ -87,7 +87,7 @@ const OUTSIDE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(203, 0, 113, 2)),
 ];
 
-fn setup(seed: u64) -> Setup {
+pub(crate) fn setup(seed: u64) -> Setup {
     let mut setup = Setup::new(seed);
     setup.path.latency = Duration::from_millis(seed % 5 * 20);
     setup.configure = Rc::new(|_, config| {
@@ -99,7 +99,7 @@ fn setup(seed: u64) -> Setup {
 }
 
 /// A registrar and a STUN server outside, which is returned; both users are registered.
-fn begin(stage: &mut Stage, behind: [Behind; 2]) -> HostId {
+pub(crate) fn begin(stage: &mut Stage, behind: [Behind; 2]) -> HostId {
     let server = StunServer::new(SocketAddr::new(ip(8), 3_478));
     let server = stage.world.add_host("stun", &[ip(8)], server);
     begin_with(stage, behind);

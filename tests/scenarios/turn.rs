@@ -28,7 +28,7 @@ fn server(host: u8, password: &str) -> Server {
 }
 
 /// ICE with one TURN server. Who stands behind a firewall signals over TCP.
-fn setup(seed: u64, behind: [Behind; 2], more: fn(&str, &mut Config)) -> Setup {
+pub(crate) fn setup(seed: u64, behind: [Behind; 2], more: fn(&str, &mut Config)) -> Setup {
     let mut setup = Setup::new(seed);
     setup.path.latency = Duration::from_millis(seed % 5 * 20);
     setup.configure = Rc::new(move |name, config| {
@@ -69,7 +69,7 @@ fn talk(stage: &mut Stage, name: &str) {
 }
 
 /// A call that stands, and its TURN server.
-fn connected(stage: &mut Stage, behind: [Behind; 2]) -> (SessionId, HostId) {
+pub(crate) fn connected(stage: &mut Stage, behind: [Behind; 2]) -> (SessionId, HostId) {
     let server = add_server(stage, 8, 600);
     begin_with(stage, behind);
     let call = call(stage);
