@@ -1,6 +1,6 @@
 //! The table of instructions, allocations and bytes.
 
-use crate::measure::{Operation, call::weigh, heap, operations, registration};
+use crate::measure::{Operation, call::weigh, dtls, heap, operations, registration};
 use std::{fs, process::Command};
 
 /// Prints what each operation costs whose name contains `word`.
@@ -36,6 +36,12 @@ pub(crate) fn print(word: &str) {
     if "registration".contains(word) {
         let bytes = registration::weigh(CALLS);
         println!("\nA registration at rest takes {bytes} bytes.");
+    }
+    if "dtls".contains(word) {
+        let [client, server] = dtls::weigh(ASSOCIATIONS);
+        println!(
+            "\nAn association at rest takes {client} bytes where it was begun, {server} at the other end."
+        );
     }
 }
 
@@ -83,6 +89,9 @@ const WARM: usize = 3;
 
 /// Rounds whose allocations are counted.
 const COUNTED: usize = 16;
+
+/// Associations that are weighed.
+const ASSOCIATIONS: usize = 20;
 
 /// Calls, or registrations, that are weighed together.
 const CALLS: usize = 10_000;

@@ -17,6 +17,7 @@
 mod audio;
 mod call;
 mod costs;
+mod dtls;
 #[path = "../measure/mod.rs"]
 mod measure;
 mod rtp;

@@ -2,6 +2,7 @@
 //! and by tests that allow so many allocations and bytes and no more.
 
 pub(crate) mod call;
+pub(crate) mod dtls;
 pub(crate) mod heap;
 pub(crate) mod message;
 pub(crate) mod registration;
@@ -49,5 +50,6 @@ pub(crate) fn operations(full: bool) -> Vec<Operation> {
     operations.extend(call::operations(full));
     operations.extend(rtp::operations(full));
     operations.extend(srtp::operations());
+    operations.extend(dtls::operations());
     operations
 }

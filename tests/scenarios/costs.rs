@@ -3,7 +3,7 @@
 //! Counts of allocations are the same in each run, so they are gates; instructions and times are
 //! reported by the benchmarks.
 
-use crate::measure::{call::weigh, heap, operations, registration};
+use crate::measure::{call::weigh, dtls, heap, operations, registration};
 
 #[test]
 fn an_operation_allocates_no_more_than_it_is_allowed() {
@@ -44,6 +44,13 @@ fn a_registration_at_rest_is_small() {
     assert!((500..=2_000).contains(&bytes));
 }
 
+#[test]
+fn an_association_at_rest_is_small() {
+    let bytes = dtls::weigh(8);
+    println!("bytes of an association, client and server: {bytes:?}");
+    assert!(bytes.iter().all(|bytes| (2_000..=40_000).contains(bytes)));
+}
+
 /// So many that what is there once hardly counts; benchmarks weigh 10,000.
 const CALLS: usize = 2_000;
 
@@ -80,4 +87,5 @@ const ALLOWED: &[(&str, usize)] = &[
     ("srtp/AES_256_CM_HMAC_SHA1_32/seal+open", 0),
     ("srtp/AES_CM_128_HMAC_SHA1_32/seal", 0),
     ("srtp/AES_CM_128_HMAC_SHA1_32/seal+open", 0),
+    ("dtls/handshake, both ends", 789),
 ];
