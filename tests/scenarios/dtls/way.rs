@@ -9,7 +9,7 @@ use crate::{
     srtp::{encryption, sound, told},
     turn::{self, connected},
 };
-use simulator::{HostId, Setup, Stage, Verdict};
+use simulator::{Action, HostId, Setup, Stage, Verdict};
 use sipsimple::{agent::SessionId, event::KeyMethod, stream::Encryption};
 use std::{rc::Rc, time::Duration};
 
@@ -38,6 +38,24 @@ fn talk(stage: &mut Stage, name: &str) {
         assert_eq!(known.discarded.forged, 0, "{name}: {known:?}");
         assert_eq!(told(stage, host).len(), 1, "{name}: nothing is news");
     }
+}
+
+/// RFC 8445, 12.1: no handshake goes ahead of the checks. Whoever sends one has got an answer before.
+fn is_checked_first(stage: &Stage) -> bool {
+    let [alice, bob] = hosts(stage);
+    [(alice, bob), (bob, alice)].iter().all(|(host, peer)| {
+        let first = |host: &HostId, fits: fn(&[u8]) -> bool| {
+            let steps = stage.world.trace().steps().iter();
+            steps.enumerate().find_map(|(at, step)| match &step.action {
+                Action::Send { payload, .. } => (step.host == *host && fits(payload)).then_some(at),
+                _ => None,
+            })
+        };
+        let hello = first(host, |payload| matches!(payload.first(), Some(20..=63)));
+        // A Binding success response (RFC 8489, 5).
+        let answer = first(peer, |payload| payload.starts_with(&[1, 1]));
+        matches!((answer, hello), (Some(answer), Some(hello)) if answer < hello)
+    })
 }
 
 fn hosts(stage: &Stage) -> [HostId; 2] {
@@ -69,6 +87,7 @@ fn aus_25_handshakes_cross_translators() {
                 let (our, their) = (behind[0].kind(), behind[1].kind());
                 assert_eq!(kinds(stage, stage.alice), (our, their), "{name}");
                 talk(stage, &name);
+                assert!(is_checked_first(stage), "{name}");
                 assert_eq!(sound(stage), 0, "{name}");
                 finish(stage, call);
             });

@@ -147,7 +147,8 @@ impl RtpTransport {
         self.ice.as_mut()
     }
 
-    /// Follows what both descriptions say of ICE; true if packets go where it says.
+    /// Follows what both descriptions say of ICE, after each [agreement](Self::agree); true if packets go where it
+    /// says. Handshakes begin here.
     pub(crate) fn agree_ice(
         &mut self,
         now: Instant,

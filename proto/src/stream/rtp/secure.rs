@@ -44,6 +44,8 @@ impl RtpTransport {
         self.secured.pop_front()
     }
 
+    /// Follows what was agreed on of handshakes. They say nothing before it is known whether the way is found by
+    /// ICE: then nothing else goes ahead of its checks (RFC 8445, 12.1).
     pub(super) fn agree_handshakes(
         &mut self,
         now: Instant,
@@ -79,7 +81,6 @@ impl RtpTransport {
                 self.key(now, component, keys);
             }
         }
-        self.advance_handshakes(now);
     }
 
     fn key(&mut self, now: Instant, component: usize, keys: ::dtls::Keys) {
