@@ -73,7 +73,8 @@ impl Authority {
     }
 }
 
-const NEW_KEY: [&str; 5] = [
+/// Has OpenSSL make a key of ECDSA, in the clear.
+pub(crate) const NEW_KEY: [&str; 5] = [
     "-newkey",
     "ec",
     "-pkeyopt",

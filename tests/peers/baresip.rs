@@ -1,12 +1,18 @@
 //! baresip: a softphone with speech from a file, told what to do over its control port.
 
-use crate::{Lab, Outcome, network::Place, process::Process};
+use crate::{
+    Lab, Outcome,
+    authority::NEW_KEY,
+    network::Place,
+    process::{self, Process},
+};
 use serde_json::{Value, json};
 use std::{
-    fs,
+    env, fs,
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -67,7 +73,10 @@ impl Baresip {
         );
         fs::write(directory.join("accounts"), account).map_err(failed)?;
         fs::write(directory.join("contacts"), "").map_err(failed)?;
-        let mut command = setup.place.command("baresip");
+        let mut command = match setup.account.contains("mediaenc=dtls_srtp") {
+            true => with_ecdsa(setup.place, &directory)?,
+            false => setup.place.command("baresip"),
+        };
         command.arg("-f").arg(&directory).args(["-s", "-v"]);
         let process = Process::start(&format!("{}.baresip", setup.name), command, &lab.directory)?;
         let control = connect(setup.place.address(), setup.port + CONTROL)?;
@@ -205,6 +214,30 @@ fn netstring(bytes: &[u8]) -> Option<(Value, usize)> {
         serde_json::from_slice(text).unwrap_or(Value::Null),
         colon + length + 2,
     ))
+}
+
+/// baresip with an ECDSA certificate for its handshakes instead of its RSA one, by `baresip/ecdsa.c`.
+fn with_ecdsa(place: &Place, directory: &Path) -> Outcome<Command> {
+    let library = match env::var_os("BARESIP_ECDSA") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/baresip-ecdsa.so"),
+    };
+    if !library.is_file() {
+        let library = library.display();
+        return Err(format!("{library} is not there: build it first"));
+    }
+    let identity = directory.join("ecdsa.pem");
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-days", "7", "-subj", "/CN=dtls@baresip"]);
+    openssl.args(NEW_KEY).arg("-keyout").arg(&identity);
+    openssl.arg("-out").arg(&identity);
+    process::run(&mut openssl)?;
+    // Not for whatever goes before it, which may have no libre.
+    let mut command = place.command("env");
+    command.arg(format!("LD_PRELOAD={}", library.display()));
+    command.arg(format!("BARESIP_ECDSA_IDENTITY={}", identity.display()));
+    command.arg("baresip");
+    Ok(command)
 }
 
 fn connect(address: Ipv4Addr, port: u16) -> Outcome<TcpStream> {

@@ -112,16 +112,29 @@ pub(crate) fn dissect(lab: &Lab, name: &str, messages: &[Seen]) -> Outcome<Verdi
 /// Has Wireshark look at a capture file.
 pub(crate) fn look(path: &Path) -> Outcome<Verdict> {
     let known = tshark(path, "sip", &["frame.number"])?;
-    let bad = tshark(
-        path,
-        // From PI_WARN on.
-        "_ws.malformed || _ws.expert.severity >= 6291456",
-        &["frame.number", "_ws.col.Info", "_ws.expert.message"],
-    )?;
+    let bad = tshark(path, &format!("_ws.malformed || {WARNED}"), FAULT)?;
     Ok(Verdict {
         known: known.len(),
         bad,
     })
+}
+
+/// Whether Wireshark knows handshakes of DTLS in a capture file, both hellos of each, with nothing malformed and no
+/// fault of theirs, and what it says.
+pub(crate) fn handshakes(path: &Path) -> Outcome<(bool, String)> {
+    let count = |kind: u8| {
+        let filter = format!("dtls.handshake.type == {kind}");
+        let found = tshark(path, &filter, &["frame.number"]);
+        found.map(|found| found.len())
+    };
+    let (of_clients, of_servers) = (count(1)?, count(2)?);
+    // It warns of RTCP that it cannot read, too, which is as it should be.
+    let filter = format!("_ws.malformed || dtls && {WARNED}");
+    let bad = tshark(path, &filter, FAULT)?;
+    let is_good = of_clients > 0 && of_servers > 0 && bad.is_empty();
+    let faults = some(&bad);
+    let value = format!("{of_clients} ClientHello, {of_servers} ServerHello, {faults}");
+    Ok((is_good, value))
 }
 
 /// What Wireshark finds behind the RTP headers of packets to a port.
@@ -130,6 +143,7 @@ pub(crate) fn rtp_payloads(path: &Path, port: u16) -> Outcome<Vec<Vec<u8>>> {
     command.arg("-r").arg(path);
     // As if it had not read that they are sealed.
     command.args(["-o", "sdp.establish_conversation:FALSE"]);
+    command.args(["--disable-protocol", "dtls"]);
     command.args(["-d", &format!("udp.port=={port},rtp")]);
     command.args(["-Y", &format!("rtp && udp.dstport == {port}")]);
     command.args(["-T", "fields", "-e", "rtp.payload"]);
@@ -156,3 +170,8 @@ fn tshark(path: &Path, filter: &str, fields: &[&str]) -> Outcome<Vec<String>> {
         .map(str::to_owned)
         .collect())
 }
+
+/// From PI_WARN on.
+const WARNED: &str = "_ws.expert.severity >= 6291456";
+/// What is told of a packet that is not as it should be.
+const FAULT: &[&str] = &["frame.number", "_ws.col.Info", "_ws.expert.message"];

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo build --release -p sipsimple-cli
 //! cc tests/peers/sofia/agent.c $(pkg-config --cflags --libs sofia-sip-ua) -o target/sofia-agent
+//! cc -shared -fPIC tests/peers/baresip/ecdsa.c -o target/baresip-ecdsa.so
 //! cargo run --release -p sipsimple-simulator --example peers
 //! ```
 //!
@@ -11,7 +12,8 @@
 //! peer, case and value seen, and fails if a row is bad or missing: it retries nothing, and skips nothing
 //! but what needs namespaces, where the kernel makes none and `ALLOW_SKIP=netns` says that this is known.
 //! The names of parts as arguments (`load`, `loss`, ...) run those parts only, which then cannot succeed as a
-//! whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another agent of Sofia-SIP.
+//! whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another agent of Sofia-SIP, `BARESIP_ECDSA` another
+//! library that goes ahead of baresip.
 
 #![forbid(unsafe_code)]
 

@@ -296,9 +296,14 @@ pub(crate) fn compare(sent: &Sound, heard: &Sound) -> Outcome<Comparison> {
 
 /// Says whether what was heard is what was sent, nine tenths of it at least, and the figures of that.
 pub(crate) fn verdict(sent: &Sound, heard: Outcome<Sound>) -> (bool, String) {
+    verdict_of(0.9, sent, heard)
+}
+
+/// The same with another share at least.
+pub(crate) fn verdict_of(least: f64, sent: &Sound, heard: Outcome<Sound>) -> (bool, String) {
     match heard.and_then(|heard| compare(sent, &heard)) {
         Ok(result) => (
-            result.is_faithful() && result.sent.share() >= 0.9,
+            result.is_faithful() && result.sent.share() >= least,
             figures(&result),
         ),
         Err(error) => (false, error),
