@@ -68,6 +68,7 @@ mod runtimes;
 mod sdp;
 mod sdp_lines;
 mod srtp;
+mod stun_vectors;
 mod subscription;
 mod tls;
 mod torture;
