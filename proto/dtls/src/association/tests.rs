@@ -93,6 +93,38 @@ impl Pair {
     }
 }
 
+/// RFC 6347, 4.2.1; RFC 9147, 5.1: who hears the hello of somebody that hears no answer sends little, and repeats
+/// nothing by itself.
+#[test]
+fn a_forged_hello_is_no_amplifier() {
+    let mut pair = pair(origin());
+    let [client, server] = &mut pair.ends;
+    let bytes = |end: &mut Association, now| {
+        let mut sent = Vec::new();
+        while let Some(output) = end.poll_output(now) {
+            if let Output::Transmit(datagram) = output {
+                sent.push(datagram);
+            }
+        }
+        sent
+    };
+    let hello = bytes(client, pair.now);
+    for _ in 0..3 {
+        for datagram in &hello {
+            server.handle_datagram(pair.now, datagram);
+        }
+    }
+    let mut answers = bytes(server, pair.now);
+    assert!(!answers.is_empty(), "an honest client is answered");
+    while let Some(deadline) = server.poll_timeout() {
+        server.handle_timeout(deadline.at);
+        answers.extend(bytes(server, deadline.at));
+    }
+    let length = |datagrams: &[Vec<u8>]| datagrams.iter().map(Vec::len).sum::<usize>();
+    let (sent, got) = (length(&hello) * 3, length(&answers));
+    assert!(got <= sent * 3, "{got} bytes for {sent}");
+}
+
 #[test]
 fn both_ends_have_the_keys_of_each_other() {
     let mut pair = pair(origin());
