@@ -150,13 +150,16 @@ pub(crate) fn unusable(option: &str, path: &Path, error: &dyn Display) -> Failur
     )
 }
 
-/// The first line of a file, else a variable of the environment.
+/// The first line of a file, which says something, else a variable of the environment.
 fn password(option: &str, file: Option<&Path>, variable: &str) -> Result<Option<String>, Failure> {
     match file {
         Some(path) => {
             let text =
                 std::fs::read_to_string(path).map_err(|error| unusable(option, path, &error))?;
-            Ok(text.lines().next().map(str::to_owned))
+            match text.lines().next() {
+                Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
+                _ => Err(unusable(option, path, &"its first line is no password")),
+            }
         }
         None => Ok(std::env::var(variable).ok()),
     }

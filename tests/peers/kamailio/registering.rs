@@ -133,7 +133,8 @@ fn kept(site: &Site<'_>) -> Outcome<()> {
 
 fn wrong(site: &Site<'_>) -> Outcome<()> {
     let client = site.client("forgetful");
-    let password = site.lab.directory.join("wrong-password");
+    // One for each site: they are looked at side by side.
+    let password = site.lab.directory.join(format!("{}.password", client.name));
     fs::write(&password, "guess").map_err(|error| error.to_string())?;
     let capture = site.watch(&[&client])?;
     let mut agent = site.start_with(&client, Way::Udp, &["register"], &password)?;

@@ -43,6 +43,19 @@ fn configuration_and_files_are_2() {
         "/nonexistent",
     ];
     run(&[&["options", "sip:a@127.0.0.1"][..], &account].concat()).assert_exit(2);
+    let place = Place::new("no-password");
+    let file = place.file("password");
+    for text in ["", "\nsecret\n"] {
+        std::fs::write(&file, text).unwrap();
+        let account = ["--account", "a@b.example", "--password-file", &file];
+        let options = run(&[&["options", "sip:a@127.0.0.1"][..], &account].concat());
+        let last = options.assert_exit(2);
+        let reason = last["reason"].as_str().unwrap();
+        assert!(
+            reason.ends_with("its first line is no password"),
+            "{reason}"
+        );
+    }
 }
 
 #[test]
