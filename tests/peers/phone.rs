@@ -296,7 +296,25 @@ pub(crate) fn compare(sent: &Sound, heard: &Sound) -> Outcome<Comparison> {
 
 /// Says whether what was heard is what was sent, nine tenths of it at least, and the figures of that.
 pub(crate) fn verdict(sent: &Sound, heard: Outcome<Sound>) -> (bool, String) {
-    verdict_of(0.9, sent, heard)
+    verdict_of(least(false), sent, heard)
+}
+
+/// How much of a sentence must be heard. As the server of a handshake baresip takes no ClientHello before it has
+/// read our answer, and the one that is repeated comes a second later (RFC 6347, 4.2.4.1).
+pub(crate) const fn least(is_server: bool) -> f64 {
+    match is_server {
+        true => 0.8,
+        false => 0.9,
+    }
+}
+
+/// How many packets may come in the clear, of which we play none: as the server of a handshake for each component
+/// baresip speaks so from the keys of the one to those of the other, which are repeated after 1 and 2 s.
+pub(crate) const fn most_in_clear(is_server: bool) -> u64 {
+    match is_server {
+        true => 150,
+        false => 0,
+    }
 }
 
 /// The same with another share at least.

@@ -1,19 +1,8 @@
 //! Digest authentication against published and independently computed vectors.
 
+use crate::vectors::load;
 use base::digest::{Algorithm, Challenge, Computation, Qop, Secret};
 use serde_json::Value;
-use std::{fs, path::Path};
-
-fn load(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/vectors/digest")
-        .join(name);
-    let Ok(text) = fs::read_to_string(&path) else {
-        println!("skipped: no {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).expect("valid JSON"))
-}
 
 fn text<'a>(case: &'a Value, key: &str) -> &'a str {
     case[key].as_str().unwrap_or_default()
@@ -60,7 +49,7 @@ fn response(case: &Value) -> String {
 
 #[test]
 fn responses_are_those_of_the_vectors() {
-    let Some(vectors) = load("digest.json") else {
+    let Some(vectors) = load("digest/digest.json") else {
         return;
     };
     let published = vectors["rfc"].as_array().expect("a list");
@@ -80,7 +69,7 @@ fn responses_are_those_of_the_vectors() {
 
 #[test]
 fn challenges_of_the_standards_are_read() {
-    let Some(vectors) = load("headers.json") else {
+    let Some(vectors) = load("digest/headers.json") else {
         return;
     };
     let mut seen = 0;

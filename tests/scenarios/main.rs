@@ -77,6 +77,7 @@ mod transfer;
 mod trickle;
 mod turn;
 mod update;
+mod vectors;
 mod websocket;
 mod wire;
 mod world;

@@ -1,37 +1,16 @@
 //! RTP, RTCP, telephone events and receiver statistics against vectors that were computed elsewhere.
 
+use crate::vectors::{hex, list, load};
 use base::{Clock, Rng};
 use bytes::Bytes;
 use rtp::{
     Config, EventReceiver, Frame, Kind, Output, Packet, PayloadType, Received, Session,
     rtcp::{self, Compound},
 };
-use serde_json::Value;
 use std::{
-    fs,
     net::SocketAddr,
-    path::Path,
     time::{Duration, Instant},
 };
-
-fn load() -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors/rtp/rtp.json");
-    let Ok(text) = fs::read_to_string(&path) else {
-        println!("skipped: no {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).expect("valid JSON"))
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value[key].as_array().expect("a list")
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().expect("hexadecimal text");
-    let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("two digits");
-    (0..text.len()).step_by(2).map(byte).collect()
-}
 
 fn session(now: Instant) -> Session {
     let types = [0, 101].map(|number| PayloadType {
@@ -53,7 +32,9 @@ fn hear(session: &mut Session, now: Instant, datagram: Vec<u8>) -> Frame {
 
 #[test]
 fn packets_are_read_or_refused() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("rtp/rtp.json") else {
+        return;
+    };
     for case in list(&vectors, "rtp") {
         let (bytes, expect) = (hex(&case["hex"]), &case["expect"]);
         assert_eq!(Kind::of(&bytes), Kind::Rtp);
@@ -80,7 +61,9 @@ fn packets_are_read_or_refused() {
 
 #[test]
 fn compound_packets_are_read_or_refused() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("rtp/rtp.json") else {
+        return;
+    };
     for case in list(&vectors, "rtcp") {
         let bytes = hex(&case["hex"]);
         assert_eq!(Kind::of(&bytes), Kind::Rtcp);
@@ -104,7 +87,9 @@ fn compound_packets_are_read_or_refused() {
 
 #[test]
 fn telephone_events_are_heard_once() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("rtp/rtp.json") else {
+        return;
+    };
     let now = Instant::now();
     let mut session = session(now);
     let mut events = EventReceiver::new();
@@ -123,7 +108,9 @@ fn telephone_events_are_heard_once() {
 /// RFC 3550, A.3 and A.8: what the report says after a train of packets with gaps and jitter.
 #[test]
 fn the_report_counts_loss_and_jitter() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("rtp/rtp.json") else {
+        return;
+    };
     let (stats, expected) = (
         &vectors["receiver_stats"],
         &vectors["receiver_stats"]["expected"],

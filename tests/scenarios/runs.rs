@@ -11,6 +11,7 @@ use sipsimple::{
     stream::{StreamFactory, audio::AudioFactory},
 };
 use std::{
+    collections::BTreeSet,
     env,
     io::{Read, Write},
     process::{Child, Command, Stdio},
@@ -66,7 +67,7 @@ impl Matrix {
         }
     }
 
-    /// Runs `scenario` under all conditions with all seeds. It returns how it ended; `outcome` is
+    /// Runs `scenario` under all conditions with all seeds, each of many in one of the ways to connect. It returns how it ended; `outcome` is
     /// what it should be: always without loss, 99.9 % with 10 %, 90 % with 40 %.
     pub(crate) fn run(self, outcome: &str, scenario: impl Fn(&mut Stage) -> String) {
         let mut outcomes = Outcomes::new(self.name);
@@ -230,14 +231,29 @@ pub(crate) fn play<T: PartialEq + std::fmt::Debug>(
     said
 }
 
-/// Of the ways to connect, those that a seed runs with. Few seeds run with each; of many, each runs with
-/// one, so that any 16 in a row have each way four times, with each remainder of 4 and of 2.
+/// Of the ways to connect, those that a seed runs with: with each, or of many seeds with one.
 fn chosen(mut ways: Vec<Setup>, seed: u64, seeds: u64) -> Vec<Setup> {
-    if seeds < 16 || coverage::is_counting() {
+    if seeds < SQUARE || coverage::is_counting() {
         return ways;
     }
-    let way = (seed + seed / 4) % ways.len() as u64;
-    vec![ways.swap_remove(way as usize)]
+    let way = way(seed, ways.len());
+    vec![ways.swap_remove(way)]
+}
+
+/// What else follows from a seed goes by its remainders of two, three and four, so the way must not.
+const fn way(seed: u64, ways: usize) -> usize {
+    ((seed + seed / 4) % ways as u64) as usize
+}
+
+#[test]
+fn every_remainder_meets_every_way() {
+    for ways in [2, 4] {
+        for first in [0, 5, 48] {
+            let seeds = first..first + SQUARE;
+            let met: BTreeSet<_> = seeds.map(|seed| (seed % 4, way(seed, ways))).collect();
+            assert_eq!(met.len(), 4 * ways, "{ways} ways from {first}");
+        }
+    }
 }
 
 /// The ladder of a run; every step of it if `SIPSIMPLE_LADDER` is set.
@@ -383,4 +399,6 @@ pub(crate) fn factories(name: &str, incoming: &ProbeOptions) -> Vec<Box<dyn Stre
     ]
 }
 
+/// So many seeds in a row have each way with each remainder of four.
+const SQUARE: u64 = 16;
 const CHILD: &str = "SIPSIMPLE_REPLAY_CHILD";

@@ -1,21 +1,10 @@
 //! Lines of keys and of candidates, good and bad: keys as others print them fit the suites that they
 //! name, and are printed as they were read.
 
+use crate::vectors::load;
 use ::rtp::srtp::{MasterKey, Profile};
 use ::sdp::{Attribute, Candidate, Crypto, RemoteCandidates, Text};
 use serde_json::Value;
-use std::{fs, path::Path};
-
-fn load(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/vectors")
-        .join(name);
-    let Ok(text) = fs::read_to_string(&path) else {
-        println!("skipped: no {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).expect("valid JSON"))
-}
 
 fn attribute(line: &Value) -> Attribute {
     let line = line.as_str().expect("a line");

@@ -1,31 +1,12 @@
 //! STUN and TURN messages of the standards (RFC 5769; RFC 8489, B.1) and of another implementation: what they
 //! say, who protects them, and what is none.
 
+use crate::vectors::{hex, list, load};
 use ice::{
     stun::{Attribute, AttributeType, Integrity, Key, Message, Protection, is_stun},
     turn::Framer,
 };
 use serde_json::Value;
-use std::{fs, path::Path};
-
-fn load() -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors/stun/vectors.json");
-    let Ok(text) = fs::read_to_string(&path) else {
-        println!("skipped: no {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).expect("valid JSON"))
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value[key].as_array().expect("a list")
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().expect("hexadecimal text");
-    let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("two digits");
-    (0..text.len()).step_by(2).map(byte).collect()
-}
 
 fn number(value: &Value) -> u16 {
     let digits = value.as_str().and_then(|text| text.strip_prefix("0x"));
@@ -38,26 +19,22 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 
 /// The key of a message of the standards, and where it counts.
 fn key_of(case: &Value) -> (Protection, Key) {
-    match text(case, "short_term_password") {
-        Some(password) => (Protection::Sha1, Key::short_term(password)),
-        None => {
-            let part = |key| text(case, key).expect("a part of the credentials");
-            let (name, realm, password) =
-                (part("username"), part("realm"), part("password_saslprep"));
-            match case["integrity_key_hex"].as_str().expect("a key").len() {
-                32 => (Protection::Sha1, Key::long_term(name, realm, password)),
-                _ => (
-                    Protection::Sha256,
-                    Key::long_term_sha256(name, realm, password),
-                ),
-            }
-        }
+    if let Some(password) = text(case, "short_term_password") {
+        return (Protection::Sha1, Key::short_term(password));
     }
+    let part = |key| text(case, key).expect("a part of the credentials");
+    let (name, realm, password) = (part("username"), part("realm"), part("password_saslprep"));
+    (
+        Protection::Sha256,
+        Key::long_term_sha256(name, realm, password),
+    )
 }
 
 #[test]
 fn rfc_5769_and_rfc_8489_messages_say_what_stands_there() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("stun/vectors.json") else {
+        return;
+    };
     let mut read = 0;
     for case in list(&vectors, "rfc") {
         let name = &case["file"];
@@ -125,7 +102,9 @@ fn rfc_5769_and_rfc_8489_messages_say_what_stands_there() {
 /// One bit anywhere makes it another message: the fingerprint notices where there is one, and the key always.
 #[test]
 fn rfc_5769_a_corrupted_message_fails() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("stun/vectors.json") else {
+        return;
+    };
     for case in list(&vectors, "rfc") {
         if case["known_bad"] == true {
             continue;
@@ -151,7 +130,9 @@ fn rfc_5769_a_corrupted_message_fails() {
 
 #[test]
 fn messages_of_another_implementation_are_read() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("stun/vectors.json") else {
+        return;
+    };
     // What was drawn for them; the vectors give its digest only.
     let key = Key::long_term("alice", "example.org", "secret");
     let mut protected = 0;
@@ -240,7 +221,9 @@ fn messages_of_another_implementation_are_read() {
 
 #[test]
 fn what_is_no_message_is_refused() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("stun/vectors.json") else {
+        return;
+    };
     for case in list(&vectors, "negative") {
         let bytes = hex(&case["hex"]);
         assert!(Message::parse(&bytes).is_err(), "{}", case["name"]);
@@ -256,7 +239,9 @@ fn what_is_no_message_is_refused() {
 /// RFC 8656, 12.5: in a stream channel data is padded, and a piece that is not whole is waited for.
 #[test]
 fn rfc_8656_channel_data_is_cut_from_a_stream() {
-    let Some(vectors) = load() else { return };
+    let Some(vectors) = load("stun/vectors.json") else {
+        return;
+    };
     let mut cut = 0;
     for case in list(&vectors, "channel_data") {
         let bytes = hex(&case["hex"]);

@@ -13,7 +13,7 @@ mod turn_server;
 
 pub use self::rtp::{Discarded, IceInfo, RelayInfo};
 pub use ::dtls::{BadIdentity, Credentials, Identity};
-pub use ::ice::Role;
+pub use ::ice::Role as IceRole;
 pub use ::rtp::srtp::Profile as SrtpProfile;
 pub(crate) use registry::Registry;
 pub use settings::{Codec, DigitMode, Encryption, IcePolicy, MediaSettings};
@@ -285,7 +285,7 @@ pub enum StreamInput {
     Info(sip::InfoRequest),
     /// Another stream of the session has found out who controls in ICE, or that it has changed: roles are of
     /// the session (RFC 8445, 6.1.1 and 7.3.1.1).
-    IceRole(Role),
+    IceRole(IceRole),
     /// The PRACK of a provisional response of ours came: the peer is no forged address.
     Verified,
     /// The ACK of our 2xx came, or we sent it: the call stands, and the peer is no forged address.
@@ -378,7 +378,7 @@ pub enum StreamOutput {
     Inform(sip::InfoRequest),
     /// Who controls in ICE is known, or has changed: the other streams of the session are told by
     /// [`StreamInput::IceRole`].
-    IceRole(Role),
+    IceRole(IceRole),
     /// Do something with a file.
     File {
         /// The stream's own number of it; `Create` and `Open` bring it up.

@@ -4,7 +4,7 @@ use crate::{
     agent::{Child, Output, StreamId, UserAgent},
     event::Event,
     session::{SessionInput, StreamNews},
-    stream::{Role, StreamError, StreamInput, StreamOutput},
+    stream::{IceRole, StreamError, StreamInput, StreamOutput},
 };
 
 impl UserAgent {
@@ -62,7 +62,7 @@ impl UserAgent {
     }
 
     /// RFC 8445, 6.1.1: all streams of a session have one role.
-    fn share_role(&mut self, id: StreamId, role: Role) {
+    fn share_role(&mut self, id: StreamId, role: IceRole) {
         let entry = self
             .streams
             .session(id)
