@@ -169,9 +169,7 @@ impl Handshakes {
     /// Tells the peer of the current agreement that its associations end; those with others end without a word.
     /// What that has them say comes before they are [cleared](Self::clear).
     pub(super) fn close(&mut self) {
-        if let Some(current) = self.known.pop() {
-            self.known = vec![current];
-        }
+        self.known.drain(..self.known.len().saturating_sub(1));
         let components = self
             .known
             .iter_mut()
