@@ -20,7 +20,8 @@ pub(crate) fn expected() -> Vec<String> {
 
 /// Runs all cases.
 pub(crate) fn run(desk: &Desk<'_>) {
-    for way in ways() {
+    let ways: Vec<Way> = ways().collect();
+    desk.lab.two_at_a_time(&ways, |_, &way| {
         desk.run(&case(way, TO), || digits(desk, way));
         let (busy, cancelled) = (
             Way {
@@ -38,7 +39,7 @@ pub(crate) fn run(desk: &Desk<'_>) {
         };
         desk.run(&case(way, BUSY), || refused(desk, manual(busy)));
         desk.run(&case(way, CANCEL), || given_up(desk, manual(cancelled)));
-    }
+    });
 }
 
 fn ways() -> impl Iterator<Item = Way> {

@@ -20,9 +20,9 @@ pub(crate) fn expected() -> Vec<String> {
 
 /// Runs all scripts.
 pub(crate) fn run(desk: &Desk<'_>) {
-    for (number, script) in (10..).zip(SCRIPTS) {
-        desk.run(&script.case(STOPS), || script.play(desk, number));
-    }
+    desk.lab.two_at_a_time(SCRIPTS, |number, script| {
+        desk.run(&script.case(STOPS), || script.play(desk, 10 + number));
+    });
 }
 
 /// Who holds and resumes when, in seconds after the call stands.

@@ -35,11 +35,11 @@ pub(crate) fn run(lab: &Lab) {
         Ok(made) => made,
         Err(error) => return lab.say(&format!("{PEER}: {error}")),
     };
-    for (number, case) in (0..).zip(CASES) {
+    lab.two_at_a_time(CASES, |number, case| {
         lab.run(PEER, &case.row(PAIR), || {
             case.speak(lab, &cable, &speech, number)
         });
-    }
+    });
 }
 
 /// Who calls, and what each side wishes.
@@ -111,7 +111,8 @@ impl Case {
                 is_muxed: self.is_muxed,
             },
         )?;
-        let capture = Capture::start(lab, &cable.far, INTERFACE, &name, "udp")?;
+        let filter = format!("udp and portrange {port}-{}", port + PORTS - 1);
+        let capture = Capture::start(lab, &cable.far, INTERFACE, &name, &filter)?;
         let record = lab.directory.join(format!("{name}.wav"));
         let (play, kept) = (speech.our_file.to_string_lossy(), record.to_string_lossy());
         let target = uri("bob", &cable.far, port);

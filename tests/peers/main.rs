@@ -61,6 +61,8 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::{Mutex, PoisonError},
+    thread,
     time::SystemTime,
 };
 use table::Table;
@@ -83,6 +85,22 @@ impl Lab {
         if let Err(error) = body() {
             self.table.add(peer, case, false, error);
         }
+    }
+
+    /// Runs cases with sound two at a time: one core is left for those who speak while another compares what
+    /// was said.
+    fn two_at_a_time<T: Sync>(&self, cases: &[T], run: impl Fn(u16, &T) + Sync) {
+        let next = Mutex::new((0..).zip(cases));
+        let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while let Some((number, case)) = take() {
+                        run(number, case);
+                    }
+                });
+            }
+        });
     }
 
     /// A kernel that makes no network namespaces leaves these rows unseen. That is a failure, too, unless

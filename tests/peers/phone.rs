@@ -36,7 +36,7 @@ pub(crate) fn expected() -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// Runs all cases, one after the other: their times are measured.
+/// Runs all cases.
 pub(crate) fn run(lab: &Lab) {
     let desk = match Desk::new(lab) {
         Ok(desk) => desk,

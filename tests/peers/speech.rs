@@ -22,9 +22,10 @@ pub(crate) fn expected() -> Vec<String> {
 
 /// Runs all calls.
 pub(crate) fn run(desk: &Desk<'_>) {
-    for way in ways() {
+    let ways: Vec<Way> = ways().collect();
+    desk.lab.two_at_a_time(&ways, |_, &way| {
         desk.run(&format!("{}: {END}", way.name()), || call(desk, way));
-    }
+    });
 }
 
 fn ways() -> impl Iterator<Item = Way> {

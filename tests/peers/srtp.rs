@@ -32,12 +32,12 @@ pub(crate) fn run(lab: &Lab) {
         Ok(desk) => desk,
         Err(error) => return lab.say(&format!("{PEER}, SRTP: {error}")),
     };
-    for case in CASES {
+    lab.two_at_a_time(CASES, |_, case| {
         desk.run(&case.row(KEYS), || case.speak(&desk));
-    }
-    for case in REFUSED {
+    });
+    lab.two_at_a_time(REFUSED, |_, case| {
         desk.run(&case.row(REFUSAL), || case.is_refused(&desk));
-    }
+    });
 }
 
 /// A call with a wish on each side.

@@ -65,12 +65,24 @@ pub struct Info {
 
 /// The Info Package of ICE candidates that trickle in (RFC 8840, 10.4).
 pub const TRICKLE_ICE: &str = "trickle-ice";
+/// The media type of such candidates (RFC 8840, 9).
+pub const ICE_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 impl Info {
     /// True for a package that peers may send.
     pub(crate) fn takes(&self, package: &str) -> bool {
         let mut known = self.packages.iter().flatten();
         known.any(|known| known.eq_ignore_ascii_case(package))
+    }
+
+    /// The media types of what comes with a package, or without one; `None` leaves that to the application.
+    pub(crate) fn media_types(&self, package: Option<&str>) -> Option<Vec<&str>> {
+        match package {
+            None => Some(self.legacy.iter().map(String::as_str).collect()),
+            // RFC 8840, 10.7.
+            Some(name) if name.eq_ignore_ascii_case(TRICKLE_ICE) => Some(vec![ICE_FRAGMENT]),
+            Some(_) => None,
+        }
     }
 }
 

@@ -136,6 +136,14 @@ fn rfc_8840_the_package_of_candidates_is_an_extension() {
     wire.receive(&info(314_160, &tag, package, "a=end-of-candidates"));
     assert_eq!(wire.status(), 200);
     assert_eq!(informed(&mut wire).len(), 1);
+    // RFC 6086, 4.2.2, and RFC 8840, 10.7: nothing else comes with it, not even what is taken without a package.
+    let other = format!("Info-Package: trickle-ice\n{RELAY}");
+    wire.receive(&info(314_161, &tag, &other, "Signal=5"));
+    let refused = wire.response();
+    assert_eq!(refused.status, Status::UNSUPPORTED_MEDIA_TYPE);
+    let fragment = "application/trickle-ice-sdpfrag";
+    assert_eq!(value(&refused, HeaderName::Accept), fragment);
+    assert!(informed(&mut wire).is_empty());
     wire.call()
         .accept(now, sdp("answer"), Headers::new())
         .unwrap();

@@ -126,14 +126,11 @@ impl Invitation {
                 self.tell(InvitationEvent::Informed { dialog: id, info });
                 self.dialog_answer(id, Status::OK)
             }
-            Err(status) => {
+            Err(Refusal { status, accept }) => {
                 let answer = self.dialog_answer(id, status);
-                match status {
-                    Status::UNSUPPORTED_MEDIA_TYPE => {
-                        let types = self.config.info.legacy.join(", ");
-                        answer.with_header(HeaderName::Accept, types.as_str())
-                    }
-                    _ => answer,
+                match accept {
+                    Some(types) => answer.with_header(HeaderName::Accept, types.as_str()),
+                    None => answer,
                 }
             }
         };
@@ -146,10 +143,10 @@ impl Invitation {
             .push_back(Effect::Respond(server, Box::new(answer)));
     }
 
-    fn read_info(&self, id: DialogId, request: &Request) -> Result<InfoRequest, Status> {
+    fn read_info(&self, id: DialogId, request: &Request) -> Result<InfoRequest, Refusal> {
         let is_alive = self.leg(id).is_some_and(|leg| leg.is_alive());
         if !is_alive || matches!(self.state, State::Disconnecting | State::Disconnected) {
-            return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+            return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
         }
         let headers = &request.headers;
         let package = match headers.get(HeaderName::InfoPackage) {
@@ -158,17 +155,24 @@ impl Invitation {
         };
         let known = &self.config.info;
         if package.as_deref().is_some_and(|name| !known.takes(name)) {
-            return Err(Status::BAD_INFO_PACKAGE);
+            return Err(Status::BAD_INFO_PACKAGE.into());
         }
         let media_type = headers.typed::<MediaType<'_>>().and_then(Result::ok);
-        let is_known = |wanted: &String| {
+        let is_it = |wanted: &&str| {
             let (kind, subtype) = wanted.split_once('/').unwrap_or((wanted, ""));
             let same = |media_type: &MediaType<'_>| media_type.is(kind, subtype);
             media_type.as_ref().is_some_and(same)
         };
         // RFC 2976, 2.2: an empty one only asks whether we are there.
-        if package.is_none() && !request.body.is_empty() && !known.legacy.iter().any(is_known) {
-            return Err(Status::UNSUPPORTED_MEDIA_TYPE);
+        if !request.body.is_empty()
+            && let Some(types) = known.media_types(package.as_deref())
+            && !types.iter().any(is_it)
+        {
+            // RFC 6086, 4.2.2.
+            return Err(Refusal {
+                status: Status::UNSUPPORTED_MEDIA_TYPE,
+                accept: Some(types.join(", ")),
+            });
         }
         let content_type = headers.get(HeaderName::ContentType).unwrap_or_default();
         Ok(InfoRequest {
@@ -176,6 +180,22 @@ impl Invitation {
             content_type: String::from_utf8_lossy(content_type).into_owned(),
             body: Bytes::copy_from_slice(&request.body),
         })
+    }
+}
+
+/// Why an INFO is not taken.
+struct Refusal {
+    status: Status,
+    /// The media types that would have been.
+    accept: Option<String>,
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self {
+            status,
+            accept: None,
+        }
     }
 }
 

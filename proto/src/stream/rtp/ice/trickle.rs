@@ -6,7 +6,10 @@
 
 use super::{Ice, describe::candidates};
 use sdp::{Attributes, Fragment};
-use sip::{InfoRequest, config::TRICKLE_ICE};
+use sip::{
+    InfoRequest,
+    config::{ICE_FRAGMENT, TRICKLE_ICE},
+};
 use std::time::Instant;
 
 impl Ice {
@@ -77,11 +80,10 @@ fn read(info: &InfoRequest) -> Option<Fragment> {
     let package = info.package.as_deref()?;
     let media_type = info.content_type.split(';').next()?.trim();
     let is_ours =
-        package.eq_ignore_ascii_case(TRICKLE_ICE) && media_type.eq_ignore_ascii_case(MEDIA_TYPE);
+        package.eq_ignore_ascii_case(TRICKLE_ICE) && media_type.eq_ignore_ascii_case(ICE_FRAGMENT);
     is_ours.then(|| Fragment::parse(&info.body).ok()).flatten()
 }
 
-const MEDIA_TYPE: &str = "application/trickle-ice-sdpfrag";
 /// Fragments that wait for their description, of 64 KiB at most ([`sdp::MAX_TEXT`]): each repeats those before it
 /// (RFC 8840, 4.4), so that one for each fork of a call would do.
 const MAX_EARLY: usize = 4;
