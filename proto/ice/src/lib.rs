@@ -25,5 +25,5 @@ pub use agent::{
     UnknownBase,
 };
 pub use candidate::{Candidate, Kind};
-pub use pair::{PairInfo, PairState};
+pub use pair::{PairInfo, PairState, Step};
 pub use role::Role;

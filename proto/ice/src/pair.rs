@@ -18,6 +18,19 @@ pub enum PairState {
     Failed,
 }
 
+impl PairState {
+    /// Its name in RFC 8445, in lower case: `in-progress`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Frozen => "frozen",
+            Self::Waiting => "waiting",
+            Self::InProgress => "in-progress",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A pair, for people who want to know why.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PairInfo {
@@ -35,10 +48,27 @@ pub struct PairInfo {
     pub state: PairState,
     /// Whether it has been chosen.
     pub nominated: bool,
+    /// What has happened to it, the oldest first: never empty, and of a long story the beginning and the last
+    /// 15 steps.
+    pub timeline: Vec<Step>,
+}
+
+impl PairInfo {
     /// What happened last.
-    pub why: &'static str,
+    pub fn why(&self) -> &'static str {
+        self.timeline.last().map_or("", |step| step.why)
+    }
+}
+
+/// Something that happened to a pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
     /// When.
-    pub since: Instant,
+    pub at: Instant,
+    /// How far the pair was after it.
+    pub state: PairState,
+    /// What it was.
+    pub why: &'static str,
 }
 
 /// A pair of the checklist.
@@ -59,15 +89,34 @@ pub(crate) struct Pair {
     pub(crate) wanted: bool,
     /// We want it: its next check says so (RFC 8445, 8.1.1).
     pub(crate) nominate: bool,
-    pub(crate) why: &'static str,
+    /// Since when it is in its state.
     pub(crate) since: Instant,
+    pub(crate) timeline: Vec<Step>,
 }
 
 impl Pair {
     pub(crate) fn set(&mut self, now: Instant, state: PairState, why: &'static str) {
         self.state = state;
-        self.why = why;
         self.since = now;
+        self.note(now, why);
+    }
+
+    /// Keeps in mind what happened.
+    pub(crate) fn note(&mut self, now: Instant, why: &'static str) {
+        let step = Step {
+            at: now,
+            state: self.state,
+            why,
+        };
+        let is_known = |last: &Step| (last.state, last.why) == (step.state, why);
+        if self.timeline.last().is_some_and(is_known) {
+            return;
+        }
+        if self.timeline.len() >= MAX_STEPS {
+            // How it came to be stays.
+            self.timeline.remove(1);
+        }
+        self.timeline.push(step);
     }
 
     pub(crate) const fn is_valid(&self) -> bool {
@@ -95,6 +144,9 @@ pub(crate) const fn priority(role: Role, local: u32, remote: u32) -> u64 {
     };
     (min << 32) + 2 * max + (controlling > controlled) as u64
 }
+
+/// Of one pair.
+const MAX_STEPS: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Pairs of addresses, as ICE tells of them.
 
 use serde::Serialize;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Instant};
 
 /// Two addresses between which packets may go (RFC 8445, 4).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -17,7 +17,32 @@ pub struct IcePair {
     pub remote: SocketAddr,
     /// `host`, `srflx`, `prflx` or `relay`.
     pub remote_type: &'static str,
-    /// What happened last to it.
+}
+
+/// A pair that was looked at, and what became of it.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct CheckedPair {
+    /// Which.
+    #[serde(flatten)]
+    pub pair: IcePair,
+    /// `frozen`, `waiting`, `in-progress`, `succeeded` or `failed` (RFC 8445, 6.1.2.6).
+    pub state: &'static str,
+    /// It has been chosen.
+    pub nominated: bool,
+    /// What has happened to it, the oldest first; of a long story the beginning and the last 15 steps.
+    pub timeline: Vec<IceStep>,
+}
+
+/// Something that happened to a pair.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct IceStep {
+    /// When, in seconds after the description of the peer that began it all.
+    pub after: f64,
+    /// How far the pair was after it, as in [`CheckedPair::state`].
+    pub state: &'static str,
+    /// What it was.
     pub why: &'static str,
 }
 
@@ -30,20 +55,34 @@ impl IcePair {
             local_type: pair.local_kind.name(),
             remote: pair.remote,
             remote_type: pair.remote_kind.name(),
-            why: "chosen",
         }
     }
 }
 
-impl From<&ice::PairInfo> for IcePair {
-    fn from(pair: &ice::PairInfo) -> Self {
+impl CheckedPair {
+    /// Tells of a pair whose story began at `start`.
+    pub(crate) fn new(pair: &ice::PairInfo, start: Instant) -> Self {
+        let step = |step: &ice::Step| IceStep {
+            after: step.at.saturating_duration_since(start).as_secs_f64(),
+            state: step.state.name(),
+            why: step.why,
+        };
         Self {
-            component: pair.component,
-            local: pair.local,
-            local_type: pair.local_kind.name(),
-            remote: pair.remote,
-            remote_type: pair.remote_kind.name(),
-            why: pair.why,
+            pair: IcePair {
+                component: pair.component,
+                local: pair.local,
+                local_type: pair.local_kind.name(),
+                remote: pair.remote,
+                remote_type: pair.remote_kind.name(),
+            },
+            state: pair.state.name(),
+            nominated: pair.nominated,
+            timeline: pair.timeline.iter().map(step).collect(),
         }
+    }
+
+    /// What happened last to it.
+    pub fn why(&self) -> &'static str {
+        self.timeline.last().map_or("", |step| step.why)
     }
 }

@@ -10,7 +10,7 @@ mod nat;
 mod sdp_text;
 mod subscription;
 
-pub use self::ice::IcePair;
+pub use self::ice::{CheckedPair, IcePair, IceStep};
 pub use account::{AccountEvent, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
 pub use hints::Hints;
@@ -409,13 +409,15 @@ pub enum StreamEvent {
         duration: f64,
         /// The pairs that carry RTP and RTCP.
         chosen: Vec<IcePair>,
-        /// All pairs, the best one first.
-        checked: Vec<IcePair>,
+        /// All pairs, the best one first, with what became of each.
+        checked: Vec<CheckedPair>,
     },
     /// `AudioStreamICENegotiationDidFail` (AUS-26, RTP-14): no pair works, or none any more.
     IceNegotiationDidFail {
         /// Why.
         reason: &'static str,
+        /// All pairs, the best one first, with what became of each.
+        checked: Vec<CheckedPair>,
     },
     /// `AudioStreamGotDTMF` (AUS-23).
     GotDtmf {

@@ -333,7 +333,10 @@ mod tests {
                 chosen: Vec::new(),
                 checked: Vec::new(),
             },
-            StreamEvent::IceNegotiationDidFail { reason: "none" },
+            StreamEvent::IceNegotiationDidFail {
+                reason: "none",
+                checked: Vec::new(),
+            },
             StreamEvent::GotDtmf { digit: '#' },
             StreamEvent::DidTimeout,
             StreamEvent::GotNoAudio,

@@ -16,11 +16,11 @@ pub use ::dtls::{BadIdentity, Credentials, Identity};
 pub use ::ice::Role as IceRole;
 pub use ::rtp::srtp::Profile as SrtpProfile;
 pub(crate) use registry::Registry;
-pub use settings::{Codec, DigitMode, Encryption, IcePolicy, MediaSettings};
+pub use settings::{Codec, DigitMode, Encryption, IcePolicy, InterfaceFilter, MediaSettings};
 pub(crate) use table::Streams;
 pub use turn_server::{InvalidTurnUri, TurnServer};
 
-pub use crate::event::{IcePair, StreamError};
+pub use crate::event::{CheckedPair, IcePair, IceStep, StreamError};
 use crate::{
     edge::{Class, FileDo, FileDone, Frame, Interface, System},
     event::StreamEvent,

@@ -1,6 +1,7 @@
 //! What an application wishes for its media.
 
 use super::TurnServer;
+use crate::edge::{Interface, InterfaceKind};
 use ::rtp::srtp::Profile as SrtpProfile;
 use base::HostPort;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub struct MediaSettings {
     pub turn_servers: Vec<TurnServer>,
     /// Which addresses of ours the peer may learn.
     pub ice_policy: IcePolicy,
+    /// Which interfaces have addresses that may be candidates.
+    pub ice_interfaces: InterfaceFilter,
     /// What to do when no pair of addresses works: go on with those of the description (AUS-27), or let
     /// the stream fail.
     pub ice_fallback: bool,
@@ -87,6 +90,7 @@ impl Default for MediaSettings {
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
             ice_policy: IcePolicy::default(),
+            ice_interfaces: InterfaceFilter::default(),
             ice_fallback: false,
             ice_allow_loopback: false,
             digits: DigitMode::default(),
@@ -130,6 +134,39 @@ pub enum IcePolicy {
     /// without a relay, or with a peer without ICE, there is no call. What signalling itself tells (Via,
     /// Contact, the origin of the description) stays as it is.
     RelayOnly,
+}
+
+/// Interfaces whose addresses are of no use to a peer: each costs checks, and room in the description. The
+/// address that signalling uses is a candidate whatever interface it has.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct InterfaceFilter {
+    /// Kinds that are left out; [`Virtual`](InterfaceKind::Virtual) unless something else is said, since
+    /// bridges and networks of containers end in this machine.
+    pub without_kinds: Vec<InterfaceKind>,
+    /// Names that are left out; a `*` at the end stands for anything (`vboxnet*`).
+    pub without_names: Vec<String>,
+}
+
+impl Default for InterfaceFilter {
+    fn default() -> Self {
+        Self {
+            without_kinds: vec![InterfaceKind::Virtual],
+            without_names: Vec::new(),
+        }
+    }
+}
+
+impl InterfaceFilter {
+    /// True for an interface whose addresses may be candidates.
+    pub(crate) fn takes(&self, interface: &Interface) -> bool {
+        let is_it = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(start) => interface.name.starts_with(start),
+            None => interface.name == *pattern,
+        };
+        !self.without_kinds.contains(&interface.kind) && !self.without_names.iter().any(is_it)
+    }
 }
 
 /// How digits are sent; they are heard in both ways.

@@ -96,6 +96,10 @@ pub(crate) fn read(common: &Common, media: Option<&MediaOptions>) -> Result<Conf
 fn ice(options: &IceOptions, media: &mut MediaSettings) -> Result<(), Failure> {
     media.ice = options.ice;
     media.ice_allow_loopback = options.ice_loopback;
+    media
+        .ice_interfaces
+        .without_names
+        .clone_from(&options.ice_without);
     media.stun_servers.clone_from(&options.stun);
     if options.turn.is_empty() {
         return Ok(());

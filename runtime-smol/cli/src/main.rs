@@ -5,6 +5,7 @@
 
 mod agent;
 mod config;
+mod described;
 mod ladder;
 mod log;
 mod media;

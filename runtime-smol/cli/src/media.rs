@@ -13,15 +13,15 @@ use audio::{
     track::TrackConfig,
     wave::{self, Player, PlayerOptions, Recorder},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use sipsimple::{
-    agent::{MediaFrame, StreamId, UserAgent},
+    agent::{MediaFrame, StreamId},
     stream::audio::{AudioFormat, AudioStream},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The audio of all calls of one agent.
@@ -273,82 +273,6 @@ impl Media {
     }
 }
 
-/// The `media` objects of streams, as they are on the last line. Whoever wants one must have asked
-/// before the stream is over: a peer that hangs up takes it away at once.
-#[derive(Default)]
-pub(crate) struct Described {
-    known: BTreeMap<StreamId, Value>,
-    looked: Option<Instant>,
-}
-
-impl Described {
-    /// Looks at a stream from now on.
-    pub(crate) fn add(&mut self, stream: StreamId) {
-        self.known.entry(stream).or_default();
-        self.looked = None;
-    }
-
-    /// Looks at all streams, if it is time to.
-    pub(crate) fn refresh(&mut self, runtime: &Runtime) {
-        let now = Instant::now();
-        let is_fresh = self
-            .looked
-            .is_some_and(|at| now.saturating_duration_since(at) < LOOK);
-        if self.known.is_empty() || is_fresh {
-            return;
-        }
-        self.looked = Some(now);
-        let streams: Vec<StreamId> = self.known.keys().copied().collect();
-        let all = runtime.call(move |agent, _| -> Vec<_> {
-            let described = streams.into_iter().map(|id| (id, describe(agent, id)));
-            described
-                .filter_map(|(id, described)| Some((id, described?)))
-                .collect()
-        });
-        self.known.extend(all.into_iter().flatten());
-    }
-
-    /// What is known of a stream that ends.
-    pub(crate) fn take(&mut self, runtime: &Runtime, stream: StreamId) -> Option<Value> {
-        self.looked = None;
-        self.refresh(runtime);
-        self.known.remove(&stream)
-    }
-}
-
-fn describe(agent: &UserAgent, stream: StreamId) -> Option<Value> {
-    let stream = agent.stream::<AudioStream>(stream)?;
-    let format = stream.format()?;
-    let statistics = stream.statistics()?;
-    let encryption = stream.encryption();
-    Some(json!({
-        "codec": format.codec,
-        "sample_rate": format.sample_rate,
-        "srtp": encryption.is_some(),
-        "srtp_method": encryption.map(|known| known.method),
-        "srtp_cipher": encryption.map(|known| known.cipher),
-        "srtp_keys_in_clear": encryption.map(|known| known.keys_in_clear),
-        "srtp_discarded": encryption.map(|known| known.discarded),
-        "ice": stream.ice().map_or(json!(false), |ice| json!({
-            "state": ice.state,
-            "rtp": ice.rtp,
-            "rtcp": ice.rtcp,
-            "relays": ice.relays,
-        })),
-        "rtcp_mux": stream.is_rtcp_muxed(),
-        "packets_sent": statistics.packets_sent,
-        "bytes_sent": statistics.bytes_sent,
-        "packets_received": statistics.packets_received,
-        "bytes_received": statistics.bytes_received,
-        "lost": statistics.packets_lost,
-        "jitter_ms": statistics.jitter_ms,
-        "rtt_ms": statistics.round_trip_ms,
-        "local": stream.local_address().map(|address| address.to_string()),
-        "remote": stream.remote_address_described().map(|address| address.to_string()),
-        "remote_received": stream.remote_address_received().map(|address| address.to_string()),
-    }))
-}
-
 /// Adds what was heard before the call was taken to a `media` object.
 pub(crate) fn add_early(media: &mut Value, early: Option<Hearing>) {
     if let (Value::Object(fields), Some(early)) = (media, early) {
@@ -474,8 +398,6 @@ const TONE_HZ: f64 = 440.0;
 const TONE_LEVEL: f64 = -20.0;
 /// What counts as sound, in dBFS.
 const AUDIBLE: f64 = -50.0;
-/// Between two looks at the counters of streams.
-const LOOK: Duration = Duration::from_millis(200);
 const SILENCE: f64 = -99.9;
 /// Ten seconds.
 const METER: usize = 10 * RATE as usize;

@@ -5,7 +5,10 @@ use crate::{
     outcome::{Exit, Failure, Outcome},
 };
 use serde_json::{Value, json};
-use sipsimple::event::Notification;
+use sipsimple::{
+    agent::StreamId,
+    event::{Notification, Sender},
+};
 use std::{
     env,
     io::{self, IsTerminal, Write},
@@ -74,6 +77,19 @@ impl Printer {
     /// An event of the command itself.
     pub(crate) fn event(&self, name: &str, data: Value) {
         self.line(self.start.elapsed().as_secs_f64(), name, None, data);
+    }
+
+    /// What a call's media are like at the moment.
+    pub(crate) fn media(&self, stream: StreamId, data: &Value, text: &str) {
+        match self.json {
+            true => self.line(
+                self.start.elapsed().as_secs_f64(),
+                "media",
+                Some(&Sender::Stream(stream).to_string()),
+                data.clone(),
+            ),
+            false => self.say(text),
+        }
     }
 
     /// A line for people only.

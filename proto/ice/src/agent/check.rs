@@ -54,7 +54,7 @@ impl Agent {
             .iter()
             .filter(|pair| matches!(pair.state, PairState::Waiting | PairState::InProgress));
         let many = u32::try_from(many.count()).unwrap_or(u32::MAX);
-        let rto = self.config.rto.max(self.config.ta.saturating_mul(many));
+        let rto = self.config.rto.max(self.pace().saturating_mul(many));
         self.checks.push(Check {
             id,
             pair: at,
@@ -74,8 +74,9 @@ impl Agent {
             false => "check sent",
         };
         // A pair that works and is to be chosen goes on working.
-        if self.pairs[at].state != PairState::Succeeded {
-            self.pairs[at].set(now, PairState::InProgress, why);
+        match self.pairs[at].state {
+            PairState::Succeeded => self.pairs[at].note(now, why),
+            _ => self.pairs[at].set(now, PairState::InProgress, why),
         }
     }
 

@@ -47,7 +47,7 @@ impl Agent {
 
     pub(super) fn add_pair(&mut self, now: Instant, local: usize, remote: usize) -> usize {
         let (ours, theirs) = (&self.locals[local].candidate, &self.remotes[remote]);
-        self.pairs.push(Pair {
+        let mut pair = Pair {
             local,
             remote,
             component: ours.component,
@@ -57,9 +57,11 @@ impl Agent {
             nominated: false,
             wanted: false,
             nominate: false,
-            why: "another one of its kind is checked first",
             since: now,
-        });
+            timeline: Vec::new(),
+        };
+        pair.note(now, "paired");
+        self.pairs.push(pair);
         self.pairs.len() - 1
     }
 
@@ -133,7 +135,7 @@ impl Agent {
         self.next_check = match self.next_pair(now) {
             Some(at) => {
                 self.check(now, at);
-                now.checked_add(self.config.ta)
+                now.checked_add(self.pace())
             }
             None => None,
         };

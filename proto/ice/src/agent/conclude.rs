@@ -68,7 +68,7 @@ impl Agent {
                 Some(at) => self.selected[at] = chosen,
                 None => self.selected.push(chosen),
             }
-            self.cancel_others(component, priority);
+            self.cancel_others(now, component, priority);
             self.out.push_back(Output::Event(Event::DidSelect {
                 component,
                 pair: selected,
@@ -78,11 +78,16 @@ impl Agent {
 
     /// RFC 8445, 8.1.2: checks of pairs that nobody needs are not repeated. What an aggressive peer may
     /// still choose goes on.
-    fn cancel_others(&mut self, component: Component, priority: u64) {
+    fn cancel_others(&mut self, now: Instant, component: Component, priority: u64) {
         for check in &mut self.checks {
             let pair = &self.pairs[check.pair];
             check.is_cancelled |=
                 pair.component == component && pair.priority <= priority && !pair.wanted;
+        }
+        for pair in &mut self.pairs {
+            if pair.component == component && pair.is_open() && !pair.wanted {
+                pair.note(now, "another one is chosen");
+            }
         }
         let pairs = &self.pairs;
         self.triggered.retain(|&at| {
@@ -125,7 +130,7 @@ impl Agent {
                 continue;
             }
             self.pairs[best].nominate = true;
-            self.pairs[best].why = "to be chosen";
+            self.pairs[best].note(now, "to be chosen");
             self.enqueue(now, best);
         }
         self.decision = wait;
@@ -155,6 +160,9 @@ impl Agent {
             self.checks.clear();
             self.triggered.clear();
             (self.next_check, self.decision) = (None, None);
+            for pair in self.pairs.iter_mut().filter(|pair| pair.is_open()) {
+                pair.set(now, PairState::Failed, "another component has no pair");
+            }
             self.set_state(State::Failed);
         }
     }

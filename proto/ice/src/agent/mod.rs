@@ -48,6 +48,8 @@ use std::{
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
+    /// How many run together.
+    agents: u32,
     rng: Rng,
     role: Role,
     tie_breaker: u64,
@@ -128,6 +130,7 @@ impl Agent {
             local_key: Key::short_term(&local.pwd),
             local,
             config,
+            agents: 1,
             rng,
             role,
             tie_breaker,
@@ -174,6 +177,17 @@ impl Agent {
         }
     }
 
+    /// Says how many agents of one session run together, this one included: they share the pace of their
+    /// checks (RFC 8445, 14.2).
+    pub const fn set_agents(&mut self, agents: u32) {
+        self.agents = if agents == 0 { 1 } else { agents };
+    }
+
+    /// Between two checks of this agent.
+    const fn pace(&self) -> Duration {
+        self.config.ta.saturating_mul(self.agents)
+    }
+
     /// What settles who controls; it changes when a peer insists (RFC 8445, 7.2.5.1).
     pub const fn tie_breaker(&self) -> u64 {
         self.tie_breaker
@@ -217,8 +231,7 @@ impl Agent {
                 remote_kind: remote.kind,
                 state: pair.state,
                 nominated: pair.nominated,
-                why: pair.why,
-                since: pair.since,
+                timeline: pair.timeline.clone(),
             }
         };
         order.into_iter().map(info).collect()

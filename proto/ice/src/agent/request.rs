@@ -193,8 +193,10 @@ impl Agent {
         match pair.state {
             PairState::Succeeded => {
                 if is_wanted {
+                    if !pair.nominated {
+                        pair.note(now, "chosen by the peer");
+                    }
                     pair.nominated = true;
-                    pair.why = "chosen by the peer";
                 }
             }
             _ if !is_needed => {}

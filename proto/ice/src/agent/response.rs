@@ -89,7 +89,7 @@ impl Agent {
         pair.set(now, PairState::Succeeded, "it works");
         if check.use_candidate || pair.wanted {
             pair.nominated = true;
-            pair.why = "chosen";
+            pair.note(now, "chosen");
         }
         self.thaw_like(now, at);
     }

@@ -108,8 +108,8 @@ impl Description {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Between two new checks or questions to servers: 50 ms times the agents that run together (RFC
-    /// 8445, 14.2).
+    /// Between two new checks or questions to servers (RFC 8445, 14.2); of checks so many times that as
+    /// agents run together ([`Agent::set_agents`](super::Agent::set_agents)).
     pub ta: Duration,
     /// Between a request and its first repetition, at least (RFC 8445, 14.3); doubled each time.
     pub rto: Duration,

@@ -81,7 +81,7 @@ impl AudioStream {
         if std::mem::replace(&mut self.is_lost, true) {
             return self.ice_failed(reason);
         }
-        self.push(StreamEvent::IceNegotiationDidFail { reason });
+        self.tell_ice_failure(reason);
         let Some(ice) = self.transport.ice_mut() else {
             return;
         };
@@ -93,8 +93,14 @@ impl AudioStream {
         self.out.push_back(StreamOutput::Renegotiate { prepare });
     }
 
+    /// AUS-26; what was looked at is gone with the transport, so it is told here.
+    pub(super) fn tell_ice_failure(&mut self, reason: &'static str) {
+        let checked = self.transport.ice().map(Ice::checked).unwrap_or_default();
+        self.push(StreamEvent::IceNegotiationDidFail { reason, checked });
+    }
+
     fn ice_failed(&mut self, reason: &'static str) {
-        self.push(StreamEvent::IceNegotiationDidFail { reason });
+        self.tell_ice_failure(reason);
         match (self.settings.ice_fallback, self.transport.ice_mut()) {
             // AUS-27: the addresses of the description may do all the same.
             (true, Some(ice)) if !ice.is_relay_only() => {

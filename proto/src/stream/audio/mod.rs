@@ -428,7 +428,7 @@ impl MediaStream for AudioStream {
             return;
         }
         if self.is_starting && self.is_waiting_for_ice() {
-            self.push(StreamEvent::IceNegotiationDidFail { reason: ice::LATE });
+            self.tell_ice_failure(ice::LATE);
         }
         self.state = State::Ending;
         self.timers = Timers::default();

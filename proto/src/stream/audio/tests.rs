@@ -3,6 +3,7 @@
 mod dtls;
 mod encryption;
 mod ice;
+mod interfaces;
 mod mux;
 mod numbers;
 mod trickle;

@@ -14,7 +14,7 @@ pub use info::{IceInfo, RelayInfo};
 use super::ports::Ports;
 use crate::{
     edge::Interface,
-    event::IcePair,
+    event::{CheckedPair, IcePair},
     stream::{MediaSettings, Slot, StreamOutput},
 };
 use ::ice::{Agent, BaseId, Component, Event, Kind, Output, Role, State};
@@ -324,9 +324,19 @@ impl Ice {
             controls: self.agent.role() == Role::Controlling,
             rtp: chosen(RTP_COMPONENT),
             rtcp: chosen(RTCP_COMPONENT),
-            checked: self.agent.pairs().iter().map(IcePair::from).collect(),
+            checked: self.checked(),
             relays: self.relays.info(),
         }
+    }
+
+    /// Every pair that was looked at.
+    pub(crate) fn checked(&self) -> Vec<CheckedPair> {
+        let start = self.since.iter();
+        let all = start.flat_map(|start| {
+            let pairs = self.agent.pairs().into_iter();
+            pairs.map(|pair| CheckedPair::new(&pair, *start))
+        });
+        all.collect()
     }
 
     pub(super) fn drain(&mut self, now: Instant, out: &mut VecDeque<StreamOutput>) {
@@ -389,6 +399,9 @@ impl Ice {
                     self.relays.bind(now, slot, pair.remote);
                 }
             }
+            // RFC 8445, 8.3.1: they could go. They stay, since a peer that restarts is answered at once, and
+            // then every way must still be there.
+            Event::CandidatesFree => {}
             _ => {}
         }
     }

@@ -24,6 +24,10 @@ pub(crate) struct IceOptions {
     /// The password there is the first line of this file; SIPSIMPLE_TURN_PASSWORD without it.
     #[arg(long, value_name = "FILE", requires = "turn")]
     pub(crate) turn_password_file: Option<PathBuf>,
+    /// Leave the addresses of this interface out; docker* stands for all whose names begin so. Bridges and
+    /// networks of containers are left out anyway.
+    #[arg(long, value_name = "NAME", requires = "ice")]
+    pub(crate) ice_without: Vec<String>,
     /// Tell the peer no address of media but those at TURN servers; without one there is no call.
     #[arg(long, requires = "turn")]
     pub(crate) relay_only: bool,

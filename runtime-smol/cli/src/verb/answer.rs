@@ -91,7 +91,7 @@ impl Waiting<'_> {
                 return Err(Failure::new(Exit::TimedOut, "timed out"));
             }
             self.decide(agent);
-            self.standing.work(agent);
+            self.standing.work(agent, Some(printer));
             let decisions = self.calls.values().filter_map(|call| call.decide);
             let next = decisions
                 .chain(self.standing.next_due())
@@ -110,6 +110,12 @@ impl Waiting<'_> {
                         }
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
                             self.standing.attach(agent, stream)?;
+                        }
+                        Event::Stream(
+                            stream,
+                            StreamEvent::IceNegotiationDidFail { reason, checked },
+                        ) => {
+                            self.standing.ice_failed(stream, reason, &checked);
                         }
                         Event::Stream(stream, StreamEvent::WillEnd) => {
                             self.standing.look(agent, stream);

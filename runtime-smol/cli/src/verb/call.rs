@@ -7,7 +7,8 @@ use super::{
 use crate::{
     agent::{self, Agent, Wait},
     config,
-    media::{self, Described, Hearing, Media},
+    described::Described,
+    media::{self, Hearing, Media},
     options::{Call, Common, MediaOptions},
     outcome::{self, Exit, Failure, Outcome},
     print::Printer,
@@ -106,7 +107,7 @@ impl Running {
         let give_up = common.timeout.map(|timeout| Instant::now() + timeout);
         let mut steps: Vec<(Instant, Step)> = Vec::new();
         loop {
-            self.described.refresh(&agent.runtime);
+            self.described.refresh(&agent.runtime, Some(printer));
             let next = [give_up, cancel, steps.first().map(|(at, _)| *at)]
                 .into_iter()
                 .flatten()
@@ -173,6 +174,13 @@ impl Running {
                         }
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
                             self.media.listen(&agent.runtime, stream)?;
+                        }
+                        Event::Stream(
+                            stream,
+                            StreamEvent::IceNegotiationDidFail { reason, checked },
+                        ) => {
+                            self.stream.get_or_insert(stream);
+                            self.described.add_ice_failure(stream, reason, &checked);
                         }
                         _ => {}
                     }

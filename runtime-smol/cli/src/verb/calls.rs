@@ -83,7 +83,7 @@ impl Calling<'_> {
     ) -> Result<(), Failure> {
         let give_up = common.timeout.map(|timeout| Instant::now() + timeout);
         loop {
-            self.standing.work(agent);
+            self.standing.work(agent, None);
             self.begin(agent)?;
             if self.alive.is_empty() && self.is_complete() {
                 return Ok(());
@@ -101,6 +101,12 @@ impl Calling<'_> {
                         Event::Session(id, event) => self.session(agent, id, event)?,
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
                             self.standing.attach(agent, stream)?;
+                        }
+                        Event::Stream(
+                            stream,
+                            StreamEvent::IceNegotiationDidFail { reason, checked },
+                        ) => {
+                            self.standing.ice_failed(stream, reason, &checked);
                         }
                         Event::Stream(stream, StreamEvent::WillEnd) => {
                             self.standing.look(agent, stream);

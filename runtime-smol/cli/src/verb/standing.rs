@@ -3,12 +3,17 @@
 use super::plan::{Plan, Step, perform};
 use crate::{
     agent::Agent,
-    media::{self, Described, Media},
+    described::Described,
+    media::{self, Media},
     options::MediaOptions,
     outcome::Failure,
+    print::Printer,
 };
 use serde_json::Value;
-use sipsimple::agent::{SessionId, StreamId};
+use sipsimple::{
+    agent::{SessionId, StreamId},
+    stream::CheckedPair,
+};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -67,17 +72,24 @@ impl Standing {
     /// A stream ends: keeps what can be said about it.
     pub(crate) fn look(&mut self, agent: &Agent, stream: StreamId) {
         let hearing = self.media.detach(stream);
-        if self.owners.remove(&stream).is_none() {
-            return;
-        }
-        if let Some(data) = self.described.take(&agent.runtime, stream) {
+        let described = self.described.take(&agent.runtime, stream);
+        let has_stood = self.owners.remove(&stream).is_some();
+        if let Some(data) = described {
             self.last_media = data;
+        }
+        if !has_stood {
+            return;
         }
         media::add_hearing(&mut self.last_media, hearing);
         let audible = hearing.map_or(Duration::ZERO, |hearing| hearing.audible);
         if self.expected.is_some_and(|expected| audible < expected) {
             self.heard_too_little += 1;
         }
+    }
+
+    /// ICE finds no way for a stream, whose call may not stand yet.
+    pub(crate) fn ice_failed(&mut self, stream: StreamId, reason: &str, checked: &[CheckedPair]) {
+        self.described.add_ice_failure(stream, reason, checked);
     }
 
     /// A call is over.
@@ -91,9 +103,10 @@ impl Standing {
         first.map(|(at, _)| *at).min()
     }
 
-    /// Does what is due, and looks at the media once in a while.
-    pub(crate) fn work(&mut self, agent: &Agent) {
-        self.described.refresh(&agent.runtime);
+    /// Does what is due, and looks at the media once in a while; of those of each call it tells if somebody
+    /// wants to know.
+    pub(crate) fn work(&mut self, agent: &Agent, printer: Option<&Printer>) {
+        self.described.refresh(&agent.runtime, printer);
         let now = Instant::now();
         for (session, steps) in &mut self.steps {
             while steps.first().is_some_and(|(at, _)| *at <= now) {

@@ -76,6 +76,24 @@ fn a_call_over_udp_is_recorded_and_replayed() {
     replays(&place, &recording);
 }
 
+/// While a call stands both ends tell every 5 s what its media are like.
+#[test]
+fn a_call_that_stands_tells_of_its_media() {
+    let mut answer = start(&["answer", "--auto", "--count", "1", "--timeout", "30"]);
+    let uri = answer.uri("udp");
+    let call = run(&["call", &uri, "--hangup-after", "6"]);
+    for ended in [call, answer.end()] {
+        ended.assert_exit(0);
+        let is_it = |line: &&Value| line["event"] == "media";
+        let told: Vec<&Value> = ended.lines.iter().filter(is_it).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0]["sender"].as_str().unwrap().starts_with("stream:"));
+        let data = &told[0]["data"];
+        assert_eq!(data["codec"], "PCMU");
+        assert!(data["packets_received"].as_u64().unwrap() > 100, "{data}");
+    }
+}
+
 /// The recording says the same again, in another process; with one byte changed it does not.
 fn replays(place: &Place, recording: &str) {
     let same = run(&["replay", recording]);

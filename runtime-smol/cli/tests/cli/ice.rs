@@ -44,6 +44,17 @@ fn aus_25_the_last_line_names_the_pair() {
         let succeeded = named(ended, "AudioStreamICENegotiationDidSucceed");
         assert_eq!(succeeded.len(), 1);
         assert_eq!(succeeded[0]["chosen"].as_array().unwrap().len(), 1);
+        // What became of each pair, step by step.
+        let checked = ice["checked"].as_array().unwrap();
+        let chosen = checked.iter().find(|pair| pair["nominated"] == true);
+        let story = chosen.unwrap()["timeline"].as_array().unwrap();
+        assert_eq!(story[0]["why"], "paired", "{story:?}");
+        assert!(
+            story.last().unwrap()["why"]
+                .as_str()
+                .unwrap()
+                .starts_with("chosen")
+        );
     }
 }
 

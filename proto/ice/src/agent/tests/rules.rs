@@ -208,6 +208,38 @@ fn a_check_is_repeated_and_given_up_on_time() {
     assert_eq!(peer.agent.state(), State::Failed);
 }
 
+/// RFC 8445, 14.2: between two first checks of pairs Ta passes, for each agent that runs.
+#[test]
+fn checks_are_paced() {
+    for agents in [1, 3] {
+        let mut peer = Peer::new(Role::Controlling);
+        peer.agent.set_agents(agents);
+        let at = |port| SocketAddr::new(THERE.ip(), port);
+        let candidate = |port: u16| Candidate {
+            foundation: port.to_string(),
+            ..Peer::candidate(at(port))
+        };
+        peer.describe((5_000..5_020).map(candidate).collect());
+        let mut first: Vec<(SocketAddr, Instant)> = Vec::new();
+        let mut said = peer.said();
+        for _ in 0..400 {
+            for (to, _) in said {
+                if first.iter().all(|(known, _)| *known != to) {
+                    first.push((to, peer.now));
+                }
+            }
+            said = peer.wait(Duration::from_millis(10));
+        }
+        assert_eq!(first.len(), 20);
+        let pace = Duration::from_millis(50) * agents;
+        for two in first.windows(2) {
+            assert!(two[1].1 - two[0].1 >= pace, "{first:?}");
+        }
+        let all = first[19].1 - first[0].1;
+        assert!(all < pace * 19 + Duration::from_millis(200), "{all:?}");
+    }
+}
+
 /// RFC 8445, 7.3: whoever does not know the password is told so once, and nothing else happens.
 #[test]
 fn strangers_are_refused_with_less_than_they_sent() {

@@ -5,8 +5,8 @@ use crate::{
     edge::{Frame, Interface, InterfaceKind},
     event::StreamEvent,
     stream::{
-        Agreement, MediaSettings, MediaStream, Offered, Purpose, Slot, SlotOpen, StreamEnv,
-        StreamError, StreamFactory as _, StreamInput, StreamOutput, audio::AudioFactory,
+        Agreement, IcePair, MediaSettings, MediaStream, Offered, Purpose, Slot, SlotOpen,
+        StreamEnv, StreamError, StreamFactory as _, StreamInput, StreamOutput, audio::AudioFactory,
     },
 };
 use base::Key as _;
@@ -40,7 +40,7 @@ pub(super) const ADDRESSES: [[[u8; 4]; 2]; 2] = [
     [[192, 0, 2, 2], [198, 51, 100, 2]],
 ];
 
-fn interface(ip: [u8; 4]) -> Interface {
+pub(super) fn interface(ip: [u8; 4]) -> Interface {
     Interface {
         name: "eth".to_owned(),
         index: 1,
@@ -288,6 +288,22 @@ fn aus_25_media_start_when_a_pair_is_chosen() {
             if chosen.len() == 2 && checked.len() >= 4)
         };
         assert_eq!(net.events[end].iter().filter(succeeded).count(), 1);
+        let story = |wanted: &IcePair| {
+            let mut checked = info.checked.iter();
+            let found = checked.find(|checked| checked.pair == *wanted).unwrap();
+            assert!(found.nominated && found.state == "succeeded");
+            let whys = found.timeline.iter().map(|step| step.why);
+            whys.collect::<Vec<_>>().join(", ")
+        };
+        let choice = match end {
+            0 => "it works, to be chosen, check sent that chooses it, it works, chosen",
+            _ => "it works, chosen by the peer",
+        };
+        let story = story(&rtp);
+        assert!(
+            story.starts_with("paired, ") && story.ends_with(choice),
+            "{story}"
+        );
     }
     assert_eq!(net.speak(), [1, 1]);
     // Two agents of RFC 8445 need no other offer (RFC 8445, 10).
@@ -394,6 +410,27 @@ fn aus_26_when_no_pair_works_the_stream_fails_or_falls_back() {
             "{:?}",
             net.said
         );
+        let checked = net.events[end].iter().find_map(|event| match event {
+            StreamEvent::IceNegotiationDidFail { checked, .. } => Some(checked),
+            _ => None,
+        });
+        let checked = checked.expect("a failure");
+        assert!(checked.len() >= 4, "{checked:#?}");
+        for pair in checked {
+            let whys: Vec<&str> = pair.timeline.iter().map(|step| step.why).collect();
+            assert_eq!((whys[0], pair.state), ("paired", "failed"), "{whys:?}");
+            let sent = whys.iter().position(|why| *why == "check sent").unwrap();
+            assert!(pair.timeline.is_sorted_by_key(|step| step.after));
+            let (asked, last) = (&pair.timeline[sent], pair.timeline.last().unwrap());
+            match whys[sent + 1..] {
+                // RFC 8489, 6.2.1: 39.5 s of silence.
+                ["nobody answered"] => {
+                    assert!((39.4..39.6).contains(&(last.after - asked.after)));
+                }
+                _ => assert_eq!(whys[sent + 1..], ["another component has no pair"]),
+            }
+        }
+        assert!(checked.iter().any(|pair| pair.why() == "nobody answered"));
     }
     let mut net = Net::with(&all, |end, own| own.ice_fallback = end == 0, |_, _| {});
     net.run(Duration::from_secs(60));

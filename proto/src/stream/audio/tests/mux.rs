@@ -121,7 +121,11 @@ fn with_ice_there_is_one_component() {
         assert_eq!(net.states(end), ["running", "completed"]);
         let info = net.ice(end);
         assert!(info.rtp.is_some() && info.rtcp.is_none(), "{info:?}");
-        assert!(info.checked.iter().all(|pair| pair.component == 1));
+        assert!(
+            info.checked
+                .iter()
+                .all(|checked| checked.pair.component == 1)
+        );
     }
     assert_eq!(net.speak(), [1, 1]);
     net.run(Duration::from_secs(60));

@@ -167,7 +167,7 @@ fn rfc_8838_candidates_that_trickle_in_are_limited() {
     )));
     // Of 64 candidates with two addresses of ours, as many as are checked at most.
     let checked = net.ice(0).checked;
-    let left_out = checked.iter().filter(|pair| pair.why == "too many pairs");
+    let left_out = checked.iter().filter(|pair| pair.why() == "too many pairs");
     assert_eq!((checked.len(), left_out.count()), (128, 28));
     // More than a description may have: none of it is taken.
     let (mut net, _) = strangers();

@@ -166,6 +166,13 @@ impl Ice {
             if self.agent.remote_credentials() != Some(&description.credentials) {
                 self.since = Some(now);
             }
+            // RFC 8445, 14.2: all that both sides check pace themselves together.
+            let runs = |index: &usize| {
+                let has = |session: &Session| session.inherited(*index, "ice-ufrag").is_some();
+                local.media[*index].port != 0 && has(local) && has(remote)
+            };
+            let agents = (0..local.media.len()).filter(runs).count();
+            self.agent.set_agents(agents.try_into().unwrap_or(u32::MAX));
             self.agent.set_remote(now, description);
             self.take_early(now);
             self.tell_role(out);

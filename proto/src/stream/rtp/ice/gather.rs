@@ -33,9 +33,8 @@ impl Ice {
         self.phase = Phase::Opening;
         self.deadline = now.checked_add(OPENING);
         let mut addresses: Vec<IpAddr> = Vec::new();
-        for interface in self.interfaces.iter() {
-            let ip = interface.address;
-            if ip != local && !addresses.contains(&ip) && self.is_usable(ip) {
+        for ip in self.usable() {
+            if ip != local && !addresses.contains(&ip) {
                 addresses.push(ip);
             }
         }
@@ -98,14 +97,30 @@ impl Ice {
         self.settings.ice_policy == IcePolicy::RelayOnly
     }
 
-    /// RFC 8445, 5.1.1.1: no loopback, no link-local addresses where there are others.
+    /// The addresses of interfaces that may be candidates.
+    fn usable(&self) -> impl Iterator<Item = IpAddr> {
+        let filter = &self.settings.ice_interfaces;
+        let all = self.interfaces.iter();
+        let taken = all.filter(|interface| filter.takes(interface));
+        let addresses = taken.map(|interface| interface.address);
+        addresses.filter(|ip| self.is_usable(*ip))
+    }
+
+    /// RFC 8445, 5.1.1.1: no loopback, nothing deprecated, no link-local addresses where there are others.
     fn is_usable(&self, ip: IpAddr) -> bool {
-        let is_link_local = match ip {
+        let is_out = match ip {
             IpAddr::V4(ip) => ip.is_link_local(),
-            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+            IpAddr::V6(ip) => {
+                // ::/96 and ::ffff:0:0/96 hold those of IPv4 (RFC 4291, 2.5.5), fec0::/10 those of sites
+                // (RFC 3879).
+                let [a, b, c, d, e, f, ..] = ip.segments();
+                let has_v4 = [a, b, c, d, e] == [0; 5] && matches!(f, 0 | 0xffff);
+                let is_site_local = a & 0xffc0 == 0xfec0;
+                ip.is_unicast_link_local() || is_site_local || has_v4 && !ip.is_loopback()
+            }
         };
         let is_loopback = ip.is_loopback() && !self.settings.ice_allow_loopback;
-        !is_link_local && !is_loopback && !ip.is_unspecified() && !ip.is_multicast()
+        !is_out && !is_loopback && !ip.is_unspecified() && !ip.is_multicast()
     }
 
     /// True for a socket that this has asked for.
@@ -208,9 +223,7 @@ impl Ice {
 
     /// Our addresses that something may leave from, the one of signalling first.
     fn locals(&self, local: IpAddr) -> Vec<IpAddr> {
-        let others = self.interfaces.iter().map(|interface| interface.address);
-        let others = others.filter(|ip| self.is_usable(*ip));
-        std::iter::once(local).chain(others).collect()
+        std::iter::once(local).chain(self.usable()).collect()
     }
 
     fn add_base(&mut self, component: Component, local: SocketAddr, slot: Slot) {

@@ -1,13 +1,13 @@
 //! What can be told about ICE.
 
 use super::Component;
-use crate::event::IcePair;
+use crate::event::{CheckedPair, IcePair};
 use base::Transport;
 use serde::Serialize;
 use std::net::SocketAddr;
 
 /// How far ICE is, and over what media go.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct IceInfo {
     /// `new`, `gathering`, `gathered`, `running`, `completed` or `failed`.
@@ -19,7 +19,7 @@ pub struct IceInfo {
     /// The pair that carries RTCP.
     pub rtcp: Option<IcePair>,
     /// Every pair of the checklist, the best one first, and why it is where it is.
-    pub checked: Vec<IcePair>,
+    pub checked: Vec<CheckedPair>,
     /// What came of the TURN servers, two lines for each.
     pub relays: Vec<RelayInfo>,
 }
