@@ -464,6 +464,8 @@ impl UserAgent {
                 self.forget_names();
                 self.resumed();
             }
+            // What has become of ways and registrations depends on how long the sleep was: that is told
+            // afterwards.
             System::Suspending => {}
         }
         for id in self.streams.ids() {
