@@ -1,6 +1,6 @@
 //! What our responses say.
 
-use super::{Endpoint, route::contact_address};
+use super::Endpoint;
 use crate::{
     HeaderName, Method, Request, Response, Status, TransactionId,
     answer::Answer,
@@ -93,7 +93,7 @@ impl Endpoint {
             response
                 .headers
                 .copy_from(&request.headers, HeaderName::RecordRoute);
-            if let Some(contact) = contact_address(contact, transport, &here) {
+            if let Some(contact) = self.contact_on(contact, transport, &here, false) {
                 response.headers.push(HeaderName::Contact, contact);
             }
         }

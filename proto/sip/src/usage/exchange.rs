@@ -5,6 +5,7 @@ use crate::{
     AccountId, HeaderName, Headers, IdentityId, Method, Request, Response, Uri,
     attempt::{AttemptId, Contact, Draft},
     auth::{Authentication, Credentials, Keyring, Origin, Refusal, Tries},
+    capability::REACHED,
     config::Config,
     dialog::{Dialog, InDialog},
     header::{Address, CSeq, List},
@@ -102,9 +103,17 @@ impl Exchange {
         Some((self.parties.account?, &mut self.keyring))
     }
 
+    /// The account whose usage this is.
+    pub(crate) const fn account(&self) -> Option<AccountId> {
+        self.parties.account
+    }
+
     /// Says whose usage this is, and who answers challenges.
     pub(crate) fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
         self.parties.account = Some(account);
+        if let Some(contact) = &mut self.parties.contact {
+            contact.account = Contact::shown(Some(account), &self.parties.from);
+        }
         self.keyring = Keyring::new(credentials);
     }
 
@@ -197,6 +206,9 @@ impl Exchange {
         }
         for field in further.iter() {
             request.headers.push(field.name, field.value);
+        }
+        if self.parties.contact.is_some() {
+            request.headers.push(HeaderName::Supported, List(REACHED));
         }
         if let Some(description) = body {
             request.set_body(&description.content_type, description.body);
@@ -324,11 +336,10 @@ impl Exchange {
 }
 
 /// The headers without the extensions that a 420 does not know (RFC 3261, 8.1.3.5); `None` if none of
-/// them was asked for here.
-pub(crate) fn without_unsupported(headers: &Headers, response: &Response) -> Option<Headers> {
+/// them was asked for here. `refused`: those of the 420.
+pub(crate) fn without_unsupported(headers: &Headers, refused: &Headers) -> Option<Headers> {
     let unknown = |option: &[u8]| {
-        response
-            .headers
+        refused
             .values(HeaderName::Unsupported)
             .any(|unknown| unknown.eq_ignore_ascii_case(option))
     };
