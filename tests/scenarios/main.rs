@@ -35,6 +35,7 @@ mod ice;
 mod ice_peer;
 mod info;
 mod invitation;
+mod ipv6;
 mod jitter;
 mod limits;
 mod line;
