@@ -107,7 +107,11 @@ fn our_invite_asks_for_a_timer() {
     assert_eq!(asked(config(|timer| timer.expires = None))[0], "");
     assert_eq!(
         asked(config(|timer| timer.is_on = false)),
-        ["", "", "norefersub, tdialog, eventlist, replaces, gruu, outbound, 100rel"]
+        [
+            "",
+            "",
+            "norefersub, tdialog, eventlist, replaces, gruu, outbound, 100rel"
+        ]
     );
 }
 
