@@ -24,10 +24,9 @@ pub(crate) const ALLOWED: [&str; 12] = [
     "REFER",
 ];
 /// Extensions that we understand (RFC 3261, 20.37).
-pub(crate) fn supported(config: &Config) -> SmallVec<[&'static str; 10]> {
+pub(crate) fn supported(config: &Config) -> SmallVec<[&'static str; 6]> {
     let known = ["norefersub", "tdialog", "eventlist", replaces::OPTION];
     let mut options = SmallVec::from_slice(&known);
-    options.extend_from_slice(&REACHED);
     if config.reliable != Reliability::Off {
         options.push(reliable::OPTION);
     }
@@ -40,7 +39,7 @@ pub(crate) fn supported(config: &Config) -> SmallVec<[&'static str; 10]> {
     }
     options
 }
-/// How we let ourselves be reached (RFC 5627, 4.4; RFC 5626, 4.3): said in all that makes dialogs.
+/// Extensions by which the accounts of a device are reached (RFC 5627, 4.4; RFC 5626, 4.3).
 pub(crate) const REACHED: [&str; 2] = ["gruu", "outbound"];
 /// Bodies that we understand (RFC 3261, 20.1); parts of a multipart are looked through.
 pub(crate) const ACCEPTED: &str =

@@ -160,7 +160,7 @@ impl Endpoint {
             let here = self.flows.address_of(path.flow)?;
             let contact = invitation.contact();
             let contact = self.contact_on(contact, path.transport, &here, false)?;
-            Some(contact.uri)
+            Some(contact.contact.uri)
         });
         Some(info)
     }

@@ -3,24 +3,24 @@
 
 use super::Endpoint;
 use crate::{
-    AccountId, Uri,
+    AccountId, HeaderName, Headers, Uri,
     attempt::{Contact, Reach, contact_uri},
-    header::Address,
+    capability::REACHED,
+    header::{Address, List},
     id::UsageId,
 };
 use base::{HostPort, Transport};
 use std::collections::BTreeMap;
 
-/// The accounts of which a registrar has said something; the last one to register counts.
+/// The accounts that are registered with an instance of theirs; the last registration counts.
 #[derive(Debug, Default)]
 pub(super) struct Reached(BTreeMap<AccountId, (UsageId, Reach)>);
 
 impl Reached {
     /// Takes what the registration of an account says at this moment, or that it says nothing any more.
     pub(super) fn note(&mut self, usage: UsageId, account: AccountId, reach: Option<&Reach>) {
-        let says = |reach: &&Reach| reach.gruu.is_some() || reach.is_outbound;
         let known = self.0.get(&account);
-        match reach.filter(says) {
+        match reach {
             Some(reach) if known.is_some_and(|(of, known)| *of == usage && known == reach) => {}
             Some(reach) => drop(self.0.insert(account, (usage, reach.clone()))),
             None if known.is_some_and(|(of, _)| *of == usage) => drop(self.0.remove(&account)),
@@ -33,6 +33,24 @@ impl Reached {
     }
 }
 
+/// What a message says of how we are reached.
+pub(super) struct Shown {
+    pub(super) contact: Address,
+    /// The extensions that it supports. None without an instance: nobody can use them then, and many a
+    /// request is near the size of a datagram.
+    pub(super) supported: &'static [&'static str],
+}
+
+impl Shown {
+    /// Says it. `is_supporting`: the extensions, too.
+    pub(super) fn write(self, headers: &mut Headers, is_supporting: bool) {
+        headers.push(HeaderName::Contact, self.contact);
+        if is_supporting && !self.supported.is_empty() {
+            headers.push(HeaderName::Supported, List(self.supported));
+        }
+    }
+}
+
 impl Endpoint {
     /// Our Contact on a way: where the peer that gets it can reach us. `makes_dialog`: in a request outside
     /// of dialogs, which may make one.
@@ -42,7 +60,7 @@ impl Endpoint {
         transport: Transport,
         here: &HostPort,
         makes_dialog: bool,
-    ) -> Option<Address> {
+    ) -> Option<Shown> {
         let reach = self.reached.of(contact).filter(|_| contact.uri.is_none());
         // RFC 3261, 8.1.1.8: `sips` where the request is.
         let gruu = reach
@@ -62,7 +80,10 @@ impl Endpoint {
         };
         let mut address = Address::new(uri);
         address.params.clone_from(&contact.params);
-        Some(address)
+        Some(Shown {
+            contact: address,
+            supported: reach.map_or(&[], |_| &REACHED),
+        })
     }
 }
 

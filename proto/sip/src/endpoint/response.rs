@@ -94,7 +94,7 @@ impl Endpoint {
                 .headers
                 .copy_from(&request.headers, HeaderName::RecordRoute);
             if let Some(contact) = self.contact_on(contact, transport, &here, false) {
-                response.headers.push(HeaderName::Contact, contact);
+                contact.write(&mut response.headers, answer.status.is_success());
             }
         }
         let capabilities = answer.status.is_success()

@@ -3,11 +3,12 @@
 use super::{
     Endpoint, Output,
     flow::{self, Waiter},
+    reach::Shown,
 };
 use crate::{
     FlowId, HeaderName, LookupError, LookupId, Method, Request,
     attempt::{Attempt, AttemptId, Candidate, Draft, Failure, Owner, Race, Stage},
-    header::{Address, Via},
+    header::Via,
     transaction::{Outgoing, Path},
     usage::Progress,
 };
@@ -299,7 +300,7 @@ pub(super) enum Connection {
 /// Prints a request for one way.
 fn compose(
     draft: &Draft,
-    contact: Option<Address>,
+    contact: Option<Shown>,
     transport: Transport,
     here: &HostPort,
     branch: &str,
@@ -309,7 +310,7 @@ fn compose(
         .headers
         .insert_first(HeaderName::Via, Via::ours(transport, here, branch));
     if let Some(contact) = contact {
-        request.headers.push(HeaderName::Contact, contact);
+        contact.write(&mut request.headers, true);
     }
     request.to_bytes()
 }

@@ -5,7 +5,6 @@ use crate::{
     AccountId, HeaderName, Headers, IdentityId, Method, Request, Response, Uri,
     attempt::{AttemptId, Contact, Draft},
     auth::{Authentication, Credentials, Keyring, Origin, Refusal, Tries},
-    capability::REACHED,
     config::Config,
     dialog::{Dialog, InDialog},
     header::{Address, CSeq, List},
@@ -206,9 +205,6 @@ impl Exchange {
         }
         for field in further.iter() {
             request.headers.push(field.name, field.value);
-        }
-        if self.parties.contact.is_some() {
-            request.headers.push(HeaderName::Supported, List(REACHED));
         }
         if let Some(description) = body {
             request.set_body(&description.content_type, description.body);

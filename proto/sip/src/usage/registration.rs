@@ -482,9 +482,10 @@ impl Registrar {
         self.effects.push_back(Effect::Tell(event));
     }
 
-    /// By what we are reached, while the registrar has our binding and is to keep it (RFC 5627, 4.4).
+    /// By what this device is reached, while the registrar has our binding and is to keep it (RFC 5627,
+    /// 4.4); `None` without an instance.
     pub(crate) fn reach(&self) -> Option<&Reach> {
-        let is_kept = self.lease.phase() != Phase::Stopping;
+        let is_kept = self.lease.phase() != Phase::Stopping && self.instance.is_some();
         self.reach.as_ref().filter(|_| is_kept)
     }
 

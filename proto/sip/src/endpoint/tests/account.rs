@@ -179,10 +179,12 @@ fn rfc_5627_our_contact_is_the_gruu_of_the_account() {
     assert_eq!(uas::value(&ok, HeaderName::Contact), ours);
     let info = wire.endpoint.info(call).unwrap();
     assert_eq!(info.local_contact.unwrap().as_str(), GRUU);
-    // Others do not say it: another account, who will not be known, and where SIPS is wanted.
+    assert!(ok.headers.has_token(HeaderName::Supported, "gruu"));
+    // Others do not say it: another account, and who will not be known.
     let other = AccountId::from_parts(1, 8);
-    let said = contact_of_invite(&mut wire, |invite| invite.account = Some(other));
-    assert_eq!(said, plain);
+    let said = wire.dial_with(|invite| invite.account = Some(other));
+    assert_eq!(text(&said, HeaderName::Contact), plain);
+    assert!(!said.headers.has_token(HeaderName::Supported, "gruu"));
     let said = contact_of_invite(&mut wire, |invite| {
         invite.account = Some(account);
         invite.from = address("sip:anonymous@anonymous.invalid");

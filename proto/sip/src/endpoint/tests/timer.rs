@@ -80,7 +80,7 @@ fn our_invite_asks_for_a_timer() {
         [
             "1800",
             "",
-            "norefersub, tdialog, eventlist, replaces, gruu, outbound, 100rel, timer"
+            "norefersub, tdialog, eventlist, replaces, 100rel, timer"
         ]
     );
     let both = config(|timer| {
@@ -92,7 +92,7 @@ fn our_invite_asks_for_a_timer() {
         [
             "120;refresher=uac",
             "120",
-            "norefersub, tdialog, eventlist, replaces, gruu, outbound, 100rel, timer"
+            "norefersub, tdialog, eventlist, replaces, 100rel, timer"
         ]
     );
     let theirs = config(|timer| timer.refresher = Some(Refresher::Uas));
@@ -101,17 +101,13 @@ fn our_invite_asks_for_a_timer() {
         [
             "90;refresher=uas",
             "",
-            "norefersub, tdialog, eventlist, replaces, gruu, outbound, 100rel, timer"
+            "norefersub, tdialog, eventlist, replaces, 100rel, timer"
         ]
     );
     assert_eq!(asked(config(|timer| timer.expires = None))[0], "");
     assert_eq!(
         asked(config(|timer| timer.is_on = false)),
-        [
-            "",
-            "",
-            "norefersub, tdialog, eventlist, replaces, gruu, outbound, 100rel"
-        ]
+        ["", "", "norefersub, tdialog, eventlist, replaces, 100rel"]
     );
 }
 
@@ -407,7 +403,7 @@ fn an_unknown_extension_is_left_out_once() {
     let unknown = "Unsupported: timer, foo\n";
     wire.receive(&answer_with(&invite, "420 Bad Extension", "x", unknown, ""));
     let sent = std::mem::take(&mut wire.sent);
-    let left = "Supported: norefersub, tdialog, eventlist, replaces, gruu, outbound, 100rel\r\n";
+    let left = "Supported: norefersub, tdialog, eventlist, replaces, 100rel\r\n";
     assert!(sent[1].1.contains(left), "{sent:?}");
     let again = Message::parse(sent[1].1.clone().into_bytes().into()).unwrap();
     let Message::Request(again) = again else {
