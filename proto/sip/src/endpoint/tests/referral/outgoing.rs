@@ -501,19 +501,32 @@ fn xfr_01_a_gruu_without_tdialog_is_asked_inside_the_dialog() {
     assert_eq!(wire.endpoint.stats(), Stats::default());
 }
 
-/// The call has ended while that REFER was under way: there is nothing to ask inside of.
+/// The call has ended while that REFER was under way, or is being ended: there is nothing to ask inside of.
 #[test]
 fn xfr_01_a_gruu_without_tdialog_and_without_its_call() {
-    let mut wire = Wire::new();
-    let tag = wire.call_of_gruu();
-    let first = wire.refer_to_gruu();
-    wire.receive(&inside("BYE", 314_170, &tag, ""));
-    assert_eq!(wire.response().status.code(), 200);
-    wire.wait(Duration::from_secs(20));
-    wire.lines();
-    wire.reply(&first, "420 Bad Extension\nUnsupported: tdialog");
-    wire.wait(Duration::from_secs(64));
-    assert!(wire.lines().is_empty());
-    assert_eq!(outcome(&wire.referral_events()).0, ReferralEnd::Refused);
-    assert_eq!(wire.endpoint.stats(), Stats::default());
+    for is_ours in [false, true] {
+        let mut wire = Wire::new();
+        let tag = wire.call_of_gruu();
+        let first = wire.refer_to_gruu();
+        let now = wire.now;
+        let bye = match is_ours {
+            true => {
+                wire.call().end(now, &Headers::new()).unwrap();
+                Some(wire.request())
+            }
+            false => {
+                wire.receive(&inside("BYE", 314_170, &tag, ""));
+                assert_eq!(wire.response().status.code(), 200);
+                None
+            }
+        };
+        wire.reply(&first, "420 Bad Extension\nUnsupported: tdialog");
+        assert!(wire.lines().is_empty());
+        assert_eq!(outcome(&wire.referral_events()).0, ReferralEnd::Refused);
+        if let Some(bye) = bye {
+            wire.reply(&bye, "200 OK");
+        }
+        wire.wait(Duration::from_secs(64));
+        assert_eq!(wire.endpoint.stats(), Stats::default());
+    }
 }
