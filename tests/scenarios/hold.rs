@@ -55,7 +55,7 @@ fn believes(
 }
 
 /// Both ends believe that the caller (`ours`) and the callee (`theirs`) hold.
-fn both_believe(
+pub(crate) fn both_believe(
     stage: &mut Stage,
     (call, other): (SessionId, SessionId),
     ours: bool,

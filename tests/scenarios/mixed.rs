@@ -44,7 +44,7 @@ fn probe(stage: &Stage, host: HostId) -> Option<StreamId> {
 }
 
 /// Talks for a second in 20 ms frames, both ways at once, and says how many frames each end heard.
-fn talk(stage: &mut Stage) -> (usize, usize) {
+pub(crate) fn talk(stage: &mut Stage) -> (usize, usize) {
     let (alice, bob) = (stage.alice, stage.bob());
     let heard = |stage: &Stage, host| stage.world.host(host).inbox().media.len();
     let before = (heard(stage, alice), heard(stage, bob));

@@ -52,6 +52,9 @@ pub struct Setup {
     pub apart: bool,
     /// How many [`Line`]s there are besides.
     pub lines: usize,
+    /// The addresses of a host, by its name and the last number of the first of them: `10.0.0.n` of
+    /// every host at first.
+    pub addresses: fn(&str, u8) -> Vec<IpAddr>,
     /// The agents record everything.
     pub record: bool,
     /// Changes the configuration of an agent before it starts; told its name.
@@ -90,10 +93,22 @@ impl Setup {
             phones: 1,
             apart: false,
             lines: 0,
+            addresses: |_, last| vec![[10, 0, 0, last].into()],
             record: false,
             configure: Rc::new(|_, _| {}),
             configure_line: |_, _| {},
         }
+    }
+
+    fn ip(&self, name: &str, last: u8) -> IpAddr {
+        (self.addresses)(name, last)[0]
+    }
+
+    /// The address of the proxy that a host can reach.
+    fn proxy_for(&self, host: IpAddr) -> IpAddr {
+        let all = (self.addresses)(PROXY_NAME, PROXY);
+        let same = |ip: &&IpAddr| ip.is_ipv4() == host.is_ipv4();
+        *all.iter().find(same).unwrap_or(&all[0])
     }
 
     /// The mean share of packets that the path loses.
@@ -140,14 +155,19 @@ impl Stage {
         let proxy = match setup.between {
             Between::Nothing => None,
             Between::Proxy(record_route) => {
-                let mut proxy = Proxy::new(SocketAddr::new(ip(PROXY), PORT));
+                let addresses = (setup.addresses)(PROXY_NAME, PROXY);
+                let mut proxy = Proxy::new(SocketAddr::new(addresses[0], PORT));
+                for &further in &addresses[1..] {
+                    proxy.add_address(SocketAddr::new(further, PORT));
+                }
                 proxy.set_record_route(record_route);
                 let reach = |n| {
                     let user = match setup.apart {
                         true => phone_name(n),
                         false => phone_name(0),
                     };
-                    contact(&user, phone_host(n), setup.callee_transport)
+                    let ip = setup.ip(&phone_name(n), phone_host(n));
+                    contact(&user, ip, setup.callee_transport)
                 };
                 let contacts: Vec<Uri> = (0..phones.len()).map(reach).collect();
                 match setup.apart {
@@ -158,13 +178,15 @@ impl Stage {
                         }
                     }
                 }
-                proxy.bind("alice", &[contact("alice", 1, setup.transport)]);
+                let alice = setup.ip("alice", 1);
+                proxy.bind("alice", &[contact("alice", alice, setup.transport)]);
                 for n in 0..lines.len() {
                     let user = line_name(n);
-                    let reached = contact(&user, line_host(n), setup.callee_transport);
+                    let ip = setup.ip(&user, line_host(n));
+                    let reached = contact(&user, ip, setup.callee_transport);
                     proxy.bind(&user, &[reached]);
                 }
-                Some(world.add_host("proxy", &[ip(PROXY)], proxy))
+                Some(world.add_host(PROXY_NAME, &addresses, proxy))
             }
         };
         let started = |world: &World, host: HostId| {
@@ -202,25 +224,32 @@ impl Stage {
         [&[self.alice][..], &self.phones].concat()
     }
 
+    /// Where the caller finds `user`: at `direct`, or at the proxy.
+    fn reached(&self, user: &str, direct: IpAddr, has_proxy: bool) -> Uri {
+        let host = match has_proxy {
+            true => self.setup.proxy_for(self.setup.ip("alice", 1)),
+            false => direct,
+        };
+        contact(user, host, self.setup.transport)
+    }
+
     /// The address that calls for the callee go to.
     pub fn bob_uri(&self) -> Uri {
-        let host = self.proxy.map_or_else(|| phone_host(0), |_| PROXY);
-        contact("bob", host, self.setup.transport)
+        self.reached("bob", self.phone_address(0), self.proxy.is_some())
     }
 
     /// The address that calls for one phone go to: by the proxy only where phones are
     /// [`apart`](Setup::apart).
     pub fn phone_uri(&self, n: usize) -> Uri {
-        match self.proxy.filter(|_| self.setup.apart) {
-            Some(_) => contact(&phone_name(n), PROXY, self.setup.transport),
-            None => contact(&phone_name(n), phone_host(n), self.setup.transport),
-        }
+        let has_proxy = self.proxy.is_some() && self.setup.apart;
+        self.reached(&phone_name(n), self.phone_address(n), has_proxy)
     }
 
     /// The address that calls for a line go to.
     pub fn line_uri(&self, n: usize) -> Uri {
-        let host = self.proxy.map_or_else(|| line_host(n), |_| PROXY);
-        contact(&line_name(n), host, self.setup.transport)
+        let user = line_name(n);
+        let direct = self.setup.ip(&user, line_host(n));
+        self.reached(&user, direct, self.proxy.is_some())
     }
 
     /// Acts as a line.
@@ -239,7 +268,11 @@ impl Stage {
             Between::Nothing => self.setup.transport,
             Between::Proxy(_) => self.setup.callee_transport,
         };
-        contact("alice", self.proxy.map_or(1, |_| PROXY), transport)
+        let host = match self.proxy {
+            Some(_) => self.setup.proxy_for(self.phone_address(0)),
+            None => self.setup.ip("alice", 1),
+        };
+        contact("alice", host, transport)
     }
 
     /// Lets the caller call the callee.
@@ -309,20 +342,20 @@ impl Stage {
 
     /// Where the sockets of a call's second agent are: the address of a phone.
     pub fn phone_address(&self, n: usize) -> IpAddr {
-        ip(phone_host(n))
+        self.setup.ip(&phone_name(n), phone_host(n))
     }
 }
 
 fn add_agent(world: &mut World, setup: &Setup, name: &str, last: u8) -> HostId {
     let agent = UserAgent::new(world.now(), config(setup, name, 0));
-    world.add_host(name, &[ip(last)], agent)
+    world.add_host(name, &(setup.addresses)(name, last), agent)
 }
 
 fn add_line(world: &mut World, setup: &Setup, n: usize) -> HostId {
     let name = line_name(n);
     let mut config = sip::Config::new("line");
     (setup.configure_line)(&name, &mut config);
-    let address = SocketAddr::new(ip(line_host(n)), PORT);
+    let address = SocketAddr::new(setup.ip(&name, line_host(n)), PORT);
     let line = Line::new(world.now(), config, address, &name, seed(setup, &name, 0));
     world.add_host(&name, &[address.ip()], line)
 }
@@ -358,8 +391,9 @@ fn config(setup: &Setup, name: &str, generation: u64) -> Config {
     config
 }
 
-fn contact(user: &str, host: u8, transport: Transport) -> Uri {
-    let text = format!("sip:{user}@{}:{PORT};transport={transport}", ip(host));
+fn contact(user: &str, ip: IpAddr, transport: Transport) -> Uri {
+    let host = SocketAddr::new(ip, PORT);
+    let text = format!("sip:{user}@{host};transport={transport}");
     text.parse().expect("a URI")
 }
 
@@ -383,11 +417,8 @@ fn line_host(n: usize) -> u8 {
     u8::try_from(n + 100).unwrap_or(u8::MAX)
 }
 
-fn ip(last: u8) -> IpAddr {
-    [10, 0, 0, last].into()
-}
-
 const PORT: u16 = 5060;
 const PROXY: u8 = 254;
+const PROXY_NAME: &str = "proxy";
 /// 2025-01-01: what the wall clock says at the beginning.
 const START: Duration = Duration::from_secs(1_735_689_600);

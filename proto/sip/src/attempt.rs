@@ -12,8 +12,8 @@ pub(crate) use avoid::Avoided;
 pub(crate) use race::Race;
 
 use crate::{
-    FlowId, IdentityId, LookupError, LookupId, Request, Response, SipUri, TransactionId, Uri,
-    id::Party, transaction::Path,
+    AccountId, FlowId, IdentityId, LookupError, LookupId, Request, Response, SipUri, TransactionId,
+    Uri, header::Address, id::Party, transaction::Path,
 };
 use base::{Host, HostPort, LinkError, Target, Transport};
 use bytes::Bytes;
@@ -43,6 +43,28 @@ pub(crate) struct Contact {
     pub(crate) mapped: Option<SocketAddr>,
     /// This very URI, whatever the way.
     pub(crate) uri: Option<Uri>,
+    /// Whose GRUU stands in the place of the address, while there is one (RFC 5627, 4.4).
+    pub(crate) account: Option<AccountId>,
+}
+
+/// What a registrar that has our binding has said of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Reach {
+    /// The public GRUU (RFC 5627).
+    pub(crate) gruu: Option<Box<Uri>>,
+    /// It keeps to RFC 5626.
+    pub(crate) is_outbound: bool,
+}
+
+impl Contact {
+    /// The account whose GRUU may be shown beside this From: not to whom we do not want to be known (RFC
+    /// 5627, 4.4 and 10.3; RFC 3323, 4.1.1.3).
+    pub(crate) fn shown(account: Option<AccountId>, from: &Address) -> Option<AccountId> {
+        let is_anonymous = from.uri.host().is_some_and(
+            |host| matches!(host, Host::Name(name) if name.eq_ignore_ascii_case(ANONYMOUS)),
+        );
+        account.filter(|_| !is_anonymous)
+    }
 }
 
 /// A request without what depends on the way: Via and Contact.
@@ -228,3 +250,6 @@ pub(crate) fn contact_uri(contact: &Contact, transport: Transport, here: &HostPo
         .or_else(|_| SipUri::new(here.host.clone()).to_uri())
         .ok()
 }
+
+/// RFC 3323, 4.1.1.3
+const ANONYMOUS: &str = "anonymous.invalid";

@@ -39,6 +39,8 @@ pub(crate) fn supported(config: &Config) -> SmallVec<[&'static str; 6]> {
     }
     options
 }
+/// Extensions by which the accounts of a device are reached (RFC 5627, 4.4; RFC 5626, 4.3).
+pub(crate) const REACHED: [&str; 2] = ["gruu", "outbound"];
 /// Bodies that we understand (RFC 3261, 20.1); parts of a multipart are looked through.
 pub(crate) const ACCEPTED: &str =
     "application/sdp, multipart/mixed, multipart/alternative, multipart/related";

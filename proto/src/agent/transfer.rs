@@ -167,6 +167,7 @@ impl UserAgent {
         entry.session.may_transfer()?;
         // In this state there is an invitation.
         let invitation = entry.invitation.ok_or(SessionError::UnknownSession)?;
+        let account = entry.account;
         let call = match replaced {
             Some(replaced) => {
                 let other = self.sessions.get(replaced).filter(|_| replaced != id);
@@ -185,6 +186,8 @@ impl UserAgent {
         let source = source.ok_or(SessionError::UnknownSession)?;
         let mut refer = Refer::in_call(invitation, Address::new(target.clone()));
         refer.replaces = call;
+        let profile = account.and_then(|id| self.accounts.profile(Some(id)));
+        refer.route = profile.map_or_else(Vec::new, |profile| profile.route());
         let referral = self.endpoint.refer(self.now, refer);
         let referral = referral.map_err(|_| TransferError::Refused)?;
         self.touch(Child::Endpoint);

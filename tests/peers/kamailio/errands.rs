@@ -34,6 +34,7 @@ fn cases(challenge: Challenge) -> Vec<(&'static str, Case)> {
         ],
         Challenge::Sha256 => vec![
             (GRUU, gruu),
+            (GRUU_AS_CONTACT, gruu_as_contact),
             (MESSAGE_TLS, message),
             (MESSAGE_WSS, message),
             (RESTART_WSS, restart),
@@ -178,6 +179,51 @@ fn gruu(site: &Site<'_>, case: &'static str) -> Outcome<()> {
     Ok(())
 }
 
+/// Who has a GRUU says it in Contact (RFC 5627, 4.4), and what the other one sends in the dialog finds him
+/// by it.
+fn gruu_as_contact(site: &Site<'_>, case: &'static str) -> Outcome<()> {
+    let (caller, callee) = (site.client("caller"), site.client("device"));
+    let capture = site.watch(&[&callee])?;
+    let answer = ["answer", "--auto", "--count", "1", "--register"];
+    let device = ["--instance", INSTANCE];
+    let mut answering = site.start(&callee, Way::Udp, &[&answer, &device[..]].concat())?;
+    let registered = answering.event(SUCCEEDED, PATIENCE)?.data;
+    let gruu = registered["public_gruu"].as_str();
+    let gruu = gruu.ok_or_else(|| format!("no public GRUU in {registered}"))?;
+    let target = format!("sip:{}@{}", callee.user, site.challenge.domain());
+    let call = ["call", &target, "--hangup-after", "0.5"];
+    let mut calling = site.start(&caller, Way::Udp, &call)?;
+    let (last, other) = (calling.finish(PATIENCE)?, answering.finish(PATIENCE)?);
+    let messages = site.messages(&capture.finish()?, &callee)?;
+    let address = registered["contact_header"].as_str().unwrap_or_default();
+    let is_said = messages.iter().any(|seen| {
+        let is_invite = seen.message.cseq().is_some_and(|cseq| cseq.1 == "INVITE");
+        let is_taken = seen.is_ours && seen.message.status() == Some(200);
+        is_taken && is_invite && seen.message.contact() == Some(gruu)
+    });
+    let came = |method: &str| {
+        let targets: Vec<&str> = messages
+            .iter()
+            .filter(|seen| !seen.is_ours && seen.message.is_request(method))
+            .filter_map(|seen| seen.message.request().map(|(_, target)| target))
+            .collect();
+        !targets.is_empty() && targets.iter().all(|target| target.starts_with(address))
+    };
+    let (ack, bye) = (came("ACK"), came("BYE"));
+    site.add(
+        case,
+        is_said && ack && bye && last.exit == 0 && other.exit == 0,
+        format!(
+            "{}, ACK there {ack}, BYE there {bye}, exit {} and {}; {}",
+            if is_said { gruu } else { "NO GRUU IN CONTACT" },
+            last.exit,
+            other.exit,
+            ladder(&messages)
+        ),
+    );
+    Ok(())
+}
+
 /// The server forgets us; over a connection its end tells us, over UDP the next refresh.
 fn restart(site: &Site<'_>, case: &'static str) -> Outcome<()> {
     let client = site.client("steady");
@@ -217,6 +263,7 @@ const MESSAGE_WS: &str = "MESSAGE both ways, WS";
 const MESSAGE_WSS: &str = "MESSAGE both ways, WSS";
 const PUBLISH: &str = "PUBLISH, refreshed and removed";
 const GRUU: &str = "public GRUU, a call to it";
+const GRUU_AS_CONTACT: &str = "public GRUU as Contact, ACK and BYE to it";
 const RESTART_UDP: &str = "restart of the server, UDP";
 const RESTART_TCP: &str = "restart of the server, TCP";
 const RESTART_WS: &str = "restart of the server, WS";

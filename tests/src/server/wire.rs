@@ -1,4 +1,5 @@
-//! The sockets of a SIP server: one UDP socket, one TCP listener, any number of connections.
+//! The sockets of a SIP server: one UDP socket and one TCP listener of each address, any number of
+//! connections.
 
 use base::{Key as _, Transport};
 use bytes::Bytes;
@@ -12,10 +13,10 @@ use std::{
 /// Opens the sockets, frames what arrives, finds or makes the connection for what leaves.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    bind: SocketAddr,
+    /// Where it listens, at most one address of each family, and the UDP socket there.
+    binds: Vec<(SocketAddr, LinkId)>,
     /// What streams are called.
     stream: Transport,
-    udp: Option<LinkId>,
     streams: BTreeMap<LinkId, Stream>,
     by_peer: BTreeMap<SocketAddr, LinkId>,
     links: u32,
@@ -53,24 +54,29 @@ impl Wire {
     /// Wants a UDP socket and a TCP listener on `bind`.
     pub(crate) fn new(bind: SocketAddr) -> Self {
         let mut wire = Self {
-            bind,
+            binds: Vec::new(),
             stream: Transport::Tcp,
-            udp: None,
             streams: BTreeMap::new(),
             by_peer: BTreeMap::new(),
             links: 0,
             out: VecDeque::new(),
             heard: VecDeque::new(),
         };
+        wire.add(bind);
+        wire
+    }
+
+    /// Wants the same on an address of the other family.
+    pub(crate) fn add(&mut self, bind: SocketAddr) {
         let class = Class::Signalling;
         let multicast = None;
-        wire.udp = Some(wire.open(Open::Udp {
+        let udp = self.open(Open::Udp {
             bind,
             class,
             multicast,
-        }));
-        wire.open(Open::Listen { bind, class });
-        wire
+        });
+        self.open(Open::Listen { bind, class });
+        self.binds.push((bind, udp));
     }
 
     /// Whoever carries the streams secures them.
@@ -83,8 +89,24 @@ impl Wire {
         self.stream
     }
 
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.bind
+    /// The first of its addresses.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.binds[0].0
+    }
+
+    /// The one that `peer` can reach.
+    pub(crate) fn address_for(&self, peer: SocketAddr) -> SocketAddr {
+        self.bind_for(peer).0
+    }
+
+    /// All of them.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.binds.iter().map(|(address, _)| *address)
+    }
+
+    fn bind_for(&self, peer: SocketAddr) -> (SocketAddr, LinkId) {
+        let same = |(own, _): &&(SocketAddr, LinkId)| own.is_ipv4() == peer.is_ipv4();
+        *self.binds.iter().find(same).unwrap_or(&self.binds[0])
     }
 
     pub(crate) fn handle(&mut self, input: Input) {
@@ -133,15 +155,13 @@ impl Wire {
         payload: Bytes,
     ) {
         if transport == Transport::Udp {
-            if let Some(link) = self.udp {
-                self.out.push_back(Output::Transmit {
-                    link,
-                    from: None,
-                    to,
-                    payload,
-                });
-            }
-            return;
+            let (_, link) = self.bind_for(to);
+            return self.out.push_back(Output::Transmit {
+                link,
+                from: None,
+                to,
+                payload,
+            });
         }
         let alive = via.filter(|link| self.streams.contains_key(link));
         let link = alive

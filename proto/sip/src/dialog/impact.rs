@@ -17,13 +17,29 @@ pub enum Impact {
 /// too.
 ///
 /// 408 ends the usage, as RFC 3261, 12.2.1.2 and RFC 6665, 4.2.2 say for what does not answer, and RFC
-/// 5057, 5.2 leaves the others of the dialog alone. What no usage depends on (OPTIONS, INFO, REFER
-/// itself) ends none by being refused; and 489 is about SUBSCRIBE and NOTIFY only (note 12).
+/// 5057, 5.2 leaves the others of the dialog alone. What belongs to no usage (OPTIONS, MESSAGE, a REFER
+/// whose subscription is not there yet) ends none by being refused; INFO and PRACK belong to the call
+/// (5.3), but it can do without them (note 3); and 489 is about SUBSCRIBE and NOTIFY only (note 12).
 pub const fn impact(method: &Method, status: Status) -> Impact {
     match status.code() {
         404 | 410 | 416 | 482 | 483 | 484 | 485 | 502 | 604 => Impact::Dialog,
-        // RFC 5057, 5.1, note 3: not integral to a usage.
-        405 | 408 | 480 | 481 | 501
+        // Notes 4 and 7, and RFC 3261, 12.2.1.2: the peer is not there any more.
+        408 | 480
+            if matches!(
+                method,
+                Method::Invite
+                    | Method::Update
+                    | Method::Prack
+                    | Method::Info
+                    | Method::Bye
+                    | Method::Subscribe
+                    | Method::Notify
+            ) =>
+        {
+            Impact::Usage
+        }
+        // RFC 5057, 5.1, note 3: only a method that is integral to the usage.
+        405 | 501
             if matches!(
                 method,
                 Method::Invite | Method::Update | Method::Bye | Method::Subscribe | Method::Notify
@@ -32,8 +48,9 @@ pub const fn impact(method: &Method, status: Status) -> Impact {
             Impact::Usage
         }
         489 if matches!(method, Method::Subscribe | Method::Notify) => Impact::Usage,
-        // RFC 3261, 12.2.1.2: the peer has lost it, whatever was asked.
-        481 if !matches!(method, Method::Cancel | Method::Prack) => Impact::Usage,
+        // RFC 3261, 12.2.1.2: the peer has lost it, whatever was asked. RFC 3262, 3 has 481 for a PRACK of
+        // nothing, too, which ours never is.
+        481 if !matches!(method, Method::Cancel) => Impact::Usage,
         _ => Impact::Transaction,
     }
 }
@@ -65,18 +82,21 @@ mod tests {
             for method in [Method::Invite, Method::Update, Method::Bye] {
                 assert_eq!(impact(&method, status), expected, "{method} {code}");
             }
-            // Note 3, and what belongs to no usage.
+            // Note 3.
+            let of_call = match code {
+                405 | 501 => Impact::Transaction,
+                _ => expected,
+            };
+            for method in [Method::Info, Method::Prack] {
+                assert_eq!(impact(&method, status), of_call, "{method} {code}");
+            }
+            // What belongs to no usage.
             let expected = match (code, expected) {
                 (481, _) => Impact::Usage,
                 (_, Impact::Usage) => Impact::Transaction,
                 _ => expected,
             };
-            for method in [
-                Method::Info,
-                Method::Options,
-                Method::Refer,
-                Method::Message,
-            ] {
+            for method in [Method::Options, Method::Refer, Method::Message] {
                 assert_eq!(impact(&method, status), expected, "{method} {code}");
             }
         }

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     AccountId, DialogId, FlowId, HeaderName, Headers, InvitationId, RequestId, Status,
-    attempt::contact_uri,
     auth::Credentials,
     config,
     header::{Parse as _, Replaces},
@@ -159,7 +158,9 @@ impl Endpoint {
         let mut info = invitation.info();
         info.local_contact = invitation.path().and_then(|path| {
             let here = self.flows.address_of(path.flow)?;
-            contact_uri(invitation.contact(), path.transport, &here)
+            let contact = invitation.contact();
+            let contact = self.contact_on(contact, path.transport, &here, false)?;
+            Some(contact.contact.uri)
         });
         Some(info)
     }

@@ -85,6 +85,17 @@ impl Endpoint {
         }
     }
 
+    /// True if a usage has its place in a dialog, or can still get one: not in that of a call that is over.
+    fn may_join(&self, dialog: DialogId, usage: UsageId) -> bool {
+        self.dialogs.get(dialog).is_some_and(|entry| {
+            let is_alive = |call| {
+                let invitation = self.invitations.get(call);
+                invitation.and_then(|call| call.live_dialog()) == Some(dialog)
+            };
+            entry.usages.contains(&usage) || entry.call.is_none_or(is_alive)
+        })
+    }
+
     /// A usage needs its dialog no more: with the last one it ends (RFC 6665, 4.5.2).
     pub(super) fn leave_dialog(&mut self, dialog: DialogId, usage: UsageId) {
         let Some(entry) = self.dialogs.get_mut(dialog) else {
@@ -127,10 +138,10 @@ impl Endpoint {
 
     /// Numbers a request of a usage inside its dialog, and sends it.
     pub(super) fn start_inside(&mut self, now: Instant, id: UsageId, dialog: DialogId, ask: Ask) {
+        let may_join = self.may_join(dialog, id);
+        let state = self.dialog_mut(dialog).filter(|_| may_join);
+        let made = state.and_then(|state| state.request(ask.method.clone()).ok());
         self.join_dialog(dialog, id);
-        let made = self
-            .dialog_mut(dialog)
-            .and_then(|state| state.request(ask.method.clone()).ok());
         let Some(usage) = self.usages.get_mut(id) else {
             return;
         };

@@ -14,6 +14,7 @@ mod outbox;
 mod outcome;
 pub mod output;
 mod publish;
+mod reach;
 mod realms;
 mod register;
 mod replaces;
@@ -108,6 +109,8 @@ pub struct Endpoint {
     usage_count: usize,
     /// Who takes NOTIFYs of dialogs that are not known yet, by Call-ID and our tag.
     expected: Index<DialogKey, UsageId>,
+    /// By what peers reach the accounts that are registered.
+    reached: reach::Reached,
     /// Which ways are kept open, and for whom.
     kept: keep::Kept,
     /// What can be subscribed to.
@@ -173,6 +176,7 @@ impl Endpoint {
             realms: BTreeMap::new(),
             usage_count: 0,
             expected: Index::new(&mut rng),
+            reached: reach::Reached::default(),
             kept: keep::Kept::default(),
             packages: Packages::default(),
             dialogs: Table::new(),

@@ -141,13 +141,11 @@ impl Endpoint {
             return false;
         }
         if attempt.withdrawal.is_none() {
-            let is_mendable = matches!(
-                status,
-                Status::UNAUTHORIZED
-                    | Status::PROXY_AUTHENTICATION_REQUIRED
-                    | Status::BAD_EXTENSION
-                    | Status::SESSION_INTERVAL_TOO_SMALL
-            );
+            let is_mendable = match attempt.owner.party {
+                Party::Invitation(_) => is_challenge(status) || is_amendable(status),
+                // Other usages make a new request of what is left.
+                Party::Usage(_) => is_challenge(status),
+            };
             if is_mendable && self.try_again_amended(now, id, response) {
                 return true;
             }
@@ -198,7 +196,9 @@ impl Endpoint {
             }
         };
         if !is_answered {
-            self.tell_refusal(id);
+            if is_challenge(response.status) {
+                self.tell_refusal(id);
+            }
             return false;
         }
         self.share_realms(party);
@@ -413,6 +413,22 @@ impl Endpoint {
             self.send(now, path, message);
         }
     }
+}
+
+/// True if credentials are wanted (RFC 3261, 22.2 and 22.3): nothing else is about authentication.
+const fn is_challenge(status: Status) -> bool {
+    matches!(
+        status,
+        Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+    )
+}
+
+/// True if a call can say the same otherwise (RFC 3261, 8.1.3.5; RFC 4028, 7.3).
+const fn is_amendable(status: Status) -> bool {
+    matches!(
+        status,
+        Status::BAD_EXTENSION | Status::SESSION_INTERVAL_TOO_SMALL
+    )
 }
 
 /// When a server wants to be asked again.

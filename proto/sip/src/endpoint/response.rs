@@ -1,6 +1,6 @@
 //! What our responses say.
 
-use super::{Endpoint, route::contact_address};
+use super::Endpoint;
 use crate::{
     HeaderName, Method, Request, Response, Status, TransactionId,
     answer::Answer,
@@ -93,8 +93,8 @@ impl Endpoint {
             response
                 .headers
                 .copy_from(&request.headers, HeaderName::RecordRoute);
-            if let Some(contact) = contact_address(contact, transport, &here) {
-                response.headers.push(HeaderName::Contact, contact);
+            if let Some(contact) = self.contact_on(contact, transport, &here, false) {
+                contact.write(&mut response.headers, answer.status.is_success());
             }
         }
         let capabilities = answer.status.is_success()

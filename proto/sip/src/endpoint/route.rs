@@ -3,13 +3,12 @@
 use super::{
     Endpoint, Output,
     flow::{self, Waiter},
+    reach::Shown,
 };
 use crate::{
     FlowId, HeaderName, LookupError, LookupId, Method, Request,
-    attempt::{
-        Attempt, AttemptId, Candidate, Contact, Draft, Failure, Owner, Race, Stage, contact_uri,
-    },
-    header::{Address, Via},
+    attempt::{Attempt, AttemptId, Candidate, Draft, Failure, Owner, Race, Stage},
+    header::Via,
     transaction::{Outgoing, Path},
     usage::Progress,
 };
@@ -173,7 +172,16 @@ impl Endpoint {
             return false;
         };
         let method = attempt.draft.request.method.clone();
-        let message = compose(&attempt.draft, transport, &here, &branch);
+        let draft = &attempt.draft;
+        let makes_dialog = draft
+            .request
+            .headers
+            .to()
+            .is_ok_and(|to| to.tag().is_none());
+        let contact = draft.contact.as_ref();
+        let contact =
+            contact.and_then(|contact| self.contact_on(contact, transport, &here, makes_dialog));
+        let message = compose(draft, contact, transport, &here, &branch);
         let path = Path {
             flow,
             to: candidate.target.address,
@@ -290,30 +298,21 @@ pub(super) enum Connection {
 }
 
 /// Prints a request for one way.
-fn compose(draft: &Draft, transport: Transport, here: &HostPort, branch: &str) -> Bytes {
+fn compose(
+    draft: &Draft,
+    contact: Option<Shown>,
+    transport: Transport,
+    here: &HostPort,
+    branch: &str,
+) -> Bytes {
     let mut request: Request = draft.request.clone();
     request
         .headers
         .insert_first(HeaderName::Via, Via::ours(transport, here, branch));
-    let contact = draft
-        .contact
-        .as_ref()
-        .and_then(|contact| contact_address(contact, transport, here));
     if let Some(contact) = contact {
-        request.headers.push(HeaderName::Contact, contact);
+        contact.write(&mut request.headers, true);
     }
     request.to_bytes()
-}
-
-/// Our Contact on a way: where the peer that got it can reach us.
-pub(super) fn contact_address(
-    contact: &Contact,
-    transport: Transport,
-    here: &HostPort,
-) -> Option<Address> {
-    let mut address = Address::new(contact_uri(contact, transport, here)?);
-    address.params.clone_from(&contact.params);
-    Some(address)
 }
 
 /// RFC 3261, 8.1.1.7.

@@ -350,6 +350,9 @@ impl Endpoint {
         };
         let deadline = usage.poll_timeout();
         let (is_over, wish) = (usage.is_over(), usage.keeps());
+        if let Some((account, reach)) = usage.reach() {
+            self.reached.note(id, account, reach.filter(|_| !is_over));
+        }
         self.timers.set(Child::Usage(id), deadline);
         self.keep(id, wish.filter(|_| !is_over));
         if is_over {

@@ -1,10 +1,10 @@
 //! What an application can ask about subscriptions and referrals.
 
 use super::{Endpoint, replaces::NO_TAG, settle::named};
-use crate::auth::{Credentials, Origin};
+use crate::auth::Credentials;
 use crate::{
-    AccountId, HeaderName, Headers, IncomingReferralId, InvitationId, NotifierId, ReferralId,
-    Status, SubscriptionId,
+    AccountId, DialogId, HeaderName, Headers, IncomingReferralId, InvitationId, NotifierId,
+    ReferralId, Status, SubscriptionId,
     attempt::Contact,
     dialog::Dialog,
     header::{Address, Replaces, TargetDialog, Value as _},
@@ -229,8 +229,8 @@ impl Endpoint {
         let refer_to = self.refer_to(&refer)?;
         let mut headers = Headers::new();
         headers.push(HeaderName::ReferTo, &refer_to);
-        let (mut parties, dialog) = match refer.whom {
-            Whom::Call(call) => self.way_to_peer(call, &mut headers)?,
+        let (mut parties, dialog, named_dialog) = match refer.whom {
+            Whom::Call(call) => self.way_to_peer(call, refer.route, &mut headers)?,
             Whom::Outside(outside) => {
                 let Outside {
                     from,
@@ -245,6 +245,7 @@ impl Endpoint {
                 let contact = Contact {
                     user: contact_user.or_else(|| from.uri.user().map(str::to_owned)),
                     secure: request_uri.is_secure(),
+                    account: Contact::shown(refer.account, &from),
                     ..Contact::default()
                 };
                 let parties = Parties {
@@ -258,7 +259,7 @@ impl Endpoint {
                     account: None,
                     identity: None,
                 };
-                (parties, None)
+                (parties, None, None)
             }
         };
         if !refer.credentials.is_empty() {
@@ -281,7 +282,7 @@ impl Endpoint {
         for field in refer.headers.iter() {
             headers.push(field.name, field.value);
         }
-        let usage = Referral::outgoing(
+        let mut usage = Referral::outgoing(
             now,
             parties,
             headers,
@@ -290,6 +291,9 @@ impl Endpoint {
             &self.config,
             &mut self.rng,
         );
+        if let Some(dialog) = named_dialog {
+            usage.set_named(dialog);
+        }
         let id = self.insert_usage(AnyUsage::Referral(Box::new(usage)));
         if let Some(dialog) = dialog {
             self.join_dialog(dialog, id);
@@ -410,12 +414,14 @@ impl Endpoint {
             .ok_or(SubscribeError::NoDialog)
     }
 
-    /// The way of a REFER to the peer of a call (RFC 7647; RFC 6665, 4.5.2).
+    /// The way of a REFER to the peer of a call (RFC 7647, 4; RFC 6665, 4.5.2): the parties, the dialog
+    /// that it is in, and the one that it names. `route` is the account's, for outside of the dialog.
     fn way_to_peer(
         &mut self,
         call: InvitationId,
+        route: Vec<Address>,
         headers: &mut Headers,
-    ) -> Result<(Parties, Option<crate::DialogId>), SubscribeError> {
+    ) -> Result<WayToPeer, SubscribeError> {
         let (call_id, own, peer) = self.tags_of(call)?;
         let target = self.dialog_of_call(call)?.remote_target().clone();
         let invitation = self.invitations.get(call).ok_or(SubscribeError::NoDialog)?;
@@ -438,14 +444,18 @@ impl Endpoint {
             from: info.local,
             to: info.remote,
             request_uri: target,
-            route: Vec::new(),
+            // Also what tells our proxy in the dialog's own route set (CRD-03).
+            origin: Parties::origin_of(&route),
+            route,
             contact: Some(Box::new(contact)),
             credentials: invitation.credentials().to_vec(),
             account: invitation.account(),
-            origin: Origin::Elsewhere,
             identity: None,
         };
-        Ok((parties, dialog.filter(|_| !is_gruu)))
+        Ok(match is_gruu {
+            true => (parties, None, dialog),
+            false => (parties, dialog, None),
+        })
     }
 
     fn with_subscription(
@@ -502,6 +512,9 @@ impl Endpoint {
         result
     }
 }
+
+/// See `Endpoint::way_to_peer`.
+type WayToPeer = (Parties, Option<DialogId>, Option<DialogId>);
 
 /// The place of a usage that an application knows under another name.
 fn unnamed<K: Key>(id: K) -> UsageId {

@@ -11,8 +11,8 @@ use super::{
     subscription::{Subscription, SubscriptionEvent},
 };
 use crate::{
-    DialogId, FlowId, Method, Request, Response,
-    attempt::{AttemptId, Draft},
+    AccountId, DialogId, FlowId, Method, Request, Response,
+    attempt::{AttemptId, Draft, Reach},
     auth::Refusal,
     config::Pulse,
     dialog::{Dialog, InDialog},
@@ -198,6 +198,14 @@ impl AnyUsage {
     pub(crate) fn keeps(&self) -> Option<((FlowId, SocketAddr), Pulse)> {
         match self {
             Self::Registration(registrar) => registrar.keeps(),
+            _ => None,
+        }
+    }
+
+    /// Of a registration: whose it is, and by what its registrar lets peers reach us.
+    pub(crate) fn reach(&self) -> Option<(AccountId, Option<&Reach>)> {
+        match self {
+            Self::Registration(registrar) => Some((registrar.account()?, registrar.reach())),
             _ => None,
         }
     }

@@ -102,9 +102,17 @@ impl Exchange {
         Some((self.parties.account?, &mut self.keyring))
     }
 
+    /// The account whose usage this is.
+    pub(crate) const fn account(&self) -> Option<AccountId> {
+        self.parties.account
+    }
+
     /// Says whose usage this is, and who answers challenges.
     pub(crate) fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
         self.parties.account = Some(account);
+        if let Some(contact) = &mut self.parties.contact {
+            contact.account = Contact::shown(Some(account), &self.parties.from);
+        }
         self.keyring = Keyring::new(credentials);
     }
 
@@ -324,11 +332,10 @@ impl Exchange {
 }
 
 /// The headers without the extensions that a 420 does not know (RFC 3261, 8.1.3.5); `None` if none of
-/// them was asked for here.
-pub(crate) fn without_unsupported(headers: &Headers, response: &Response) -> Option<Headers> {
+/// them was asked for here. `refused`: those of the 420.
+pub(crate) fn without_unsupported(headers: &Headers, refused: &Headers) -> Option<Headers> {
     let unknown = |option: &[u8]| {
-        response
-            .headers
+        refused
             .values(HeaderName::Unsupported)
             .any(|unknown| unknown.eq_ignore_ascii_case(option))
     };

@@ -230,7 +230,7 @@ impl Outgoing {
         if response.status != Status::BAD_EXTENSION || self.is_repeated {
             return false;
         }
-        let Some(headers) = without_unsupported(&self.headers, response) else {
+        let Some(headers) = without_unsupported(&self.headers, &response.headers) else {
             return false;
         };
         self.is_repeated = true;

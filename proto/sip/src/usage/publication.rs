@@ -320,7 +320,7 @@ impl Publisher {
                 _ => false,
             },
             // RFC 3261, 8.1.3.5
-            Status::BAD_EXTENSION => match without_unsupported(&self.headers, response) {
+            Status::BAD_EXTENSION => match without_unsupported(&self.headers, &response.headers) {
                 Some(headers) => {
                     self.headers = headers;
                     self.is_new = true;

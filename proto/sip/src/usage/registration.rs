@@ -17,8 +17,8 @@ use super::{
     take,
 };
 use crate::{
-    HeaderName, Headers, Method, Request, Response, Status, Uri,
-    attempt::Contact,
+    AccountId, HeaderName, Headers, Method, Request, Response, Status, Uri,
+    attempt::{Contact, Reach},
     auth::Origin,
     config::{Config, KeepAlive, Pulse},
     header::{Address, Expires, MinExpires},
@@ -50,6 +50,8 @@ pub(crate) struct Registrar {
     stale: Option<Box<Uri>>,
     /// What our contact was when it was registered.
     bound: Option<Uri>,
+    /// What the registrar has said of our binding.
+    reach: Option<Reach>,
     /// The contact was rewritten to what the registrar sees, for this local address: it is not done
     /// again, however often the translator changes its mind.
     rewritten: Option<String>,
@@ -80,6 +82,7 @@ impl Registrar {
             params: registration.contact_params,
             mapped: None,
             uri: registration.contact,
+            account: None,
         };
         let parties = Parties {
             origin: Origin::Registrar,
@@ -102,6 +105,7 @@ impl Registrar {
             contact,
             stale: None,
             bound: None,
+            reach: None,
             rewritten: None,
             path: None,
             pulse: None,
@@ -310,7 +314,7 @@ impl Registrar {
                 std::mem::replace(&mut self.with_outbound, false)
             }
             // RFC 3261, 8.1.3.5
-            Status::BAD_EXTENSION => match without_unsupported(&self.headers, response) {
+            Status::BAD_EXTENSION => match without_unsupported(&self.headers, &response.headers) {
                 Some(headers) => {
                     self.headers = headers;
                     true
@@ -375,12 +379,17 @@ impl Registrar {
         let uris = |name| binding::uris(response, name);
         let is_outbound = response.headers.has_token(HeaderName::Require, "outbound");
         self.pulse = self.pulse_of(response, is_outbound);
+        let public_gruu = binding.gruu("pub-gruu");
+        self.reach = Some(Reach {
+            gruu: public_gruu.clone().map(Box::new),
+            is_outbound,
+        });
         let event = Registered {
             expires,
             path: binding::texts(response, HeaderName::Path),
             service_route: uris(HeaderName::ServiceRoute),
             associated: uris(HeaderName::PAssociatedUri),
-            public_gruu: binding.gruu("pub-gruu"),
+            public_gruu,
             temporary_gruu: binding.gruu("temp-gruu"),
             is_outbound,
             contact: binding.uri,
@@ -447,6 +456,7 @@ impl Registrar {
     fn forget(&mut self) {
         self.stale = None;
         self.bound = None;
+        self.reach = None;
         self.pulse = None;
         self.is_sweeping = false;
     }
@@ -470,6 +480,17 @@ impl Registrar {
             registrar: self.path.map(|path| path.to),
         };
         self.effects.push_back(Effect::Tell(event));
+    }
+
+    /// By what this device is reached, while the registrar has our binding and is to keep it (RFC 5627,
+    /// 4.4); `None` without an instance.
+    pub(crate) fn reach(&self) -> Option<&Reach> {
+        let is_kept = self.lease.phase() != Phase::Stopping && self.instance.is_some();
+        self.reach.as_ref().filter(|_| is_kept)
+    }
+
+    pub(crate) const fn account(&self) -> Option<AccountId> {
+        self.exchange.account()
     }
 
     /// Our Contact, as it was registered.

@@ -13,6 +13,7 @@ use super::{
     context::{T2, Timer},
     route::Hop,
 };
+use crate::server::wire::Flow;
 
 /// One branch of a forwarded request.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ impl Proxy {
         id: u64,
         request: &Request,
         second_part: &str,
-        incoming: Transport,
+        incoming: Flow,
         hop: Hop,
     ) {
         let (request, branch_id) = self.forwarded(request, second_part, incoming, &hop);

@@ -64,7 +64,7 @@ type Filter = Box<dyn FnMut(&Message) -> bool>;
 
 /// A stateful, record-routing, forking, transport-changing proxy (RFC 3261, 16).
 ///
-/// It listens on one address over UDP and TCP, looks users up in the bindings that the test sets or
+/// It listens on one address of each family over UDP and TCP, looks users up in the bindings that the test sets or
 /// its [`Registrar`] keeps, forks to all of them at once and forwards by the Request-URI or the Route.
 /// Names resolve as the test says; it never asks a name server. A request that comes back is a spiral if
 /// it is for somebody else now, and a loop if not, which is refused (RFC 5393, 4.2). Without a [`Gate`] it is permissive: it
@@ -121,6 +121,11 @@ impl Proxy {
             gate: None,
             stats: ProxyStats::default(),
         }
+    }
+
+    /// Listens on `address` too, of the other family.
+    pub fn add_address(&mut self, address: SocketAddr) {
+        self.wire.add(address);
     }
 
     /// Sets how it stays in the path; [`RecordRoute::Loose`] at the start.
@@ -310,7 +315,7 @@ impl Proxy {
             Ok(hops) => {
                 for hop in hops {
                     self.stats.forwarded += 1;
-                    self.forward(now, id, &request, &second_part, flow.transport, hop);
+                    self.forward(now, id, &request, &second_part, flow, hop);
                 }
             }
             Err(status) => self.respond(now, id, status),
@@ -353,7 +358,7 @@ impl Proxy {
 
     fn response(&mut self, now: Instant, response: Response) {
         let own = |via: Via<'_>| {
-            let ours = via.sent_by() == self.wire.address().into();
+            let ours = self.is_our_sent_by(&via);
             ours.then(|| via.branch().unwrap_or_default().to_owned())
         };
         let Some(branch) = response.headers.via().ok().and_then(own) else {

@@ -116,7 +116,7 @@ impl Proxy {
         &self,
         request: &Request,
         second_part: &str,
-        incoming: Transport,
+        incoming: Flow,
         hop: &Hop,
     ) -> (Request, String) {
         let mut copy = request.clone();
@@ -125,10 +125,11 @@ impl Proxy {
             copy.headers.push(HeaderName::Route, &value[..]);
         }
         if copy.method == Method::Invite || copy.method == Method::Subscribe {
-            self.record(&mut copy, incoming, hop.transport);
+            self.record(&mut copy, incoming, hop);
         }
         let branch = format!("{}.{second_part}", branch(request, hop));
-        let via = sip::header::Via::ours(hop.transport, &self.wire.address().into(), &branch);
+        let here = self.wire.address_for(hop.address);
+        let via = sip::header::Via::ours(hop.transport, &here.into(), &branch);
         copy.headers.insert_first(HeaderName::Via, via.as_str());
         (copy, branch)
     }
@@ -142,7 +143,7 @@ impl Proxy {
             return;
         };
         for hop in hops {
-            let (copy, _) = self.forwarded(&request, &second_part, flow.transport, &hop);
+            let (copy, _) = self.forwarded(&request, &second_part, flow, &hop);
             self.stats.stateless += 1;
             self.wire
                 .send(hop.transport, hop.address, None, copy.to_bytes());
@@ -156,17 +157,21 @@ impl Proxy {
         }
     }
 
-    /// RFC 3261, 16.6, item 4; on each side of a change of transport the peer must find its own.
-    fn record(&self, request: &mut Request, incoming: Transport, outgoing: Transport) {
+    /// RFC 3261, 16.6, item 4; on each side of a change of transport or family the peer must find its own
+    /// (RFC 5658, 5).
+    fn record(&self, request: &mut Request, incoming: Flow, hop: &Hop) {
         let lr = match self.record_route {
             RecordRoute::Off => return,
             RecordRoute::Loose => ";lr",
             RecordRoute::Strict => "",
         };
+        let incoming = (incoming.transport, self.wire.address_for(incoming.peer));
+        let outgoing = (hop.transport, self.wire.address_for(hop.address));
         let double = incoming != outgoing;
         let r2 = if double { ";r2=on" } else { "" };
-        let address = self.wire.address();
-        let value = |transport| format!("<sip:{address};transport={transport}{lr}{r2}>");
+        let value = |(transport, address): (Transport, SocketAddr)| {
+            format!("<sip:{address};transport={transport}{lr}{r2}>")
+        };
         let headers = &mut request.headers;
         if double {
             headers.insert_first(HeaderName::RecordRoute, value(incoming).as_str());
@@ -208,14 +213,21 @@ impl Proxy {
     /// True for the address of this proxy, and for its names: without a port these are domains, which
     /// have none.
     pub(super) fn is_ours(&self, uri: &Uri) -> bool {
-        let own = self.wire.address();
         let host = uri.host();
-        let implied = match host {
-            Some(Host::Name(_)) => own.port(),
-            _ => Transport::Udp.default_port(),
-        };
-        let ip = host.and_then(|host| self.resolve(&host));
-        ip == Some(own.ip()) && uri.port().unwrap_or(implied) == own.port()
+        let ip = host.as_ref().and_then(|host| self.resolve(host));
+        self.wire.addresses().any(|own| {
+            let implied = match host {
+                Some(Host::Name(_)) => own.port(),
+                _ => Transport::Udp.default_port(),
+            };
+            ip == Some(own.ip()) && uri.port().unwrap_or(implied) == own.port()
+        })
+    }
+
+    /// True for a Via that we have written.
+    pub(super) fn is_our_sent_by(&self, via: &sip::header::Via<'_>) -> bool {
+        let sent_by = via.sent_by();
+        self.wire.addresses().any(|own| sent_by == own.into())
     }
 
     /// True for what [`record`](Self::record) writes: no user part.

@@ -20,12 +20,11 @@ impl Proxy {
     /// Compares a request as it was received with what our Vias say it was before; `None` if it was not here
     /// yet.
     pub(super) fn has_returned(&self, request: &Request) -> Option<Return> {
-        let own = self.wire.address().into();
         let second = second_part(request);
         let vias = request.headers.list::<Via<'_>>(HeaderName::Via);
         let ours = vias
             .flatten()
-            .filter(|via| via.sent_by() == own)
+            .filter(|via| self.is_our_sent_by(via))
             .map(|via| {
                 let branch = via.branch().unwrap_or_default();
                 match branch.rsplit_once('.') {
@@ -38,12 +37,11 @@ impl Proxy {
 
     /// True if we have sent this request on to ourselves: whoever wanted it was asked for credentials then.
     pub(super) fn comes_from_us(&self, flow: Flow, request: &Request) -> bool {
-        let own = self.wire.address();
         let via = request.headers.via();
-        flow.peer.ip() == own.ip()
+        self.wire.addresses().any(|own| own.ip() == flow.peer.ip())
             && via.is_ok_and(|via| {
                 let branch = via.branch().unwrap_or_default();
-                via.sent_by() == own.into() && self.by_branch.contains_key(branch)
+                self.is_our_sent_by(&via) && self.by_branch.contains_key(branch)
             })
     }
 }

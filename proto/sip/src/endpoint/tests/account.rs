@@ -116,3 +116,133 @@ fn crd_03_what_the_registrar_teaches_the_account_knows() {
     wire.endpoint.forget_account(account);
     assert!(!challenged(&mut wire, Some(account), "biloxi.com"));
 }
+
+const GRUU: &str = "sip:bob@biloxi.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+
+/// An account that is registered: `further` stands in the 200 and in its Contact.
+fn registered(
+    wire: &mut Wire,
+    of_contact: &str,
+    further: &str,
+) -> (AccountId, crate::RegistrationId) {
+    use base::Key as _;
+    let account = AccountId::from_parts(1, 7);
+    let (id, first) = wire.register(|registration| {
+        registration.account = Some(account);
+        registration.instance = Some("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned());
+    });
+    let ours = OURS.replace(";expires", &format!("{of_contact};expires"));
+    wire.answer(&first, "200 OK", &format!("{ours}{further}"));
+    wire.lines();
+    (account, id)
+}
+
+/// The Contact of an INVITE of ours.
+fn contact_of_invite(wire: &mut Wire, change: impl FnOnce(&mut Invite)) -> String {
+    text(&wire.dial_with(change), HeaderName::Contact)
+}
+
+/// RFC 5627, 4.4: what makes or refreshes dialogs says our GRUU as long as the registration that gave it stands.
+#[test]
+fn rfc_5627_our_contact_is_the_gruu_of_the_account() {
+    use base::Key as _;
+    let mut wire = Wire::new();
+    let (account, id) = registered(&mut wire, &format!(";pub-gruu=\"{GRUU}\""), "");
+    let ours = format!("<{GRUU}>");
+    let plain = "<sip:alice@192.0.2.1:5060>";
+    let invite = wire.dial_with(|invite| invite.account = Some(account));
+    assert_eq!(text(&invite, HeaderName::Contact), ours);
+    for token in ["gruu", "outbound"] {
+        assert!(invite.headers.has_token(HeaderName::Supported, token));
+    }
+    let mut plan = usage::subscription::Subscribe::new(
+        address("sip:bob@biloxi.com"),
+        address("sip:alice@atlanta.com"),
+        "presence",
+    );
+    plan.account = Some(account);
+    let now = wire.now;
+    wire.endpoint.subscribe(now, plan).unwrap();
+    let subscribe = wire.request();
+    assert_eq!(text(&subscribe, HeaderName::Contact), ours);
+    assert!(subscribe.headers.has_token(HeaderName::Supported, "gruu"));
+    // What answers a call of the account says it, too.
+    wire.receive(&uas::invite("1", ""));
+    let call = wire.endpoint.invitations().last().unwrap();
+    wire.sent.clear();
+    let mut incoming = wire.endpoint.invitation(call).unwrap();
+    incoming.set_account(account, Vec::new());
+    incoming
+        .accept(now, sdp("answer"), crate::Headers::new())
+        .unwrap();
+    let ok = wire.response();
+    assert_eq!(uas::value(&ok, HeaderName::Contact), ours);
+    let info = wire.endpoint.info(call).unwrap();
+    assert_eq!(info.local_contact.unwrap().as_str(), GRUU);
+    assert!(ok.headers.has_token(HeaderName::Supported, "gruu"));
+    // Others do not say it: another account, and who will not be known.
+    let other = AccountId::from_parts(1, 8);
+    let said = wire.dial_with(|invite| invite.account = Some(other));
+    assert_eq!(text(&said, HeaderName::Contact), plain);
+    assert!(!said.headers.has_token(HeaderName::Supported, "gruu"));
+    let said = contact_of_invite(&mut wire, |invite| {
+        invite.account = Some(account);
+        invite.from = address("sip:anonymous@anonymous.invalid");
+        invite.contact_user = Some("x".to_owned());
+    });
+    assert_eq!(said, "<sip:x@192.0.2.1:5060>");
+    // A refresh says nothing new, and nothing is forgotten while it runs.
+    let now = wire.now;
+    wire.registrar(id).register(now);
+    let refresh = wire.request();
+    assert!(text(&refresh, HeaderName::Contact).starts_with("<sip:bob@192.0.2.1:5060>"));
+    let said = contact_of_invite(&mut wire, |invite| invite.account = Some(account));
+    assert_eq!(said, ours);
+    wire.answer(
+        &refresh,
+        "200 OK",
+        &OURS.replace(";expires", &format!(";pub-gruu=\"{GRUU}\";expires")),
+    );
+    // "It MUST NOT reuse a GRUU learned through a previous registration that has lapsed."
+    wire.registrar(id).unregister(now);
+    let removal = wire.request();
+    let said = contact_of_invite(&mut wire, |invite| invite.account = Some(account));
+    assert_eq!(said, plain);
+    wire.answer(&removal, "200 OK", "");
+    let said = contact_of_invite(&mut wire, |invite| invite.account = Some(account));
+    assert_eq!(said, plain);
+}
+
+/// The same where the registration fails.
+#[test]
+fn rfc_5627_a_gruu_is_forgotten_with_its_registration() {
+    let mut wire = Wire::new();
+    let (account, id) = registered(&mut wire, &format!(";pub-gruu=\"{GRUU}\""), "");
+    let now = wire.now;
+    wire.registrar(id).register(now);
+    let refresh = wire.request();
+    wire.answer(&refresh, "403 Forbidden", "");
+    let said = contact_of_invite(&mut wire, |invite| invite.account = Some(account));
+    assert_eq!(said, "<sip:alice@192.0.2.1:5060>");
+}
+
+/// RFC 5626, 4.3: without a GRUU, what makes a dialog asks for its flow; a registrar that does not keep to
+/// that RFC is not bothered.
+#[test]
+fn rfc_5626_without_a_gruu_the_contact_asks_for_the_flow() {
+    let outbound = "Require: outbound\n";
+    for (further, expected) in [
+        (outbound, "<sip:alice@192.0.2.1:5060;ob>"),
+        ("", "<sip:alice@192.0.2.1:5060>"),
+    ] {
+        let mut wire = Wire::new();
+        let (account, _) = registered(&mut wire, "", further);
+        let said = contact_of_invite(&mut wire, |invite| invite.account = Some(account));
+        assert_eq!(said, expected);
+    }
+    // Both: the GRUU leads to the flow by itself.
+    let mut wire = Wire::new();
+    let (account, _) = registered(&mut wire, &format!(";pub-gruu=\"{GRUU}\""), outbound);
+    let said = contact_of_invite(&mut wire, |invite| invite.account = Some(account));
+    assert_eq!(said, format!("<{GRUU}>"));
+}

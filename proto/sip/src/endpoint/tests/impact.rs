@@ -180,8 +180,8 @@ fn expected(method: &Method, code: u16) -> Alive {
         // RFC 5057, 5.1: 405 and 501 are about the method, and a call can do without UPDATE; 489 as below.
         Method::Update if matches!(code, 405 | 501) => all,
         Method::Invite | Method::Update if USAGE.contains(&code) => Alive { call: false, ..all },
-        // Note 3: INFO is integral to no usage; but who knows no call has lost it (RFC 3261, 12.2.1.2).
-        Method::Info if code == 481 => Alive { call: false, ..all },
+        // RFC 5057, 5.3: INFO belongs to the call, and by note 3 it can do without.
+        Method::Info if matches!(code, 408 | 480 | 481) => Alive { call: false, ..all },
         Method::Notify if USAGE.contains(&code) => Alive {
             theirs: false,
             ..all
@@ -223,7 +223,7 @@ fn every_code_of_every_method_for_every_usage() {
 #[test]
 fn every_code_of_prack_for_a_call_and_its_forks() {
     for code in CODES {
-        let is_over = DIALOG.contains(&code) || matches!(code, 408 | 481);
+        let is_over = DIALOG.contains(&code) || matches!(code, 408 | 480 | 481);
         for forks in [&["a"][..], &["a", "b"]] {
             let mut wire = Wire::new();
             let invite = wire.dial();
@@ -306,7 +306,7 @@ fn silence_ends_the_usage_only() {
         (
             Method::Info,
             Alive {
-                call: true,
+                call: false,
                 ours: true,
                 theirs: true,
             },

@@ -22,7 +22,7 @@ impl Wire {
         (id, self.request())
     }
 
-    fn registrar(&mut self, id: RegistrationId) -> RegistrationMut<'_> {
+    pub(super) fn registrar(&mut self, id: RegistrationId) -> RegistrationMut<'_> {
         self.endpoint.registration(id).expect("a registration")
     }
 
@@ -385,6 +385,28 @@ fn a_420_is_followed_without_what_is_not_known() {
         "Unsupported: nothing of ours\n",
     );
     assert!(wire.sent.is_empty());
+    // It is about no authentication, and credentials are no answer to it.
+    assert!(
+        !wire
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::NotAuthenticated { .. })),
+        "{:#?}",
+        wire.events
+    );
+}
+
+/// RFC 3261, 22.2 and 22.3: only 401 and 407 are answered with credentials, whatever else carries a challenge.
+#[test]
+fn a_420_or_422_with_a_challenge_shows_no_credentials() {
+    for status in ["420 Bad Extension", "422 Session Interval Too Small"] {
+        let mut wire = Wire::new();
+        let (_, first) = wire.register(|registration| {
+            registration.credentials = star();
+        });
+        wire.answer(&first, status, CHALLENGE);
+        assert!(wire.sent.is_empty(), "{status}: {:#?}", wire.sent);
+    }
 }
 
 #[test]

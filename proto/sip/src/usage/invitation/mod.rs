@@ -341,6 +341,7 @@ impl Invitation {
     /// A peer calls for this account.
     pub(crate) fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
         self.account = Some(account);
+        self.contact.account = Contact::shown(Some(account), &self.local);
         self.keyring = Keyring::new(credentials);
     }
 

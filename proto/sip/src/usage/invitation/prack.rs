@@ -144,12 +144,7 @@ impl Invitation {
         reason: &str,
     ) {
         self.tell_prack(Originator::Local, status, reason);
-        // RFC 3262, 3 has 481 for a PRACK of nothing, which ours never is: the peer has lost the call.
-        let is_lost = matches!(
-            status,
-            Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT
-        );
-        if is_lost || impact(&Method::Prack, status) == Impact::Dialog {
+        if impact(&Method::Prack, status) != Impact::Transaction {
             self.lose_dialog(now, id, status, reason);
         }
     }

@@ -37,8 +37,8 @@ impl Invitation {
             // RFC 3261, 8.1.1.8
             secure: invite.request_uri.is_secure(),
             params: invite.contact_params,
-            mapped: None,
-            uri: None,
+            account: Contact::shown(invite.account, &local),
+            ..Contact::default()
         };
         let (mut request, hop) = routed(Method::Invite, invite.request_uri.clone(), &invite.route);
         let headers = &mut request.headers;

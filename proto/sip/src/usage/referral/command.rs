@@ -26,6 +26,9 @@ pub struct Refer {
     pub expires: u32,
     /// Further headers. Those that the stack writes itself are refused (SES-13).
     pub headers: Headers,
+    /// To the peer of a call, the route set of a request outside of its dialog, nearest first: the
+    /// account's outbound proxy. It also says who of those in the dialog's own route is ours (CRD-03).
+    pub route: Vec<Address>,
     /// Who answers challenges.
     pub credentials: Vec<Credentials>,
     /// The account that refers: what its other usages have learnt of its realms counts here, too.
@@ -39,7 +42,8 @@ pub struct Refer {
 #[non_exhaustive]
 pub enum Whom {
     /// The peer of a call: inside its dialog, or, if its Contact is a GRUU, outside with Target-Dialog
-    /// (RFC 7647; RFC 6665, 4.5.2).
+    /// (RFC 7647, 4; RFC 6665, 4.5.2) along `route`. Who answers that with 420 gets it inside the dialog
+    /// after all (RFC 4538, 4).
     Call(InvitationId),
     /// Anybody, outside of calls.
     Outside(Box<Outside>),
@@ -88,6 +92,7 @@ impl Refer {
             is_silent: false,
             expires: EXPIRES,
             headers: Headers::new(),
+            route: Vec::new(),
             credentials: Vec::new(),
             account: None,
             identity: None,

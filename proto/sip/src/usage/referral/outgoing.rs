@@ -163,6 +163,11 @@ impl Referral {
         }
     }
 
+    /// Says which dialog the REFER names.
+    pub(crate) const fn set_named(&mut self, dialog: DialogId) {
+        self.subscription.set_named(dialog);
+    }
+
     pub(crate) fn half_of_dialog(&self) -> (&str, u32) {
         self.subscription.half_of_dialog()
     }

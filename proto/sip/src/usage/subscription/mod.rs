@@ -53,6 +53,10 @@ pub(crate) struct Subscription {
     is_leaving: bool,
     /// A 423 was followed once.
     is_lengthened: bool,
+    /// A 420 was followed once.
+    is_reduced: bool,
+    /// The dialog that a REFER outside of it names, and goes into if it cannot be named.
+    named: Option<DialogId>,
     /// A connection that leads straight to the peer.
     direct: Option<(FlowId, SocketAddr)>,
     rng: SeldomRng,
@@ -118,6 +122,7 @@ impl Subscription {
                     .contact_user
                     .or_else(|| subscribe.from.uri.user().map(str::to_owned)),
                 secure: subscribe.request_uri.is_secure(),
+                account: Contact::shown(subscribe.account, &subscribe.from),
                 ..Contact::default()
             })),
             from: subscribe.from,
@@ -173,6 +178,8 @@ impl Subscription {
             siblings: 0,
             is_leaving: false,
             is_lengthened: false,
+            is_reduced: false,
+            named: None,
             direct: None,
             rng: rng.fork_seldom(),
             config: Arc::clone(config),
@@ -405,6 +412,11 @@ impl Subscription {
             reason: None,
             headers: Headers::new(),
         });
+    }
+
+    /// Says which dialog its REFER names (RFC 4538, 4).
+    pub(crate) const fn set_named(&mut self, dialog: DialogId) {
+        self.named = Some(dialog);
     }
 
     pub(crate) const fn exchange(&mut self) -> &mut Exchange {

@@ -9,6 +9,7 @@ use crate::{
     attempt::Failure,
     dialog::{Impact, impact},
     header::{Expires, Item, MinExpires, RetryAfter},
+    usage::exchange::without_unsupported,
 };
 use std::time::{Duration, Instant};
 
@@ -132,17 +133,19 @@ impl Subscription {
             retry,
             headers: headers.detached(),
         };
+        // Otherwise a NOTIFY has made it.
+        let is_open = asked != Asked::First || self.state == State::Sent;
         match asked {
+            _ if is_open && self.reduce(status, headers) => self.send_again(now, asked),
             Asked::Leave => {
                 self.finish(end(SubscriptionEnd::Unsubscribed, Retry::Never));
             }
-            Asked::First if self.state != State::Sent => {
-                // A NOTIFY has made it: one branch of a fork answers for others (RFC 6665, 4.1.4).
+            Asked::First if !is_open => {
+                // One branch of a fork answers for others (RFC 6665, 4.1.4).
             }
-            Asked::First | Asked::Refresh if self.lengthen(status, headers) => match asked {
-                Asked::First => self.send_first(now),
-                Asked::Refresh | Asked::Leave => self.ask(now, Asked::Refresh),
-            },
+            Asked::First | Asked::Refresh if self.lengthen(status, headers) => {
+                self.send_again(now, asked);
+            }
             Asked::First => {
                 let retry = Retry::of_status(status, retry_after);
                 self.finish(end(cause, retry));
@@ -164,6 +167,35 @@ impl Subscription {
                 let _ = self.refresh.fail(now, wait);
             }
         }
+    }
+
+    /// Sends what was refused once more, as it is wanted.
+    fn send_again(&mut self, now: Instant, asked: Asked) {
+        match asked {
+            Asked::First => self.send_first(now),
+            Asked::Refresh | Asked::Leave => self.ask(now, asked),
+        }
+    }
+
+    /// Leaves out the extensions that a 420 does not know; once (RFC 3261, 8.1.3.5). A REFER whose
+    /// receiver cannot be told of a dialog goes inside it (RFC 4538, 4).
+    fn reduce(&mut self, status: Status, refused: &Headers) -> bool {
+        if status != Status::BAD_EXTENSION || self.is_reduced {
+            return false;
+        }
+        let Some(mut left) = without_unsupported(&self.plan.headers, refused) else {
+            return false;
+        };
+        self.is_reduced = true;
+        if !left.has_token(HeaderName::Require, "tdialog")
+            && let Some(dialog) = self.named.take()
+        {
+            left.remove(HeaderName::TargetDialog);
+            self.expect_no_more();
+            self.dialog = Some(dialog);
+        }
+        self.plan.headers = left;
+        true
     }
 
     /// Takes the longer life that a 423 asks for; once, and only if it is longer (RFC 6665, 4.2.1.1).

@@ -373,24 +373,46 @@ fn xfr_06_outside_of_calls() {
     assert_eq!(wire.endpoint.stats(), Stats::default());
 }
 
+const GRUU: &str = "sip:alice@atlanta.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+
+impl Wire {
+    /// A call of a peer whose Contact is a GRUU; our tag in it.
+    fn call_of_gruu(&mut self) -> String {
+        let contact = format!("<{GRUU}>");
+        self.receive(&uas::invite("1", "").replace("<sip:alice@pc33.atlanta.com>", &contact));
+        let now = self.now;
+        self.call()
+            .accept(now, sdp("answer"), Headers::new())
+            .unwrap();
+        let tag = uas::tag(&self.response());
+        self.receive(&inside("ACK", 314_159, &tag, ""));
+        self.lines();
+        tag
+    }
+
+    /// Asks the peer of that call, with what an account has.
+    fn refer_to_gruu(&mut self) -> Request {
+        let call = self.endpoint.invitations().next().expect("a call");
+        let now = self.now;
+        let mut refer = Refer::in_call(call, address("sip:carol@chicago.com"));
+        refer.route = vec![address("sip:192.0.2.9;lr")];
+        refer.credentials = vec![crate::auth::Credentials::new(
+            "*",
+            "bob",
+            base::digest::Secret::Password("zanzibar".to_owned()),
+        )];
+        self.endpoint.refer(now, refer).unwrap();
+        self.request()
+    }
+}
+
 /// RFC 7647 and RFC 4538: to a GRUU the REFER goes outside of the dialog, and names it.
 #[test]
 fn xfr_01_to_a_gruu_the_dialog_is_named() {
     let mut wire = Wire::new();
-    let gruu = "<sip:alice@atlanta.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>";
-    wire.receive(&uas::invite("1", "").replace("<sip:alice@pc33.atlanta.com>", gruu));
-    let now = wire.now;
-    wire.call()
-        .accept(now, sdp("answer"), Headers::new())
-        .unwrap();
-    let tag = uas::tag(&wire.response());
-    wire.receive(&inside("ACK", 314_159, &tag, ""));
-    wire.lines();
+    let tag = wire.call_of_gruu();
     let (_, request) = wire.refer_in_call();
-    assert_eq!(
-        request.uri.as_str(),
-        "sip:alice@atlanta.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
-    );
+    assert_eq!(request.uri.as_str(), GRUU);
     assert_eq!(
         text(&request, HeaderName::TargetDialog),
         format!("a84b4c76e66710@pc33.atlanta.com;local-tag=1928301774;remote-tag={tag}")
@@ -401,4 +423,110 @@ fn xfr_01_to_a_gruu_the_dialog_is_named() {
         text(&request, HeaderName::CallId),
         "a84b4c76e66710@pc33.atlanta.com"
     );
+}
+
+/// RFC 3261, 8.1.2; CRD-03: outside of the dialog it goes by the account's proxy, whose challenge the
+/// account's credentials answer.
+#[test]
+fn xfr_01_to_a_gruu_by_the_proxy_of_the_account() {
+    let mut wire = Wire::new();
+    wire.call_of_gruu();
+    let first = wire.refer_to_gruu();
+    assert_eq!(text(&first, HeaderName::Route), "<sip:192.0.2.9;lr>");
+    assert_eq!(first.uri.as_str(), GRUU);
+    let challenge = "Proxy-Authenticate: Digest realm=\"proxy\", qop=\"auth\", nonce=\"ea9c8e88\"";
+    wire.reply(&first, &format!("407 Who?\n{challenge}"));
+    let again = wire.request();
+    let shown = text(&again, HeaderName::ProxyAuthorization);
+    assert!(
+        shown.contains("username=\"bob\", realm=\"proxy\""),
+        "{shown}"
+    );
+    assert_eq!(text(&again, HeaderName::Route), "<sip:192.0.2.9;lr>");
+    assert_eq!(text(&again, HeaderName::Require), "tdialog");
+    wire.reply(&again, "200 OK\nRefer-Sub: false");
+    assert_eq!(
+        outcome(&wire.referral_events()),
+        (ReferralEnd::Unreported, Some(200))
+    );
+}
+
+/// RFC 4538, 4: who cannot be told of the dialog is asked inside it.
+#[test]
+fn xfr_01_a_gruu_without_tdialog_is_asked_inside_the_dialog() {
+    let mut wire = Wire::new();
+    let tag = wire.call_of_gruu();
+    let first = wire.refer_to_gruu();
+    wire.reply(&first, "420 Bad Extension\nUnsupported: tdialog");
+    let again = wire.request();
+    assert_eq!(
+        (again.method.clone(), again.uri.as_str()),
+        (Method::Refer, GRUU)
+    );
+    assert_eq!(
+        text(&again, HeaderName::CallId),
+        "a84b4c76e66710@pc33.atlanta.com"
+    );
+    assert_eq!(again.headers.from().unwrap().tag(), Some(&*tag));
+    assert_eq!(again.headers.to().unwrap().tag(), Some("1928301774"));
+    for left_out in [
+        HeaderName::Require,
+        HeaderName::TargetDialog,
+        HeaderName::Route,
+    ] {
+        assert!(!again.headers.contains(left_out), "{left_out}");
+    }
+    assert_eq!(text(&again, HeaderName::ReferTo), "<sip:carol@chicago.com>");
+    wire.reply(
+        &again,
+        "202 Accepted\nContact: <sip:alice@pc33.atlanta.com>",
+    );
+    wire.receive(&report(
+        314_160,
+        &tag,
+        "refer",
+        "terminated;reason=noresource",
+        "SIP/2.0 200 OK",
+    ));
+    assert_eq!(wire.response().status.code(), 200);
+    assert_eq!(
+        outcome(&wire.referral_events()),
+        (ReferralEnd::Succeeded, Some(200))
+    );
+    // The call is as it was, and the dialog ends with it.
+    assert_eq!(wire.call().state(), State::Confirmed);
+    wire.receive(&inside("BYE", 314_170, &tag, ""));
+    assert_eq!(wire.response().status.code(), 200);
+    wire.wait(Duration::from_secs(64));
+    assert_eq!(wire.endpoint.stats(), Stats::default());
+}
+
+/// The call has ended while that REFER was under way, or is being ended: there is nothing to ask inside of.
+#[test]
+fn xfr_01_a_gruu_without_tdialog_and_without_its_call() {
+    for is_ours in [false, true] {
+        let mut wire = Wire::new();
+        let tag = wire.call_of_gruu();
+        let first = wire.refer_to_gruu();
+        let now = wire.now;
+        let bye = match is_ours {
+            true => {
+                wire.call().end(now, &Headers::new()).unwrap();
+                Some(wire.request())
+            }
+            false => {
+                wire.receive(&inside("BYE", 314_170, &tag, ""));
+                assert_eq!(wire.response().status.code(), 200);
+                None
+            }
+        };
+        wire.reply(&first, "420 Bad Extension\nUnsupported: tdialog");
+        assert!(wire.lines().is_empty());
+        assert_eq!(outcome(&wire.referral_events()).0, ReferralEnd::Refused);
+        if let Some(bye) = bye {
+            wire.reply(&bye, "200 OK");
+        }
+        wire.wait(Duration::from_secs(64));
+        assert_eq!(wire.endpoint.stats(), Stats::default());
+    }
 }

@@ -265,3 +265,75 @@ fn sub_08_failures_of_a_refresh() {
         );
     }
 }
+
+/// RFC 3261, 8.1.3.5: once without the extension, the first request, a refresh and the last one; it is about
+/// no authentication, whatever else the 420 carries.
+#[test]
+fn a_420_is_followed_once_without_what_is_not_known() {
+    const REFUSED: &str =
+        "420 Bad Extension\nUnsupported: FOO\nWWW-Authenticate: Digest realm=\"p\", nonce=\"n\"";
+    let requiring = || {
+        let mut plan = plan();
+        plan.headers.push(HeaderName::Require, "foo, bar");
+        plan.credentials = vec![crate::auth::Credentials::new(
+            "p",
+            "alice",
+            base::digest::Secret::Password("secret".to_owned()),
+        )];
+        plan
+    };
+    let mut wire = Wire::new();
+    let (_, first) = wire.subscribe(requiring());
+    wire.reply(&first, REFUSED);
+    let again = wire.request();
+    assert_eq!(text(&again, HeaderName::Require), "bar");
+    assert!(!again.headers.contains(HeaderName::Authorization));
+    assert_eq!(again.headers.to().unwrap().tag(), None);
+    assert_eq!(
+        (
+            text(&again, HeaderName::CallId),
+            again.headers.cseq().unwrap().number
+        ),
+        (
+            text(&first, HeaderName::CallId),
+            first.headers.cseq().unwrap().number + 1
+        )
+    );
+    let is_about_authentication = |event: &Event| matches!(event, Event::NotAuthenticated { .. });
+    assert!(!wire.events.iter().any(is_about_authentication));
+    // Once only.
+    wire.reply(&again, "420 Bad Extension\nUnsupported: bar");
+    assert!(wire.sent.is_empty());
+    assert_eq!(
+        wire.subscription_end(),
+        (SubscriptionEnd::Refused, Some(420), Retry::Never)
+    );
+    wire.at_rest();
+
+    // Another server takes over in mid-life.
+    for is_leaving in [false, true] {
+        let mut wire = Wire::new();
+        let (id, first) = wire.subscribe(requiring());
+        wire.reply(&first, "200 OK\nExpires: 600\nContact: <sip:pa.biloxi.com>");
+        wire.receive(&notify(&first, "n1", 1, "active;expires=600", PIDF));
+        wire.lines();
+        let now = wire.now;
+        match is_leaving {
+            true => wire.endpoint.unsubscribe(now, id).unwrap(),
+            false => wire.endpoint.renew(now, id).unwrap(),
+        }
+        let ask = wire.request();
+        assert_eq!(text(&ask, HeaderName::Require), "foo, bar");
+        wire.reply(&ask, REFUSED);
+        let again = wire.request();
+        assert_eq!(text(&again, HeaderName::Require), "bar");
+        assert_eq!(
+            text(&again, HeaderName::Expires),
+            text(&ask, HeaderName::Expires)
+        );
+        assert_eq!(again.headers.to().unwrap().tag(), Some("n1"));
+        wire.reply(&again, "200 OK\nExpires: 600");
+        let state = wire.endpoint.subscription_state(id);
+        assert_eq!(state, State::Active);
+    }
+}
