@@ -209,6 +209,12 @@ impl AudioStream {
             .is_some_and(|format| format.events.is_some())
     }
 
+    /// How many packets came before the answer to our offer and were lost: the latest 32 wait for it
+    /// (RFC 3264, 5.1).
+    pub const fn early_lost(&self) -> u64 {
+        self.transport.early_lost()
+    }
+
     /// What was sent and heard so far; `None` before the start.
     pub fn statistics(&self) -> Option<rtp::Statistics> {
         self.transport.statistics()
@@ -267,6 +273,9 @@ impl AudioStream {
         self.tell_encryption();
         self.format = Some(format);
         self.set_direction(agreed);
+        while let Some(heard) = self.transport.poll_early() {
+            self.take(now, heard);
+        }
         match was_early && !self.is_early {
             true => self.expect_audio(now),
             false => self.rearm(now),

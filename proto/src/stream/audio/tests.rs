@@ -1,10 +1,16 @@
 //! Two audio streams, wired by hand.
 
+mod before;
 mod dtls;
 mod encryption;
 mod ice;
+mod keepalive;
+mod latch;
+mod moves;
 mod mux;
 mod numbers;
+mod silence;
+mod transports;
 mod trickle;
 
 use super::{AudioFactory, AudioStream, SendDtmf, SendDtmfError};
@@ -37,6 +43,14 @@ struct Pair {
     failed: [Vec<StreamError>; 2],
     /// Datagrams that each end sent, RTP and RTCP.
     sent: [[usize; 2]; 2],
+    /// What each end sent to the other's port of RTP.
+    wire: [Vec<Bytes>; 2],
+    /// Where each end sent to last, RTP and RTCP.
+    went: [[Option<SocketAddr>; 2]; 2],
+    /// Where an end is seen instead of at its own address, RTP and RTCP: nothing reaches it at that one.
+    outside: [[Option<SocketAddr>; 2]; 2],
+    /// Whose packets are lost.
+    is_cut: [bool; 2],
     descriptions: [sdp::Session; 2],
     started: bool,
 }
@@ -114,6 +128,10 @@ impl Pair {
             frames: Default::default(),
             failed: Default::default(),
             sent: Default::default(),
+            wire: Default::default(),
+            went: Default::default(),
+            outside: Default::default(),
+            is_cut: [false; 2],
             descriptions: [offer, answer],
             started: false,
         };
@@ -167,15 +185,7 @@ impl Pair {
                     quiet = false;
                     match output {
                         StreamOutput::Transmit { slot, to, payload } => {
-                            self.sent[end][usize::from(slot.0)] += 1;
-                            let peer = 1 - end;
-                            assert_eq!(to, address(peer, slot.0));
-                            let input = StreamInput::Datagram {
-                                slot,
-                                from: address(end, slot.0),
-                                payload: BytesMut::from(&payload[..]),
-                            };
-                            self.streams[peer].handle_input(self.now, input);
+                            self.carry(end, slot, to, payload);
                         }
                         StreamOutput::Event(event) => self.events[end].push(event),
                         StreamOutput::Failed(error) => self.failed[end].push(error),
@@ -184,6 +194,33 @@ impl Pair {
                     }
                 }
             }
+        }
+    }
+
+    /// Carries a datagram, from where its sender is seen to who is seen there.
+    fn carry(&mut self, end: usize, slot: Slot, to: SocketAddr, payload: Bytes) {
+        let (place, peer) = (usize::from(slot.0), 1 - end);
+        self.sent[end][place] += 1;
+        self.went[end][place] = Some(to);
+        let seen = |end: usize, place: usize| {
+            self.outside[end][place].unwrap_or(address(end, place as u16))
+        };
+        let reached = (0..2).find(|&place| seen(peer, place) == to);
+        let Some(reached) = reached else {
+            let own = [0, 1].map(|slot| address(peer, slot));
+            assert!(own.contains(&to), "{to} is nobody's");
+            return;
+        };
+        if reached == 0 {
+            self.wire[end].push(payload.clone());
+        }
+        let input = StreamInput::Datagram {
+            slot: Slot(reached as u16),
+            from: seen(end, place),
+            payload: BytesMut::from(&payload[..]),
+        };
+        if !self.is_cut[end] {
+            self.streams[peer].handle_input(self.now, input);
         }
     }
 
