@@ -11,6 +11,7 @@ mod media;
 mod options;
 mod outcome;
 mod print;
+mod recording;
 mod runtime;
 mod secret;
 mod verb;

@@ -1,6 +1,7 @@
 //! Two audio streams, wired by hand.
 
 mod before;
+mod describe;
 mod dtls;
 mod encryption;
 mod ice;
@@ -9,7 +10,9 @@ mod latch;
 mod moves;
 mod mux;
 mod numbers;
+mod recording;
 mod silence;
+mod states;
 mod transports;
 mod trickle;
 
@@ -80,6 +83,8 @@ fn env(now: Instant, end: usize, codecs: &[&str]) -> StreamEnv {
         credentials: Credentials::new(None, Rng::from_seed([0x80 + end as u8; 32])),
         tie_breaker: 0,
         interfaces: Arc::new([]),
+        participants: ["sip:alice@example.com", "sip:bob@example.com"]
+            .map(|uri| uri.parse().unwrap()),
         local_address: ip(end),
     }
 }
@@ -350,7 +355,7 @@ fn frames_and_reports_flow_both_ways() {
     assert!(statistics.packets_received >= 400);
 }
 
-/// AUS-30: hold both ways; both held, one resumes: still held.
+/// AUS-30, AUS-17, AUT-03, AUT-06: hold both ways; both held, one resumes: still held.
 #[test]
 fn hold_both_ways() {
     let mut pair = Pair::new(BOTH);
@@ -395,6 +400,7 @@ fn hold_both_ways() {
     assert_eq!(told, [true, false]);
 }
 
+/// AUS-23, AUT-07, AUT-09: digits of RFC 4733.
 #[test]
 fn digits_arrive_once_and_in_order() {
     let mut pair = Pair::new(BOTH);
@@ -442,6 +448,7 @@ fn aus_09_digits_leave_in_info_by_choice() {
     ));
 }
 
+/// AUS-09: only when started.
 #[test]
 fn digits_need_a_stream_that_runs() {
     let pair = Pair::new(BOTH);
@@ -602,7 +609,7 @@ fn lines_that_cannot_be_taken() {
     assert!(matches!(offered(&only_pcma), Offered::Refused(_)));
 }
 
-/// STR-10: BYE, both sockets, and the last word.
+/// STR-10, AUT-05: BYE, both sockets, and the last word.
 #[test]
 fn the_end_says_goodbye() {
     let mut pair = Pair::new(BOTH);

@@ -111,6 +111,9 @@ impl Waiting<'_> {
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
                             self.standing.attach(agent, stream)?;
                         }
+                        Event::Stream(stream, StreamEvent::DidChangeHoldState { .. }) => {
+                            self.standing.hold(agent, stream);
+                        }
                         Event::Stream(stream, StreamEvent::WillEnd) => {
                             self.standing.look(agent, stream);
                         }

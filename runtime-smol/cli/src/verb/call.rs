@@ -174,6 +174,9 @@ impl Running {
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
                             self.media.listen(&agent.runtime, stream)?;
                         }
+                        Event::Stream(stream, StreamEvent::DidChangeHoldState { .. }) => {
+                            self.media.hold(&agent.runtime, stream);
+                        }
                         _ => {}
                     }
                 }
@@ -227,7 +230,7 @@ impl Running {
         if let Some(data) = self.described.take(&agent.runtime, stream) {
             self.media_data = data;
         }
-        if let Some(hearing) = self.media.detach(stream) {
+        if let Some(hearing) = self.media.detach(&agent.runtime, stream) {
             self.hearing = Some(hearing);
         }
         media::add_hearing(&mut self.media_data, self.hearing);

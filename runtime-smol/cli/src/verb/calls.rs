@@ -102,6 +102,9 @@ impl Calling<'_> {
                         Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
                             self.standing.attach(agent, stream)?;
                         }
+                        Event::Stream(stream, StreamEvent::DidChangeHoldState { .. }) => {
+                            self.standing.hold(agent, stream);
+                        }
                         Event::Stream(stream, StreamEvent::WillEnd) => {
                             self.standing.look(agent, stream);
                         }

@@ -277,7 +277,7 @@ fn at(ip: [u8; 4], port: u16) -> SocketAddr {
     SocketAddr::from((ip, port))
 }
 
-/// AUS-24, AUS-25: nothing starts and nothing is sent before a pair is chosen at both ends.
+/// AUS-24, AUS-25, AUS-15, RTP-14: nothing starts and nothing is sent before a pair is chosen at both ends.
 #[test]
 fn aus_25_media_start_when_a_pair_is_chosen() {
     let mut net = Net::new();
@@ -311,7 +311,7 @@ fn aus_25_media_start_when_a_pair_is_chosen() {
     assert_eq!(net.speak(), [1, 1]);
 }
 
-/// BUG-24, RFC 8445, 5.1.2.1: one priority each, by the formula; the second interface is a candidate, too.
+/// BUG-24, AUS-03, RFC 8445, 5.1.2.1: one priority each, by the formula; the second interface is a candidate, too.
 #[test]
 fn bug_24_candidates_have_priorities_of_the_rfc() {
     let net = Net::new();
