@@ -33,6 +33,7 @@ fn aus_29_and_aus_22_a_peer_that_moves_is_followed_with_keys_and_counters() {
     pair.speak(1, 10);
     assert_eq!((pair.played(0), pair.played(1)), (10, 10));
     let source = ssrc(&pair, 0);
+    let before = pair.wire[1].last().unwrap().clone();
     let moved = [9_000, 9_001].map(|port| SocketAddr::from(([198, 51, 100, 9], port)));
     for round in 1..=2u16 {
         let moved = moved.map(|address| SocketAddr::new(address.ip(), address.port() + 10 * round));
@@ -67,6 +68,17 @@ fn aus_29_and_aus_22_a_peer_that_moves_is_followed_with_keys_and_counters() {
         );
         assert_eq!(statistics.restarts, 0);
     }
+    // What was heard before the moves is known after them.
+    let input = StreamInput::Datagram {
+        slot: Slot(0),
+        from: pair.outside[1][0].unwrap(),
+        payload: BytesMut::from(&before[..]),
+    };
+    pair.streams[0].handle_input(pair.now, input);
+    pair.deliver();
+    assert_eq!(pair.played(0), 0);
+    let info = audio(pair.streams[0].as_ref()).encryption().unwrap();
+    assert_eq!(info.discarded.replayed, 1);
 }
 
 /// AUS-22: another codec is told at both ends, with the frames of the new one heard; a re-offer that changes
