@@ -47,6 +47,9 @@ pub struct TrackConfig {
     pub frame_length: Duration,
     /// How the jitter buffer works; its clock is that of the codec.
     pub jitter: JitterConfig,
+    /// Frames below this level, in dBFS, are not sent once it was quiet for 240 ms (AUT-11); `None`
+    /// sends all.
+    pub silence: Option<f64>,
 }
 
 impl TrackConfig {
@@ -62,6 +65,7 @@ impl TrackConfig {
             send_payload_type,
             frame_length: TICK * 2,
             jitter,
+            silence: None,
         }
     }
 }
@@ -71,6 +75,8 @@ impl TrackConfig {
 pub struct TrackStats {
     /// Frames that were sent.
     pub sent: u64,
+    /// Frames that were not sent because there was nothing to hear in them.
+    pub silent: u64,
     /// Frames that were dropped because the sink had no room.
     pub dropped: u64,
     /// Frames that arrived.
@@ -123,6 +129,8 @@ impl Track {
                 payload: Vec::new(),
                 resampler: Resampler::new(rate, codec.sample_rate)?,
                 taken: 0,
+                silence: config.silence,
+                quiet: 0,
                 is_speaking: false,
                 was_pushed: true,
             },
@@ -305,6 +313,10 @@ struct Outbound {
     resampler: Resampler,
     /// Samples, sent or passed in silence, before those that wait.
     taken: u64,
+    /// The level below which there is nothing to hear, in dBFS.
+    silence: Option<f64>,
+    /// Samples since there was anything to hear.
+    quiet: u64,
     /// The last tick belonged to a run of speech that has been sent.
     is_speaking: bool,
     was_pushed: bool,
@@ -331,6 +343,12 @@ impl Outbound {
         self.was_pushed = true;
         self.resampler.process(samples, &mut self.waiting);
         while self.waiting.len() >= self.frame_samples {
+            if self.is_silent() {
+                stats.silent += 1;
+                self.is_speaking = false;
+                self.pass();
+                continue;
+            }
             self.payload.clear();
             codec.encode(&self.waiting[..self.frame_samples], &mut self.payload);
             let frame = Encoded {
@@ -345,9 +363,28 @@ impl Outbound {
                 stats.dropped += 1;
             }
             self.is_speaking = true;
-            self.waiting.drain(..self.frame_samples);
-            self.taken += self.frame_samples as u64;
+            self.pass();
         }
+    }
+
+    /// Lets go of the first frame that waits.
+    fn pass(&mut self) {
+        self.waiting.drain(..self.frame_samples);
+        self.taken += self.frame_samples as u64;
+    }
+
+    /// Says whether the first frame that waits belongs to a pause, which begins a moment after the last
+    /// sound, so that the ends of words are heard.
+    fn is_silent(&mut self) -> bool {
+        let Some(threshold) = self.silence else {
+            return false;
+        };
+        match measure::level(&self.waiting[..self.frame_samples]) < threshold {
+            true => self.quiet += self.frame_samples as u64,
+            false => self.quiet = 0,
+        }
+        let (_, sample_rate) = self.rates;
+        self.quiet > samples_in(sample_rate, HANGOVER) as u64
     }
 
     /// Returns the media clock at the first sample that waits.
@@ -385,6 +422,8 @@ impl Loudness {
     }
 }
 
+/// How long it must be quiet before nothing is sent.
+const HANGOVER: Duration = Duration::from_millis(240);
 const REPORT: Duration = Duration::from_secs(1);
 /// The longest outbound frame, 200 ms (RFC 3551, 4.2), in ticks.
 const MAX_TICKS: u128 = 20;

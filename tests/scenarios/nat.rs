@@ -5,12 +5,20 @@ use crate::{
     call::{both, label, probe, wait},
     names::{ip, is_registered, requests},
     runs::play,
+    srtp::talk,
 };
 use simulator::{
     Depends, HostId, Nat, Setup, Stage,
     server::{Proxy, Registrar, Rules},
 };
-use sipsimple::agent::Connect;
+use sipsimple::{
+    agent::{Connect, UserAgent},
+    event::{Event, StreamEvent},
+    stream::{
+        StreamSpec,
+        audio::{AudioStream, KIND},
+    },
+};
 use std::{
     net::{IpAddr, SocketAddr},
     rc::Rc,
@@ -232,5 +240,106 @@ fn a_restart_of_the_translator_is_survived_by_the_next_refresh() {
         assert!(is_registered(stage, alice) && is_registered(stage, bob));
         assert_eq!(call_and_hang_up(stage), "ended");
         unregister(stage);
+    });
+}
+
+/// The audio of the call that runs at a host.
+fn audio(stage: &Stage, host: HostId) -> &AudioStream {
+    let id = crate::srtp::stream(stage, host).expect("a stream runs");
+    let agent = stage.world.node::<UserAgent>(host);
+    agent.stream(id).expect("it is audio")
+}
+
+/// Calls bob, who answers.
+fn connect(stage: &mut Stage) {
+    let audio = vec![StreamSpec::new(KIND)];
+    let connect = Connect::new("sip:bob@example.com".parse().unwrap(), audio);
+    let call = stage.agent(stage.alice, "connect", |agent, now| {
+        agent.connect(now, connect).unwrap()
+    });
+    wait(stage, stage.alice, call, Duration::from_secs(100));
+    assert_eq!(both(stage, call), "connected");
+}
+
+fn hang_up(stage: &mut Stage) {
+    for id in stage.model(stage.alice).alive() {
+        let _ = stage.agent(stage.alice, "end", |agent, now| agent.end(now, id));
+    }
+    stage.world.run_for(Duration::from_secs(2));
+    unregister(stage);
+}
+
+/// AUS-13, AUS-14; RFC 4961: one of both sits behind a translator of any kind, and there is no ICE. Whoever is
+/// outside sends to where speech comes from rather than to what was described, RTCP apart where it has a port
+/// of its own: both are heard.
+#[test]
+fn aus_14_speech_without_ice_reaches_who_sits_behind_a_translator() {
+    for (n, mapping) in ALL.into_iter().enumerate() {
+        for (m, filtering) in ALL.into_iter().enumerate() {
+            for inner in 0..2 {
+                // The seed decides whether RTCP shares the port.
+                let seed = (n * 6 + m * 2 + inner) as u64 + (n % 2) as u64;
+                play(&setup(seed), |stage| {
+                    let hosts = [stage.alice, stage.bob()];
+                    let inside = hosts[inner];
+                    let other = hosts[1 - inner];
+                    let nat = Nat {
+                        mapping,
+                        filtering,
+                        ..Nat::new(ALICES)
+                    };
+                    stage.world.set_nat(nat, &[inside]);
+                    outside(stage);
+                    stage.answer(hosts[1], Duration::ZERO, Duration::from_millis(100));
+                    register(stage);
+                    connect(stage);
+                    let case = format!("{mapping:?} {filtering:?} {inner}");
+                    // The first packets find nobody; by then three of the others have come.
+                    talk(stage, 10);
+                    assert_eq!(talk(stage, 50), [50, 50], "{case}");
+                    // Reports of both follow, within a few of them; the next one has a block for what is said.
+                    stage.world.run_for(Duration::from_secs(60));
+                    assert_eq!(talk(stage, 50), [50, 50], "{case}");
+                    stage.world.run_for(Duration::from_secs(8));
+                    let stream = audio(stage, other);
+                    let described = stream.remote_address_described().unwrap();
+                    let received = stream.remote_address_received().unwrap();
+                    assert_eq!(received.ip(), ALICES, "{case}");
+                    assert_ne!(described.ip(), ALICES, "{case}");
+                    for host in hosts {
+                        let statistics = audio(stage, host).statistics().unwrap();
+                        assert!(statistics.reports_received > 0, "{case} {statistics:?}");
+                        assert!(statistics.remote.is_some(), "{case} {statistics:?}");
+                    }
+                    hang_up(stage);
+                });
+            }
+        }
+    }
+}
+
+/// Both behind translators, without ICE: neither reaches the other, and both are told that nothing comes.
+#[test]
+fn ses_74_without_ice_two_translators_are_one_too_many() {
+    play(&setup(3), |stage| {
+        let hosts = [stage.alice, stage.bob()];
+        for (address, host) in [ALICES, BOBS].into_iter().zip(hosts) {
+            stage.world.set_nat(Nat::new(address), &[host]);
+        }
+        outside(stage);
+        stage.answer(hosts[1], Duration::ZERO, Duration::from_millis(100));
+        register(stage);
+        connect(stage);
+        assert_eq!(talk(stage, 300), [0, 0]);
+        for host in hosts {
+            let events = &stage.world.host(host).inbox().notifications;
+            let told = events.iter().filter_map(|told| match &told.event {
+                Event::Stream(_, StreamEvent::GotDiagnosis(diagnosis)) => Some(diagnosis.reason),
+                _ => None,
+            });
+            let told: Vec<_> = told.collect();
+            assert_eq!(told, [rtp::Silence::NothingComes]);
+        }
+        hang_up(stage);
     });
 }

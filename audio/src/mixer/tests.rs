@@ -224,6 +224,7 @@ fn a_port_of_two_bridges_does_not_join_them() {
     assert_eq!((last(&a_heard), last(&b_heard)), (Some(1), Some(1)));
 }
 
+/// AUS-04: a stream joins the bridges of its own mixer only.
 #[test]
 fn ports_of_other_mixers_are_strangers() {
     // ABR-07.
@@ -273,6 +274,7 @@ fn ports_that_are_gone_have_left() {
     assert_eq!(scene.mixer.stats().ports, 1);
 }
 
+/// AUT-10: the volume of a port.
 #[test]
 fn settings_mute_and_scale() {
     // ADV-02, ADV-03, MIX-03.

@@ -203,6 +203,7 @@ fn compare(sent: &Sound, heard: &Sound) -> measure::Comparison {
     measure::compare(sent, heard, 8_000).unwrap()
 }
 
+/// AUT-01: codec and jitter buffer between the packets of a stream and a bridge.
 #[test]
 fn speech_arrives() {
     for (name, voice) in [("PCMU", Voice::Alice), ("PCMA", Voice::Bob)] {
@@ -434,4 +435,75 @@ fn a_track_whose_source_ends_leaves_the_mixer() {
     end.arriving = None;
     end.mixer.tick(now + TICK);
     assert!(end.mixer.port::<Track>(end.track).is_none());
+}
+
+/// AUT-11: pauses are not sent if that is wished for, the end of a word is, and the clock goes on.
+#[test]
+fn aut_11_pauses_are_not_sent_if_that_is_wished_for() {
+    let pause = Duration::from_secs(2);
+    let word = || tone::sine(8_000, 440.0, -20.0, Duration::from_millis(500));
+    let mut samples = word().samples;
+    samples.extend(Sound::silence(8_000, pause).samples);
+    samples.extend(word().samples);
+    let sound = Sound::new(8_000, samples);
+    for silence in [None, Some(-50.0)] {
+        let mut config = TrackConfig::new(codec::open("PCMU", 8_000, 1).unwrap(), 96, 96);
+        config.silence = silence;
+        let mut end = End::with(8_000, config);
+        end.play(&sound);
+        let start = Instant::now();
+        let mut frames = Vec::new();
+        for tick in 0..300 {
+            end.mixer.tick(start + TICK * tick);
+            frames.extend(end.frames.try_iter());
+        }
+        let marked: Vec<u32> = frames
+            .iter()
+            .filter(|frame| frame.marker)
+            .map(|frame| frame.timestamp)
+            .collect();
+        let stats = end.stats();
+        if silence.is_none() {
+            assert_eq!((marked, stats.silent), (vec![0], 0));
+            continue;
+        }
+        assert!(marked.len() == 2 && marked[0] == 0, "{marked:?}");
+        assert!((19_000..=20_160).contains(&marked[1]), "{marked:?}");
+        // Of three seconds two, without the moments after each word.
+        assert!((80..=92).contains(&stats.silent), "{stats:?}");
+        assert_eq!(stats.sent + stats.silent, 150, "{stats:?}");
+    }
+}
+
+/// AUS-05, AUS-06: a recorder in the bridge of a stream writes what is heard in it, and nothing while the stream
+/// is held.
+#[test]
+fn aus_05_and_aus_06_a_recorder_hears_the_stream_and_pauses_on_hold() {
+    let directory = std::env::temp_dir().join(format!("audio-track-{}", std::process::id()));
+    let path = directory.join("call.wav");
+    let (mut from, mut to) = pair("PCMU");
+    let mut recorder = crate::wave::Recorder::new(&path, 8_000);
+    recorder.start().unwrap();
+    let recorder = to.mixer.add(recorder).unwrap();
+    to.mixer.join(to.bridge, recorder).unwrap();
+    let second = Duration::from_secs(1);
+    from.play(&tone::sine(8_000, 440.0, -20.0, second * 3));
+    let mut link = Link::new(0, 0);
+    let start = Instant::now();
+    for (round, is_held) in [false, true, false].into_iter().enumerate() {
+        let port = to.mixer.port::<crate::wave::Recorder>(recorder).unwrap();
+        match is_held {
+            true => port.pause(),
+            false => port.resume(),
+        }
+        let at = start + second * round as u32;
+        run(&mut from, &mut to, &mut link, at, second);
+    }
+    let port = to.mixer.port::<crate::wave::Recorder>(recorder).unwrap();
+    port.stop().unwrap();
+    let written = crate::wave::read(&path).unwrap();
+    assert_eq!(written.duration(), second * 2);
+    // All but the way there is sound.
+    assert!(written.level() > -24.0, "{}", written.level());
+    std::fs::remove_dir_all(directory).unwrap();
 }

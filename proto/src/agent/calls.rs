@@ -51,11 +51,12 @@ impl UserAgent {
         let account = profile.id;
         let local = self.local_address_for(self.address_of(&profile, &call.to));
         let invite = invite_of(&profile, &call, local)?;
+        let participants = [profile.identity(local).uri, call.to.clone()];
         let id = self.sessions.next_key();
         let tie_breaker = self.rng.u64();
         let mut made = Vec::with_capacity(call.streams.len());
         for spec in &call.streams {
-            let env = self.stream_env(id, Direction::Outgoing, local, tie_breaker);
+            let env = self.stream_env(id, Direction::Outgoing, local, tie_breaker, &participants);
             match self.registry.create(self.now, env, spec) {
                 Ok(stream) => made.push(self.streams.insert(id, stream)),
                 Err(error) => {
@@ -92,10 +93,11 @@ impl UserAgent {
         }
         let id = self.sessions.next_key();
         let local = self.local_address_for(Some(call.peer.ip()));
+        let participants = [call.from.uri.clone(), call.to.uri.clone()];
         let mut refusal = None;
         let lines = match &call.offer {
             Some(description) => match parse_description(description) {
-                Ok(offer) => self.offered_streams(id, local, &offer, &mut refusal),
+                Ok(offer) => self.offered_streams(id, local, &participants, &offer, &mut refusal),
                 Err(error) => {
                     let status = match error {
                         DescriptionError::NotSdp => Status::UNSUPPORTED_MEDIA_TYPE,
@@ -105,7 +107,7 @@ impl UserAgent {
                     return self.refuse_call(invitation, status, Some(error.to_string()));
                 }
             },
-            None => self.streams_without_offer(id, local),
+            None => self.streams_without_offer(id, local, &participants),
         };
         if lines.iter().all(Option::is_none) {
             let warning = refusal.map_or("no stream is acceptable", |refusal| refusal.warning);
@@ -230,6 +232,7 @@ impl UserAgent {
         &mut self,
         session: SessionId,
         local: IpAddr,
+        participants: &[Uri; 2],
         offer: &sdp::Session,
         first: &mut Option<Refusal>,
     ) -> Vec<Option<StreamId>> {
@@ -242,7 +245,13 @@ impl UserAgent {
                 lines.push(None);
                 continue;
             }
-            let env = self.stream_env(session, Direction::Incoming, local, tie_breaker);
+            let env = self.stream_env(
+                session,
+                Direction::Incoming,
+                local,
+                tie_breaker,
+                participants,
+            );
             lines.push(match self.registry.offered(self.now, &env, offer, index) {
                 Offered::Taken(stream) => Some(self.streams.insert(session, stream)),
                 Offered::Refused(refusal) => {
@@ -261,11 +270,18 @@ impl UserAgent {
         &mut self,
         session: SessionId,
         local: IpAddr,
+        participants: &[Uri; 2],
     ) -> Vec<Option<StreamId>> {
         let tie_breaker = self.rng.u64();
         let mut lines = Vec::new();
         for spec in self.config.streams_without_offer.clone() {
-            let env = self.stream_env(session, Direction::Outgoing, local, tie_breaker);
+            let env = self.stream_env(
+                session,
+                Direction::Outgoing,
+                local,
+                tie_breaker,
+                participants,
+            );
             match self.registry.create(self.now, env, &spec) {
                 Ok(stream) => lines.push(Some(self.streams.insert(session, stream))),
                 Err(error) => tracing::debug!(spec.kind, %error, "no stream to propose"),
@@ -280,6 +296,7 @@ impl UserAgent {
         direction: Direction,
         local_address: IpAddr,
         tie_breaker: u64,
+        participants: &[Uri; 2],
     ) -> StreamEnv {
         StreamEnv {
             id: self.streams.next_id(),
@@ -291,6 +308,7 @@ impl UserAgent {
             credentials: self.credentials.clone(),
             tie_breaker,
             interfaces: Arc::clone(&self.interfaces),
+            participants: participants.clone(),
             local_address,
         }
     }

@@ -419,6 +419,33 @@ pub enum StreamEvent {
         /// All pairs, the best one first, with what became of each.
         checked: Vec<CheckedPair>,
     },
+    /// `AudioStreamWillStartRecordingAudio` (AUS-18): whoever writes opens the file.
+    WillStartRecordingAudio {
+        /// The file, with its whole path.
+        filename: String,
+    },
+    /// `AudioStreamDidStartRecordingAudio` (AUS-19).
+    DidStartRecordingAudio {
+        /// The file, with its whole path.
+        filename: String,
+    },
+    /// `AudioStreamWillStopRecordingAudio` (AUS-20): whoever writes completes the file.
+    WillStopRecordingAudio {
+        /// The file, with its whole path.
+        filename: String,
+    },
+    /// `AudioStreamDidStopRecordingAudio` (AUS-21).
+    DidStopRecordingAudio {
+        /// The file, with its whole path.
+        filename: String,
+    },
+    /// The file cannot be written: there is no recording any more.
+    RecordingAudioDidFail {
+        /// The file, with its whole path.
+        filename: String,
+        /// Why.
+        reason: String,
+    },
     /// `AudioStreamGotDTMF` (AUS-23).
     GotDtmf {
         /// One of `0-9A-D*#`.

@@ -11,6 +11,7 @@ impl Event {
     ///
     /// Events that the documents do not have are named alike: `SIPOptionsGotAnswer`,
     /// `SIPOptionsDidFail`, `SIPSessionGotRedirect`, `SIPSessionGotInfo`, `AudioStreamGotDiagnosis`,
+    /// `AudioStreamRecordingAudioDidFail`,
     /// `SIPApplicationDidLag`, `SIPEngineTLSDidStart`, `SIPEngineTLSDidFail`, `SIPSubscriptionDidFork`,
     /// `SIPSubscriptionRefreshDidFail`, `SIPIncomingSubscription…`.
     pub fn name(&self) -> &'static str {
@@ -169,6 +170,11 @@ impl StreamEvent {
             Self::IceNegotiationStateDidChange { .. } => "AudioStreamICENegotiationStateDidChange",
             Self::IceNegotiationDidSucceed { .. } => "AudioStreamICENegotiationDidSucceed",
             Self::IceNegotiationDidFail { .. } => "AudioStreamICENegotiationDidFail",
+            Self::WillStartRecordingAudio { .. } => "AudioStreamWillStartRecordingAudio",
+            Self::DidStartRecordingAudio { .. } => "AudioStreamDidStartRecordingAudio",
+            Self::WillStopRecordingAudio { .. } => "AudioStreamWillStopRecordingAudio",
+            Self::DidStopRecordingAudio { .. } => "AudioStreamDidStopRecordingAudio",
+            Self::RecordingAudioDidFail { .. } => "AudioStreamRecordingAudioDidFail",
             Self::GotDtmf { .. } => "AudioStreamGotDTMF",
             Self::DidTimeout => "AudioStreamDidTimeout",
             Self::GotNoAudio => "SIPSessionGotNoAudio",
@@ -336,6 +342,18 @@ mod tests {
             StreamEvent::IceNegotiationDidFail {
                 reason: "none",
                 checked: Vec::new(),
+            },
+            StreamEvent::WillStartRecordingAudio {
+                filename: "a.wav".to_owned(),
+            },
+            StreamEvent::DidStartRecordingAudio {
+                filename: "a.wav".to_owned(),
+            },
+            StreamEvent::WillStopRecordingAudio {
+                filename: "a.wav".to_owned(),
+            },
+            StreamEvent::DidStopRecordingAudio {
+                filename: "a.wav".to_owned(),
             },
             StreamEvent::GotDtmf { digit: '#' },
             StreamEvent::DidTimeout,

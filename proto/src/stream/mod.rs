@@ -5,6 +5,7 @@
 //! A stream is a machine: it never touches a socket or a file, it asks for them by [`StreamOutput`].
 
 pub mod audio;
+pub mod documents;
 mod registry;
 mod rtp;
 mod settings;
@@ -163,6 +164,8 @@ pub struct StreamEnv {
     pub tie_breaker: u64,
     /// The interfaces of this machine.
     pub interfaces: Arc<[Interface]>,
+    /// Who called and who was called: for names to show and to file by, not to believe.
+    pub participants: [sip::Uri; 2],
     /// The local address on the route to the peer, as far as signalling knows it; never unspecified.
     pub local_address: IpAddr,
 }

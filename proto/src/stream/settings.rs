@@ -43,6 +43,9 @@ pub struct MediaSettings {
     /// Addresses of this machine only may be candidates, against RFC 8445, 5.1.1.1: for tests and
     /// demonstrations.
     pub ice_allow_loopback: bool,
+    /// Where recordings go whose name is not given (AUS-06); empty for where the process is.
+    #[serde(default)]
+    pub recordings_directory: String,
     /// How digits are sent (AUS-09).
     pub digits: DigitMode,
     /// For how long media may be sent to an address that has not acknowledged the call: bounds what
@@ -93,6 +96,7 @@ impl Default for MediaSettings {
             ice_interfaces: InterfaceFilter::default(),
             ice_fallback: false,
             ice_allow_loopback: false,
+            recordings_directory: String::new(),
             digits: DigitMode::default(),
             unacknowledged_media: Duration::from_secs(2),
         }

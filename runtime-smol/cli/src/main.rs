@@ -12,6 +12,7 @@ mod media;
 mod options;
 mod outcome;
 mod print;
+mod recording;
 mod runtime;
 mod secret;
 mod verb;

@@ -3,6 +3,7 @@
 use crate::{
     options::MediaOptions,
     outcome::{Exit, Failure},
+    recording,
     runtime::{FrameReceiver, FrameSender, Runtime},
 };
 use audio::{
@@ -11,7 +12,7 @@ use audio::{
     measure,
     tone::Tone,
     track::TrackConfig,
-    wave::{self, Player, PlayerOptions, Recorder},
+    wave::{self, Player, PlayerOptions},
 };
 use serde_json::Value;
 use sipsimple::{
@@ -144,7 +145,7 @@ impl Media {
             .calls
             .get(&stream)
             .is_some_and(|call| call.speaker.is_some());
-        self.detach(stream);
+        self.detach(runtime, stream);
         let connected = self.connect(runtime, stream, format).and_then(|mut call| {
             if spoke {
                 call.speaker = Some(self.speaker(call.said)?);
@@ -154,6 +155,13 @@ impl Media {
         let call = connected.map_err(|error| Failure::new(Exit::Media, error))?;
         self.calls.insert(stream, call);
         Ok(())
+    }
+
+    /// Somebody holds, or does no more: a recording leaves that out.
+    pub(crate) fn hold(&self, runtime: &Runtime, stream: StreamId) {
+        if let Some(recorder) = self.calls.get(&stream).and_then(|call| call.recorder) {
+            recording::follow(runtime, &self.engine, stream, recorder);
+        }
     }
 
     /// What is said, to a bridge.
@@ -223,10 +231,9 @@ impl Media {
         let recorder = match &self.record {
             Some(path) => {
                 self.recorded += 1;
-                let mut recorder = Recorder::new(numbered(path, self.recorded), RATE);
-                recorder.start().map_err(|error| text(&error))?;
-                let attached = self.engine.attach(recorder, &[heard]);
-                Some(attached.map_err(|error| text(&error))?)
+                let path = numbered(path, self.recorded);
+                let recorder = recording::start(runtime, &self.engine, stream, path, heard)?;
+                Some(recorder)
             }
             None => None,
         };
@@ -242,24 +249,20 @@ impl Media {
     }
 
     /// Disconnects all streams.
-    pub(crate) fn detach_all(&mut self) {
+    pub(crate) fn detach_all(&mut self, runtime: &Runtime) {
         for stream in self.calls.keys().copied().collect::<Vec<_>>() {
-            self.detach(stream);
+            self.detach(runtime, stream);
         }
     }
 
     /// Disconnects a stream, completes its recording, and says what was heard.
-    pub(crate) fn detach(&mut self, stream: StreamId) -> Option<Hearing> {
+    pub(crate) fn detach(&mut self, runtime: &Runtime, stream: StreamId) -> Option<Hearing> {
         let call = self.calls.remove(&stream)?;
+        if let Some(recorder) = call.recorder {
+            recording::stop(runtime, &self.engine, stream, recorder);
+        }
         let hearing = self.engine.call(move |mixer| {
             let hearing = mixer.port::<Meter>(call.meter).map(|meter| meter.hearing());
-            if let Some(recorder) = call.recorder {
-                if let Some(recorder) = mixer.port::<Recorder>(recorder) {
-                    // What could be written is written; the file says the rest.
-                    let _ = recorder.stop();
-                }
-                mixer.remove(recorder);
-            }
             for port in call.speaker.into_iter().chain([call.track, call.meter]) {
                 mixer.remove(port);
             }

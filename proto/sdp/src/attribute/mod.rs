@@ -186,6 +186,7 @@ const SECRET: [&str; 3] = ["crypto", "ice-pwd", "key-mgmt"];
 mod tests {
     use super::*;
 
+    /// SDP-05: a name, and a value or none.
     #[test]
     fn name_and_value() {
         let attribute = Attribute::new("fmtp", "101 0-15:x");

@@ -15,6 +15,7 @@ fn refused(text: &[u8]) -> ParseError {
     Session::parse(text).expect_err("no description")
 }
 
+/// SDP-01, SDP-02, SDP-07: lines of every type, of the session and of media, read and written alike.
 #[test]
 fn every_line_of_a_full_description_is_kept() {
     let text = "v=0\r\n\

@@ -25,6 +25,7 @@ fn versions_rise_at_any_length() {
     }
 }
 
+/// SDP-08: one more for each change.
 #[test]
 fn the_version_rises_only_with_a_change() {
     // SDP-08; RFC 3264, section 8.
@@ -44,6 +45,7 @@ fn the_version_rises_only_with_a_change() {
     assert!(!second.is_same_description(&first));
 }
 
+/// SDP-03, SDP-09: direction and addresses stand at the line or at the session, and the default is both ways.
 #[test]
 fn media_inherits_from_the_session() {
     // RFC 8866, sections 5.7 and 5.13; SDP-03.
@@ -142,6 +144,7 @@ fn assembled_sessions_have_nothing_at_session_level() {
     );
 }
 
+/// SDP-04, SDP-09: a connection of either family.
 #[test]
 fn addresses_of_all_kinds() {
     let connection = |address: &'static str| Connection {

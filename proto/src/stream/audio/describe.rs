@@ -98,6 +98,7 @@ impl AudioStream {
             Some(agreed) => agreed.clone(),
             None => self.keys.protocol().into(),
         };
+        self.transport.expect_early();
         let keys = self.keys.offer();
         if self.keys.offers_dtls() {
             self.transport.listen();

@@ -119,6 +119,7 @@ impl AudioStream {
 
     fn start_once(&mut self) {
         if std::mem::take(&mut self.is_starting) {
+            self.was_started = true;
             self.out.push_back(StreamOutput::Started);
         }
     }

@@ -10,13 +10,17 @@ mod encryption;
 mod factory;
 mod flow;
 mod ice;
+mod recording;
 mod relay;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub use command::{SendDtmf, SendDtmfError};
 pub use encryption::EncryptionInfo;
-pub use factory::AudioFactory;
+pub use factory::{AudioFactory, AudioOptions};
+pub use recording::{Record, RecordError, RecordingInfo};
+pub use state::{AudioState, TransportState};
 
 use super::{
     Agreement, Hold, MediaSettings, MediaStream, Purpose, Refusal, StreamEnv, StreamInput,
@@ -24,8 +28,9 @@ use super::{
     rtp::{Heard, Ice, KeyAgreement, RtpTransport, earliest_of},
 };
 use crate::event::{KeyMethod, Originator, StreamEvent};
-use base::Deadline;
+use base::{Clock, Deadline};
 use describe::Format;
+use recording::Recording;
 use rtp::{EventReceiver, EventSender};
 use sdp::{Agreed, Direction};
 use serde::Serialize;
@@ -70,6 +75,11 @@ pub struct AudioStream {
     digits_out: EventSender,
     digits_in: EventReceiver,
     timers: Timers,
+    clock: Clock,
+    participants: [sip::Uri; 2],
+    recording: Option<Recording>,
+    /// It has started, and may be over since.
+    was_started: bool,
     out: VecDeque<StreamOutput>,
 }
 
@@ -160,6 +170,10 @@ impl AudioStream {
             digits_out: EventSender::new(describe::DTMF_CLOCK_RATE),
             digits_in: EventReceiver::new(),
             timers: Timers::default(),
+            clock: env.clock,
+            participants: env.participants,
+            recording: None,
+            was_started: false,
             out: VecDeque::new(),
         }
     }
@@ -207,6 +221,12 @@ impl AudioStream {
         self.format
             .as_ref()
             .is_some_and(|format| format.events.is_some())
+    }
+
+    /// How many packets came before the answer to our offer and were lost: the latest 32 wait for it
+    /// (RFC 3264, 5.1).
+    pub const fn early_lost(&self) -> u64 {
+        self.transport.early_lost()
     }
 
     /// What was sent and heard so far; `None` before the start.
@@ -267,6 +287,9 @@ impl AudioStream {
         self.tell_encryption();
         self.format = Some(format);
         self.set_direction(agreed);
+        while let Some(heard) = self.transport.poll_early() {
+            self.take(now, heard);
+        }
         match was_early && !self.is_early {
             true => self.expect_audio(now),
             false => self.rearm(now),
@@ -391,6 +414,7 @@ impl MediaStream for AudioStream {
         if self.agree(now, agreed) {
             self.state = State::Established;
             self.begin(now);
+            self.begin_recording();
             self.is_starting = true;
             self.start_if_ready();
         }
@@ -430,6 +454,7 @@ impl MediaStream for AudioStream {
         if self.is_starting && self.is_waiting_for_ice() {
             self.tell_ice_failure(ice::LATE);
         }
+        self.end_recording();
         self.state = State::Ending;
         self.timers = Timers::default();
         self.transport.close(now);

@@ -15,6 +15,7 @@ impl RtpTransport {
         self.handshakes.close();
         self.advance_handshakes(now);
         self.flow = None;
+        self.early.clear();
         self.handshakes.clear();
         self.ports.close(&mut self.out);
         if let Some(ice) = &mut self.ice {

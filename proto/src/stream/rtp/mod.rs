@@ -4,8 +4,10 @@
 mod agreement;
 mod closing;
 mod dtls;
+mod early;
 mod flow;
 mod ice;
+mod inbound;
 mod keys;
 mod peer;
 mod ports;
@@ -27,13 +29,11 @@ use ::dtls::{Credentials, Failure};
 use ::ice::stun;
 use base::{Clock, Deadline, Rng, earliest};
 use bytes::{Bytes, BytesMut};
+use early::Early;
 use flow::Flow;
 use keys::Protection;
 use ports::Ports;
-use rtp::{
-    Arrivals, Diagnosis, Frame, KeepAlive, Latch, Outgoing, Output, Received, Session, Statistics,
-    Unplayed,
-};
+use rtp::{Arrivals, Diagnosis, Frame, KeepAlive, Latch, Outgoing, Output, Session, Statistics};
 use single::Single;
 use std::{
     collections::VecDeque,
@@ -69,6 +69,7 @@ pub(crate) struct RtpTransport {
     /// What became of handshakes.
     secured: VecDeque<Result<(), Failure>>,
     flow: Option<Flow>,
+    early: Early,
     arena: BytesMut,
     out: VecDeque<StreamOutput>,
 }
@@ -107,6 +108,7 @@ impl RtpTransport {
             handshakes: Handshakes::new(credentials),
             secured: VecDeque::new(),
             flow: None,
+            early: Early::default(),
             arena: BytesMut::new(),
             out: VecDeque::new(),
         }
@@ -389,85 +391,15 @@ impl RtpTransport {
         self.media(now, slot, from, payload)
     }
 
-    fn media(&mut self, now: Instant, slot: Slot, from: SocketAddr, payload: BytesMut) -> Heard {
-        // RFC 7983, 7.
-        if ::dtls::is_dtls(&payload) {
-            return self.handshake(now, slot, from, payload);
-        }
-        // RFC 5761, 4.
-        let is_shared = self.is_muxed() && rtp::Kind::of(&payload) == rtp::Kind::Rtcp;
-        match ice::component_of(slot) {
-            1 if !is_shared => self.rtp(now, from, payload),
-            _ => self.rtcp(now, from, payload),
-        }
-    }
-
-    fn rtcp(&mut self, now: Instant, from: SocketAddr, mut payload: BytesMut) -> Heard {
-        let Some(flow) = &mut self.flow else {
-            return Heard::Nothing;
-        };
-        let first = payload.first().copied();
-        let protection = flow.control.as_mut().unwrap_or(&mut flow.protection);
-        if !protection.open_rtcp(now, &mut payload) {
-            flow.arrivals.note(from, Unplayed::refused(first));
-            return Heard::Nothing;
-        }
-        if !flow.session.handle_rtcp(now, from, &payload) {
-            return Heard::Nothing;
-        }
-        flow.rtcp.handle_packet(now, from);
-        flow.arrivals.note(from, Unplayed::Report);
-        self.drain(now);
-        Heard::Report
-    }
-
-    fn rtp(&mut self, now: Instant, from: SocketAddr, mut datagram: BytesMut) -> Heard {
-        let Some(flow) = &mut self.flow else {
-            return Heard::Nothing;
-        };
-        let first = datagram.first().copied();
-        // RFC 3711, 3.3: what is not authentic is as if it had not come, for the latch as well.
-        if !flow.protection.open_rtp(now, &mut datagram) {
-            flow.arrivals.note(from, Unplayed::refused(first));
-            return Heard::Nothing;
-        }
-        let described = flow.rtp.described();
-        if let Some(single) = &mut flow.single
-            && !single.admits(now, from, described)
-        {
-            return Heard::Nothing;
-        }
-        let received = flow.session.handle_rtp(now, from, datagram.freeze());
-        let heard = match received {
-            Received::Media(frame) => {
-                flow.rtp.handle_packet(now, from);
-                flow.received_from = Some(from);
-                flow.arrivals.clear();
-                Heard::Frame(frame)
-            }
-            Received::Placeholder(frame) => {
-                let what = Unplayed::Placeholder(frame.payload_type);
-                flow.arrivals.note(from, what);
-                Heard::Frame(frame)
-            }
-            Received::Ignored(reason) => {
-                if let Some(what) = Unplayed::of(first, reason) {
-                    flow.arrivals.note(from, what);
-                }
-                Heard::Nothing
-            }
-        };
-        self.drain(now);
-        heard
-    }
-
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
         let ice = self.ice.as_ref().and_then(Ice::poll_timeout);
         let flow = self.flow.as_ref().map(|flow| {
             [
                 flow.session.poll_timeout(),
-                flow.keepalive.poll_timeout(),
+                flow.keepalive
+                    .poll_timeout()
+                    .filter(|_| needs_keepalive(self.ice.as_ref(), flow)),
                 flow.protection.poll_timeout(),
                 flow.control.as_ref().and_then(Protection::poll_timeout),
             ]
@@ -490,10 +422,11 @@ impl RtpTransport {
         if let Some(control) = &mut flow.control {
             control.handle_timeout(now);
         }
-        flow.keepalive.handle_timeout(now);
-        // RFC 7675, 5.1: with ICE its checks keep the way open.
-        let is_ice = self.ice.as_ref().is_some_and(Ice::is_agreed);
-        if flow.keepalive.poll_output() && !is_ice {
+        let is_needed = needs_keepalive(self.ice.as_ref(), flow);
+        if is_needed {
+            flow.keepalive.handle_timeout(now);
+        }
+        if is_needed && flow.keepalive.poll_output() {
             let keepalive = Outgoing {
                 payload_type: flow.keepalive_payload_type,
                 marker: false,
@@ -558,6 +491,12 @@ impl RtpTransport {
             }
         }
     }
+}
+
+/// Whether only empty packets hold the binding of RTP in a translator.
+fn needs_keepalive(ice: Option<&Ice>, flow: &Flow) -> bool {
+    // RFC 6263, 4.3 and 5: reports on the port of RTP do. RFC 7675, 5.1: so do the checks of ICE.
+    !flow.is_muxed && !ice.is_some_and(Ice::is_agreed)
 }
 
 /// Sends a packet, over a relay if its slot is one.

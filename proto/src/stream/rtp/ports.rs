@@ -209,6 +209,7 @@ mod tests {
         }
     }
 
+    /// RTP-15, RTP-12: even ports of the range, the next pair where one is taken; then it fails, and says why.
     #[test]
     fn a_range_is_tried_pair_by_pair_and_then_given_up() {
         let (mut ports, mut out) = ports((50_001, 50_007));
@@ -231,6 +232,7 @@ mod tests {
         assert_eq!(tried, [50_002, 50_004, 50_006]);
     }
 
+    /// RTP-01, RTP-15: two sockets, RTCP at the port above.
     #[test]
     fn the_neighbour_is_for_rtcp() {
         let (mut ports, mut out) = ports((0, 0));

@@ -117,6 +117,9 @@ impl Waiting<'_> {
                         ) => {
                             self.standing.ice_failed(stream, reason, &checked);
                         }
+                        Event::Stream(stream, StreamEvent::DidChangeHoldState { .. }) => {
+                            self.standing.hold(agent, stream);
+                        }
                         Event::Stream(stream, StreamEvent::WillEnd) => {
                             self.standing.look(agent, stream);
                         }

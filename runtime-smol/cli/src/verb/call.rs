@@ -182,6 +182,9 @@ impl Running {
                             self.stream.get_or_insert(stream);
                             self.described.add_ice_failure(stream, reason, &checked);
                         }
+                        Event::Stream(stream, StreamEvent::DidChangeHoldState { .. }) => {
+                            self.media.hold(&agent.runtime, stream);
+                        }
                         _ => {}
                     }
                 }
@@ -235,7 +238,7 @@ impl Running {
         if let Some(data) = self.described.take(&agent.runtime, stream) {
             self.media_data = data;
         }
-        if let Some(hearing) = self.media.detach(stream) {
+        if let Some(hearing) = self.media.detach(&agent.runtime, stream) {
             self.hearing = Some(hearing);
         }
         media::add_hearing(&mut self.media_data, self.hearing);

@@ -108,6 +108,9 @@ impl Calling<'_> {
                         ) => {
                             self.standing.ice_failed(stream, reason, &checked);
                         }
+                        Event::Stream(stream, StreamEvent::DidChangeHoldState { .. }) => {
+                            self.standing.hold(agent, stream);
+                        }
                         Event::Stream(stream, StreamEvent::WillEnd) => {
                             self.standing.look(agent, stream);
                         }

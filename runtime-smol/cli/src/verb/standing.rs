@@ -69,9 +69,14 @@ impl Standing {
         self.media.attach(&agent.runtime, stream)
     }
 
+    /// A stream is held, or is no more.
+    pub(crate) fn hold(&self, agent: &Agent, stream: StreamId) {
+        self.media.hold(&agent.runtime, stream);
+    }
+
     /// A stream ends: keeps what can be said about it.
     pub(crate) fn look(&mut self, agent: &Agent, stream: StreamId) {
-        let hearing = self.media.detach(stream);
+        let hearing = self.media.detach(&agent.runtime, stream);
         let described = self.described.take(&agent.runtime, stream);
         let has_stood = self.owners.remove(&stream).is_some();
         if let Some(data) = described {

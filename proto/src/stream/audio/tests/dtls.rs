@@ -270,6 +270,10 @@ fn a_hello_before_the_answer_is_kept() {
         frames: Default::default(),
         failed: Default::default(),
         sent: Default::default(),
+        wire: Default::default(),
+        went: Default::default(),
+        outside: Default::default(),
+        is_cut: [false; 2],
         descriptions: descriptions.clone(),
         started: true,
     };

@@ -146,8 +146,8 @@ fn play(
     })?;
     done("hold");
 
-    alice.media.detach_all();
-    bob.media.detach_all();
+    alice.media.detach_all(&alice.agent.runtime);
+    bob.media.detach_all(&bob.agent.runtime);
     alice.command(UserAgent::end);
     wait(alice, bob, printer, "the end", |a, b| {
         a.so_far.over == 1 && b.so_far.over == 1

@@ -254,7 +254,7 @@ impl Party {
     }
 
     pub(super) fn stop(&mut self, printer: &Printer) {
-        self.media.detach_all();
+        self.media.detach_all(&self.agent.runtime);
         self.agent.stop(printer);
     }
 }
