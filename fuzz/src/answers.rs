@@ -160,13 +160,69 @@ pub(crate) fn sip(request: &str, input: &mut Unstructured<'_>) -> arbitrary::Res
             _ => format!("{}\r\n", String::from_utf8_lossy(piece(input)?)),
         };
     }
-    text += "Content-Length: 0\r\n\r\n";
+    let body = match request.starts_with("INVITE ") {
+        true => *input.choose(&["", ANSWER, HELD, SEALED])?,
+        false => "",
+    };
+    if !body.is_empty() {
+        text += "Contact: <sip:192.0.2.9>\r\nContent-Type: application/sdp\r\n";
+    }
+    text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
     let mut bytes = text.into_bytes();
     if input.int_in_range(0..=7u8)? == 0 {
         let at = usize::from(input.arbitrary::<u16>()?) % bytes.len();
         bytes.splice(at..at, piece(input)?.iter().copied());
     }
     Ok(bytes)
+}
+
+/// A request within what a request of the agent has begun or would like to, of its subscription or call; nothing
+/// for a request that begins nothing.
+pub(crate) fn request(
+    ours: &str,
+    input: &mut Unstructured<'_>,
+) -> arbitrary::Result<Option<Vec<u8>>> {
+    let header = |name: &str| {
+        let mut lines = ours.split("\r\n");
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    };
+    let (Some(from), Some(to), Some(call)) = (header("From"), header("To"), header("Call-ID"))
+    else {
+        return Ok(None);
+    };
+    let tag = *input.choose(&[";tag=t", ";tag=t", ";tag=other", ""])?;
+    let tag = if to.contains("tag=") { "" } else { tag };
+    let (number, branch): (u8, u8) = (input.arbitrary()?, input.arbitrary()?);
+    let method = match ours.split(' ').next() {
+        Some("SUBSCRIBE") => "NOTIFY",
+        Some("INVITE") => *input.choose(&["BYE", "INVITE", "INFO", "UPDATE"])?,
+        _ => return Ok(None),
+    };
+    let mut text = format!(
+        "{method} sip:agent@192.0.2.4 SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK{branch}\r\n\
+         From: {to}{tag}\r\nTo: {from}\r\nCall-ID: {call}\r\nCSeq: {number} {method}\r\n\
+         Max-Forwards: 70\r\nContact: <sip:192.0.2.9:5062>\r\n"
+    );
+    let body = match method {
+        "NOTIFY" => {
+            let event = header("Event").unwrap_or("presence");
+            let event = *input.choose(&[event, event, event, "other"])?;
+            let state = *input.choose(&STATES)?;
+            let seconds: u16 = input.arbitrary()?;
+            text += &format!("Event: {event}\r\nSubscription-State: {state}{seconds}\r\n");
+            let (kind, body) = *input.choose(&DOCUMENTS)?;
+            text += kind;
+            body
+        }
+        "INVITE" | "UPDATE" => {
+            text += "Content-Type: application/sdp\r\n";
+            *input.choose(&[ANSWER, HELD, SEALED, ""])?
+        }
+        _ => "",
+    };
+    text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    Ok(Some(text.into_bytes()))
 }
 
 fn challenge(name: &str, input: &mut Unstructured<'_>) -> arbitrary::Result<String> {
@@ -187,6 +243,37 @@ pub(crate) fn piece<'a>(input: &mut Unstructured<'a>) -> arbitrary::Result<&'a [
 }
 
 const HEADER: usize = 12;
+/// States of a subscription, up to a number of seconds (RFC 6665, 4.1.3).
+const STATES: [&str; 8] = [
+    "active;expires=",
+    "pending;expires=",
+    "terminated;reason=deactivated;x=",
+    "terminated;reason=probation;retry-after=",
+    "terminated;reason=rejected;x=",
+    "terminated;reason=timeout;x=",
+    "terminated;reason=giveup;retry-after=",
+    "waiting;expires=",
+];
+/// The header of what a notification says, and that.
+const DOCUMENTS: [(&str, &str); 3] = [
+    ("", ""),
+    (
+        "Content-Type: application/pidf+xml\r\n",
+        "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:a@example.com\"/>",
+    ),
+    (
+        "Content-Type: application/simple-message-summary\r\n",
+        "Messages-Waiting: yes\r\n",
+    ),
+];
+const ANSWER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+    m=audio 40000 RTP/AVP 0 8\r\n";
+const HELD: &str = "v=0\r\no=- 1 2 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
+    m=audio 40002 RTP/AVP 8\r\na=sendonly\r\n";
+/// What nobody has offered.
+const SEALED: &str = "v=0\r\no=- 2 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+    m=audio 40000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 \
+    inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\r\n";
 const STATUS: [&str; 18] = [
     "100 Trying",
     "183 Progress",

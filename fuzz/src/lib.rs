@@ -25,6 +25,8 @@ mod sip_message;
 mod sip_stream;
 mod srtp;
 mod stun;
+mod system;
+mod turn;
 mod uri;
 mod websocket;
 
@@ -45,6 +47,8 @@ pub use self::sip_message::sip_message;
 pub use self::sip_stream::sip_stream;
 pub use self::srtp::srtp;
 pub use self::stun::stun;
+pub use self::system::system;
+pub use self::turn::turn;
 pub use self::uri::uri;
 pub use self::websocket::websocket;
 
@@ -70,6 +74,8 @@ pub const BODIES: &[(&str, Body)] = &[
     ("sip_stream", sip_stream),
     ("srtp", srtp),
     ("stun", stun),
+    ("system", system),
+    ("turn", turn),
     ("uri", uri),
     ("websocket", websocket),
 ];

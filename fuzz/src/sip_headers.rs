@@ -2,8 +2,8 @@
 
 use sip::header::{
     Auth, CSeq, ContactValue, Event, Expires, Item, MediaType, MinExpires, MinSe, NameAddr, Parse,
-    Privacy, RAck, RSeq, Replaces, RetryAfter, SessionExpires, SubscriptionState, TargetDialog,
-    Timestamp, Value, Via, Warning,
+    Privacy, RAck, RSeq, Reason, Replaces, RetryAfter, SessionExpires, SubscriptionState,
+    TargetDialog, Timestamp, Value, Via, Warning,
 };
 use sip::{Headers, usage::sipfrag::Sipfrag};
 
@@ -34,6 +34,10 @@ pub fn sip_headers(data: &[u8]) {
         same_of(value, |value| Item::parse(value).ok().map(|of| print(&of)));
         same_of(value, |value| {
             Privacy::parse(value).ok().map(|of| print(&of))
+        });
+        same_of(value, |value| {
+            let reason = Reason::parse(value).ok();
+            reason.filter(Reason::is_valid).map(|reason| print(&reason))
         });
         same_of(value, |value| {
             Replaces::parse(value).ok().map(|of| print(&of))

@@ -152,7 +152,9 @@ fn v6(line: &str) -> Option<Interface> {
         name: name.to_owned(),
         index: u32::from_str_radix(index, 16).ok()?,
         address: IpAddr::V6(address),
-        prefix: u8::from_str_radix(prefix, 16).ok()?,
+        prefix: u8::from_str_radix(prefix, 16)
+            .ok()
+            .filter(|bits| *bits <= 128)?,
         kind: kind(name),
         default_route: false,
     })
@@ -206,7 +208,8 @@ mod tests {
                 u32::from_ne_bytes([255, 255, 255, 0]),
             ),
             if_inet6: "00000000000000000000000000000001 01 80 10 80       lo\n\
-                       20010db8000000000000000000000002 02 40 00 80     eth0\nnonsense\n"
+                       20010db8000000000000000000000002 02 40 00 80     eth0\nnonsense\n\
+                       20010db8000000000000000000000003 02 81 00 80     eth0\n"
                 .to_owned(),
             ..SystemText::default()
         };

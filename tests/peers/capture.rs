@@ -8,6 +8,7 @@ use crate::{
     process::{self, Process},
 };
 use std::{
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -119,6 +120,58 @@ pub(crate) fn look(path: &Path) -> Outcome<Verdict> {
     })
 }
 
+/// The same of a file that we wrote, with every checksum computed: what is wrong in one is bad, too. Beside that,
+/// how many packets prove theirs; messages that were secured are no packets, and have none.
+pub(crate) fn look_closely(path: &Path) -> Outcome<(Verdict, usize)> {
+    let known = tshark_with(path, SUMS, "sip", &["frame.number"])?;
+    let wrong = format!("_ws.malformed || {WARNED} || {WRONG_SUM}");
+    let bad = tshark_with(path, SUMS, &wrong, FAULT)?;
+    let proven = tshark_with(path, SUMS, RIGHT_SUM, &["frame.number"])?;
+    let known = known.len();
+    Ok((Verdict { known, bad }, proven.len()))
+}
+
+/// What Wireshark says of the STUN and TURN of one sender in a capture of an interface, and whether that is good:
+/// it knows them, finds nothing malformed, and proves all fingerprints that there are. Checksums of IP and UDP
+/// are left to the interface, and say nothing before they get there.
+pub(crate) fn stun(path: &Path, sender: Ipv4Addr) -> Outcome<(bool, String)> {
+    let of = |what: &str| format!("ip.src == {sender} && ({what})");
+    let count = |what: &str| {
+        let found = tshark(path, &of(what), &["frame.number"]);
+        found.map(|found| found.len())
+    };
+    let messages = count("stun.type")?;
+    let (proven, channels) = (count("stun.att.crc32.status == 1")?, count("stun.channel")?);
+    let wrong = of(&format!(
+        "_ws.malformed || stun && {WARNED} || stun.att.crc32.status == 0"
+    ));
+    let bad = tshark(path, &wrong, FAULT)?;
+    let is_good = messages > 0 && proven > 0 && bad.is_empty();
+    let faults = some(&bad);
+    let value = format!(
+        "{messages} messages, {proven} fingerprints right, {channels} of channel data, {faults}"
+    );
+    Ok((is_good, value))
+}
+
+/// Whether Wireshark notices one byte that is another one in a copy of a capture file, and what it says: that
+/// many bytes after where `mark` stands first.
+pub(crate) fn notices(
+    path: &Path,
+    mark: &[u8],
+    after: usize,
+    look: impl Fn(&Path) -> Outcome<(bool, String)>,
+) -> Outcome<(bool, String)> {
+    let copy = path.with_extension("changed");
+    let mut bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let found = bytes.windows(mark.len()).position(|window| window == mark);
+    let byte = found.and_then(|at| bytes.get_mut(at + mark.len() + after));
+    *byte.ok_or("nothing in the file to change")? ^= 1;
+    std::fs::write(&copy, bytes).map_err(|error| error.to_string())?;
+    let (is_good, value) = look(&copy)?;
+    Ok((!is_good && value.contains("1 FAULTS"), value))
+}
+
 /// Whether Wireshark knows handshakes of DTLS in a capture file, both hellos of each, with nothing malformed and no
 /// fault of theirs, and what it says.
 pub(crate) fn handshakes(path: &Path) -> Outcome<(bool, String)> {
@@ -157,11 +210,21 @@ pub(crate) fn rtp_payloads(path: &Path, port: u16) -> Outcome<Vec<Vec<u8>>> {
 }
 
 fn tshark(path: &Path, filter: &str, fields: &[&str]) -> Outcome<Vec<String>> {
+    tshark_with(path, &[], filter, fields)
+}
+
+fn tshark_with(
+    path: &Path,
+    settings: &[&str],
+    filter: &str,
+    fields: &[&str],
+) -> Outcome<Vec<String>> {
     let mut command = Command::new("tshark");
-    command
-        .arg("-r")
-        .arg(path)
-        .args(["-Y", filter, "-T", "fields"]);
+    command.arg("-r").arg(path);
+    for setting in settings {
+        command.args(["-o", setting]);
+    }
+    command.args(["-Y", filter, "-T", "fields"]);
     for field in fields {
         command.args(["-e", field]);
     }
@@ -171,6 +234,18 @@ fn tshark(path: &Path, filter: &str, fields: &[&str]) -> Outcome<Vec<String>> {
         .collect())
 }
 
+/// It looks at no checksum unless it is told to.
+const SUMS: &[&str] = &[
+    "ip.check_checksum:TRUE",
+    "udp.check_checksum:TRUE",
+    "tcp.check_checksum:TRUE",
+];
+/// Of IP (version 6 has none), UDP or TCP.
+const WRONG_SUM: &str =
+    "ip.checksum.status == 0 || udp.checksum.status == 0 || tcp.checksum.status == 0";
+/// Of IP, and of UDP or TCP.
+const RIGHT_SUM: &str = "(ipv6 || ip.checksum.status == 1) && \
+    (udp.checksum.status == 1 || tcp.checksum.status == 1)";
 /// From PI_WARN on.
 const WARNED: &str = "_ws.expert.severity >= 6291456";
 /// What is told of a packet that is not as it should be.

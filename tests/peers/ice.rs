@@ -5,7 +5,7 @@ use crate::{
     Lab, Outcome,
     agent::Agent,
     baresip::{Baresip, Setup},
-    capture::Capture,
+    capture::{self, Capture},
     network::{Cable, INTERFACE, Place},
     pcap::Packet,
     phone::{
@@ -14,14 +14,24 @@ use crate::{
 };
 use audio::{Sound, speech::Voice, wave};
 use serde_json::Value;
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
     let rows = |case: &Case| {
         let keys = case.is_dtls().then_some(KEYS);
         let mux = case.is_muxed.then_some(MUX);
-        let rows = [PAIR, TO, FROM].into_iter().chain(keys).chain(mux);
+        let stun = case.is_ice.then_some([WIRESHARK, CHANGED]);
+        let stun = stun.into_iter().flatten();
+        let rows = [PAIR, TO, FROM]
+            .into_iter()
+            .chain(keys)
+            .chain(mux)
+            .chain(stun);
         let rows = rows.map(|what| (PEER, case.row(what)));
         rows.collect::<Vec<_>>()
     };
@@ -179,6 +189,16 @@ impl Case {
             lab.table
                 .add(PEER, &self.row(MUX), is_shared && is_told, value);
         }
+        if self.is_ice {
+            let path = lab.directory.join(format!("{name}.pcap"));
+            let look = |path: &Path| capture::stun(path, cable.near.address());
+            let (is_good, value) = look(&path)?;
+            lab.table.add(PEER, &self.row(WIRESHARK), is_good, value);
+            // Behind its head and that of its first attribute (RFC 8489, 5 and 14).
+            let mark = our_first_check(&packets, cable).ok_or("no check of ours")?;
+            let (is_good, value) = capture::notices(&path, &mark, 4, look)?;
+            lab.table.add(PEER, &self.row(CHANGED), is_good, value);
+        }
         self.judge(lab, TO, &speech.ours, heard_by_baresip(&directory));
         self.judge(lab, FROM, &speech.theirs, read(&record));
         Ok(())
@@ -188,6 +208,16 @@ impl Case {
         let (is_good, value) = verdict_of(least(self.is_server()), sent, heard);
         lab.table.add(PEER, &self.row(what), is_good, value);
     }
+}
+
+/// The head of our first Binding request, which has the number of its transaction (RFC 8489, 5).
+fn our_first_check(packets: &[Packet], cable: &Cable) -> Option<Vec<u8>> {
+    let is_check = |packet: &&Packet| {
+        let is_ours = *packet.source.ip() == cable.near.address();
+        is_ours && packet.payload.starts_with(&[0, 1]) && packet.payload.get(4..8) == Some(&COOKIE)
+    };
+    let found = packets.iter().find(is_check)?;
+    found.payload.get(..20).map(<[u8]>::to_vec)
 }
 
 fn uri(user: &str, place: &Place, port: u16) -> String {
@@ -333,3 +363,7 @@ const KEYS: &str = "the keys";
 const TO: &str = "speech to it";
 const MUX: &str = "reports on the port of speech";
 const FROM: &str = "speech from it";
+const WIRESHARK: &str = "Wireshark on our STUN";
+const CHANGED: &str = "one changed byte of our STUN is noticed";
+/// RFC 8489, 5.
+const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];

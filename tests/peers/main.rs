@@ -55,6 +55,7 @@ mod timers;
 mod translator;
 mod ways;
 mod web;
+mod wireshark;
 
 use std::{
     env, fs,
@@ -273,6 +274,12 @@ const PARTS: &[Part] = &[
         has_namespaces: false,
         run: certificates::run,
         expected: certificates::expected,
+    },
+    Part {
+        name: "wireshark",
+        has_namespaces: false,
+        run: wireshark::run,
+        expected: wireshark::expected,
     },
     Part {
         name: "roam",

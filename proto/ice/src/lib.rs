@@ -19,6 +19,8 @@ mod agent;
 mod candidate;
 mod pair;
 mod role;
+#[cfg(test)]
+mod vectors;
 
 pub use agent::{
     Agent, BaseId, Component, Config, Credentials, Description, Event, Output, Selected, State,

@@ -163,6 +163,7 @@ fn work(lab: &Lab) -> Outcome<()> {
         let seen = site.ask("options", "sips:uri.example", &["--pcap", &file])?;
         let verdict = capture::look(&path)?;
         let (is_good, value) = verdict.of_count(2);
+        // Messages that were secured stand there without headers of IP and TCP, and so without checksums.
         let value = format!("exit {}, {value}", seen.exit);
         lab.table
             .add(PEER, WIRESHARK, is_good && seen.exit == 0, value);

@@ -99,7 +99,8 @@ struct Case {
     what: What,
     over: Over,
     death: Death,
-    /// Seconds from the first packet to the dead target until the second hears of it.
+    /// Seconds from the first packet to the dead target until the second hears of it; or, of a target that is
+    /// not passed by, until the caller gives up.
     after: (f64, f64),
 }
 
@@ -129,6 +130,8 @@ enum Death {
     WrongName,
     /// It answers so.
     Answers(&'static str, &'static [Step]),
+    /// It answers so, and that is enough not to pass it by (RFC 3263, 4.3): the caller gives up.
+    Keeps(&'static str, &'static [Step]),
 }
 
 impl Case {
@@ -175,16 +178,19 @@ impl Case {
     }
 
     /// Both servers are SIPp or we: they are started for the case. Registrars of streams run already, for
-    /// who finds nobody at a port does not come again.
+    /// who finds nobody at a port does not come again; so does who answers over TLS, which SIPp does not speak.
     fn is_played(&self) -> bool {
         (self.what, self.over) == (What::Register, Over::Udp) || self.what == What::Call
     }
 
+    /// A dead server that answers is SIPp.
+    fn is_scripted(&self) -> bool {
+        self.is_played() && self.over != Over::Tls
+    }
+
     /// The registrars that run already.
     fn registrars(&self, number: u8) -> Vec<Registrar> {
-        if self.is_played() {
-            return Vec::new();
-        }
+        let is_played = self.is_played();
         let registrar = |address, host: &str, instead| Registrar {
             over: self.over,
             address,
@@ -193,12 +199,14 @@ impl Case {
         };
         let domain = Self::domain(number);
         let dead = match self.death {
-            Death::Answers(_, steps) => Some(registrar(dead(number), &domain, Some(steps))),
-            Death::WrongName => Some(registrar(dead(number), "other", None)),
-            Death::Refused | Death::Hole | Death::NoAddress => None,
+            Death::Answers(_, steps) if !self.is_scripted() => {
+                Some(registrar(dead(number), &domain, Some(steps)))
+            }
+            Death::WrongName if !is_played => Some(registrar(dead(number), "other", None)),
+            _ => None,
         };
-        let alive = registrar(alive(number), &domain, None);
-        dead.into_iter().chain([alive]).collect()
+        let alive = (!is_played).then(|| registrar(alive(number), &domain, None));
+        dead.into_iter().chain(alive).collect()
     }
 }
 
@@ -234,7 +242,7 @@ impl Death {
             Self::Hole => "black hole",
             Self::NoAddress => "name without address",
             Self::WrongName => "wrong name in the certificate",
-            Self::Answers(name, _) => name,
+            Self::Answers(name, _) | Self::Keeps(name, _) => name,
         }
     }
 }
@@ -267,7 +275,7 @@ impl Field<'_> {
         let mut late = None;
         let mut impostor = None;
         match case.death {
-            Death::Answers(_, steps) if is_played => {
+            Death::Answers(_, steps) | Death::Keeps(_, steps) if case.is_scripted() => {
                 late = Some(play(&self.at(dead), "dead", steps)?);
             }
             Death::WrongName if is_played => {
@@ -278,6 +286,8 @@ impl Field<'_> {
         let mut registrar = None;
         let mut callee = None;
         match case.what {
+            // Nobody is to come.
+            What::Call if matches!(case.death, Death::Keeps(..)) => {}
             What::Call => {
                 let place = self.at(alive);
                 callee = Some(self.answer(&place, &label("alive"), case.over, &domain)?);
@@ -290,6 +300,9 @@ impl Field<'_> {
         let target = format!("sip:bob@{domain}");
         let account = Case::account(number);
         let verb: &[&str] = match case.what {
+            What::Call if matches!(case.death, Death::Keeps(..)) => {
+                &["call", &target, "--timeout", "5"]
+            }
             What::Call => &["call", &target, "--hangup-after", "1"],
             What::Register => &["register", "--timers", "T1=50"],
         };
@@ -301,7 +314,10 @@ impl Field<'_> {
         let mut agent = Agent::start_unheard(self.lab, &caller, &name, 5070, words)?;
         let last = agent.finish(PATIENCE)?;
         let mut others = String::new();
-        let mut is_good = last.exit == 0;
+        let mut is_good = match case.death {
+            Death::Keeps(..) => last.exit == GIVEN_UP,
+            _ => last.exit == 0,
+        };
         if let Some(mut callee) = callee {
             let last = callee.finish(PATIENCE)?;
             is_good &= last.exit == 0;
@@ -322,7 +338,10 @@ impl Field<'_> {
         }
         drop(impostor);
         let packets = capture.finish()?;
-        let (is_there, when) = moved(case, &packets, dead, alive);
+        let (is_there, when) = match case.death {
+            Death::Keeps(..) => stayed(case, &packets, dead, alive),
+            _ => moved(case, &packets, dead, alive),
+        };
         self.lab.table.add(
             PEER,
             &case.name(),
@@ -349,6 +368,30 @@ impl Field<'_> {
     fn at(&self, address: Ipv4Addr) -> Place {
         self.island.at(address)
     }
+}
+
+/// Whether the request went to the first target alone and was taken back there in its time, and what was seen.
+fn stayed(case: &Case, packets: &[Packet], dead: Ipv4Addr, alive: Ipv4Addr) -> (bool, String) {
+    let to = |address: Ipv4Addr| {
+        packets
+            .iter()
+            .filter(move |packet| packet.destination.ip() == &address)
+    };
+    let others = to(alive).count();
+    let at = |method: &str| {
+        let is_it = |packet: &&Packet| {
+            let message = Message::of_datagram(&packet.payload);
+            message.is_some_and(|message| message.is_request(method))
+        };
+        to(dead).find(is_it).map(|packet| packet.at)
+    };
+    let (Some(invite), Some(cancel)) = (at("INVITE"), at("CANCEL")) else {
+        return (false, "no INVITE, or no CANCEL".to_owned());
+    };
+    let after = cancel - invite;
+    let is_good = others == 0 && (case.after.0..=case.after.1).contains(&after);
+    let text = format!("{others} packets to the second, CANCEL at the first after {after:.2} s");
+    (is_good, text)
 }
 
 /// Whether the same request came to the second target in its time, and how long it took.
@@ -411,6 +454,10 @@ const fn case(what: What, over: Over, death: Death, after: (f64, f64)) -> Case {
 const AT_ONCE: (f64, f64) = (0.0, 1.0);
 /// The time of a dead target: 1.5 s without any response.
 const SILENT: (f64, f64) = (1.4, 2.5);
+/// What the caller was told to wait, less what it took to find out where to.
+const WAITED: (f64, f64) = (4.0, 5.5);
+/// The exit of who has waited long enough.
+const GIVEN_UP: i64 = 5;
 /// A response came: what is left is timer F, 64 times a T1 of 50 ms (RFC 3261, 17.1.2.2).
 const TIMED_OUT: (f64, f64) = (3.1, 4.5);
 const BUSY: Death = Death::Answers(
@@ -426,6 +473,18 @@ const BUSY_FOR: Death = Death::Answers(
     &[
         Step::Receive("INVITE"),
         Step::Answer("503 Service Unavailable", "Retry-After: 60"),
+        Step::Receive("ACK"),
+    ],
+);
+/// RFC 3263, 4.3: who says that it tries is not passed by.
+const TRIES_A_CALL: Death = Death::Keeps(
+    "silence after 100",
+    &[
+        Step::Receive("INVITE"),
+        Step::Answer("100 Trying", ""),
+        Step::Receive("CANCEL"),
+        Step::Answer("200 OK", ""),
+        Step::AnswerInvite("487 Request Terminated"),
         Step::Receive("ACK"),
     ],
 );
@@ -483,19 +542,27 @@ const REGISTRAR: &[Step] = &[
     Step::Receive("REGISTER"),
     Step::Answer("200 OK", "[last_Contact:];expires=600"),
 ];
-const CASES: [Case; 33] = [
+const CASES: [Case; 41] = [
     case(What::Call, Over::Udp, Death::Refused, SILENT),
     case(What::Call, Over::Udp, Death::Hole, SILENT),
     case(What::Call, Over::Udp, Death::NoAddress, AT_ONCE),
     case(What::Call, Over::Udp, BUSY, AT_ONCE),
     case(What::Call, Over::Udp, BUSY_FOR, AT_ONCE),
+    case(What::Call, Over::Udp, TRIES_A_CALL, WAITED),
     case(What::Call, Over::Udp, RINGS_LATE, SILENT),
     case(What::Call, Over::Udp, TAKES_LATE, SILENT),
     case(What::Call, Over::Tcp, Death::Refused, AT_ONCE),
     case(What::Call, Over::Tcp, Death::Hole, SILENT),
+    case(What::Call, Over::Tcp, Death::NoAddress, AT_ONCE),
     case(What::Call, Over::Tcp, BUSY, AT_ONCE),
+    case(What::Call, Over::Tcp, BUSY_FOR, AT_ONCE),
+    case(What::Call, Over::Tcp, TRIES_A_CALL, WAITED),
     case(What::Call, Over::Tls, Death::Refused, AT_ONCE),
+    case(What::Call, Over::Tls, Death::Hole, SILENT),
+    case(What::Call, Over::Tls, Death::NoAddress, AT_ONCE),
     case(What::Call, Over::Tls, Death::WrongName, AT_ONCE),
+    case(What::Call, Over::Tls, BUSY, AT_ONCE),
+    case(What::Call, Over::Tls, BUSY_FOR, AT_ONCE),
     case(What::Register, Over::Udp, Death::Refused, SILENT),
     case(What::Register, Over::Udp, Death::Hole, SILENT),
     case(What::Register, Over::Udp, Death::NoAddress, AT_ONCE),

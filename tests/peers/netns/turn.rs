@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Outcome,
-    capture::Capture,
+    capture::{self, Capture},
     coturn::{Coturn, Kind, Setup},
     names::{NameServer, Program, ZONE},
     network::INTERFACE,
@@ -195,6 +195,12 @@ fn hidden(stage: &Stage<'_>, server: &str, transport: &str) -> Outcome<()> {
     );
     let is_good = is_relay && direct == 0 && packets.len() > 100;
     stage.add(SOURCE, is_good, value);
+    // Over TLS nobody sees it.
+    if stage.case.rows.contains(&WIRESHARK) {
+        let path = lab.directory.join(format!("{}.pcap", stage.name));
+        let (is_good, value) = capture::stun(&path, place.address())?;
+        stage.add(WIRESHARK, is_good, value);
+    }
     stage.judge_speech(&seen);
     Ok(())
 }
@@ -428,6 +434,7 @@ const FIRST_PORT: u16 = 4_000;
 const PEER: &str = "coturn";
 const PAIR: &str = "the pair";
 const SOURCE: &str = "what is heard comes from the relay";
+const WIRESHARK: &str = "Wireshark on our STUN and TURN";
 const SPEECH: &str = "speech both ways";
 const REFUSAL: &str = "no relay, and why";
 const RENEWED: &str = "asked again with the new one";
@@ -438,14 +445,14 @@ const ENDS: &str = "ends, and says why";
 const CASES: &[Case] = &[
     Case {
         name: "TURN over UDP, relays alone",
-        rows: &[PAIR, SOURCE, SPEECH],
+        rows: &[PAIR, SOURCE, WIRESHARK, SPEECH],
         rules: None,
         is_long: false,
         run: over_udp,
     },
     Case {
         name: "TURN over TCP, relays alone",
-        rows: &[PAIR, SOURCE, SPEECH],
+        rows: &[PAIR, SOURCE, WIRESHARK, SPEECH],
         rules: None,
         is_long: false,
         run: over_tcp,

@@ -185,3 +185,95 @@ fn a_corrupted_vector_fails() {
         assert!(opener.open_rtp(start(), &mut sealed).is_err());
     }
 }
+
+/// Packets that libsrtp's own tests compare with, by the keys of those tests: sealed alike, opened, and refused
+/// with any bit changed.
+#[test]
+fn packets_of_libsrtp() {
+    let Some(vectors) = load("libsrtp-packet-arrays.json") else {
+        return;
+    };
+    let arrays = vectors.as_array().expect("a list");
+    let array = |function: &str, name: &str| {
+        let found = arrays
+            .iter()
+            .find(|array| array["function"] == function && array["name"] == name);
+        found.map(|array| hex(&array["hex"]))
+    };
+    let key = |name| array("srtp_test_roc_mismatch", name).expect("a key");
+    let mut seen = Vec::new();
+    for (function, profile, material, rtp_plain) in [
+        (
+            "srtp_validate",
+            Profile::AesCm128HmacSha1_80,
+            // The array has a second master key behind the first.
+            key("test_key")[..30].to_vec(),
+            "srtp_plaintext_ref",
+        ),
+        (
+            "srtp_validate_gcm",
+            Profile::AeadAes128Gcm,
+            key("test_key_gcm"),
+            "rtp_plaintext_ref",
+        ),
+        (
+            "srtp_validate_aes_256",
+            Profile::AesCm256HmacSha1_80,
+            array("srtp_validate_aes_256", "aes_256_test_key").expect("a key"),
+            "srtp_plaintext_ref",
+        ),
+    ] {
+        let master = MasterKey::new(profile, &material).expect("a key of that length");
+        for (is_rtcp, plain, sealed) in [
+            (false, rtp_plain, "srtp_ciphertext"),
+            (true, "rtcp_plaintext_ref", "srtcp_ciphertext"),
+        ] {
+            let (Some(plain), Some(sealed)) = (array(function, plain), array(function, sealed))
+            else {
+                continue;
+            };
+            let mut sealer = Sealer::new(master.clone());
+            let mut packet = BytesMut::from(&plain[..]);
+            if is_rtcp {
+                // The index of the first packet of libsrtp is 1.
+                let ssrc = u32::from_be_bytes(plain[4..8].try_into().unwrap());
+                sealer.set_index(ssrc, 1);
+                sealer.seal_rtcp(&mut packet).unwrap();
+            } else {
+                sealer.seal_rtp(&mut packet).unwrap();
+            }
+            assert_eq!(packet, sealed[..], "{function}");
+            let open = |packet: &mut BytesMut| {
+                let mut opener = Opener::new(master.clone());
+                match is_rtcp {
+                    true => opener.open_rtcp(start(), packet).is_ok(),
+                    false => opener.open_rtp(start(), packet).is_ok(),
+                }
+            };
+            assert!(open(&mut packet), "{function}");
+            assert_eq!(packet, plain[..], "{function}");
+            for bit in 0..sealed.len() * 8 {
+                let mut packet = BytesMut::from(&sealed[..]);
+                packet[bit / 8] ^= 1 << (bit % 8);
+                assert!(!open(&mut packet), "{function}: bit {bit}");
+            }
+            seen.push((function, is_rtcp));
+        }
+    }
+    let expected = [
+        ("srtp_validate", false),
+        ("srtp_validate", true),
+        ("srtp_validate_gcm", false),
+        ("srtp_validate_gcm", true),
+        ("srtp_validate_aes_256", false),
+    ];
+    assert_eq!(seen, expected);
+    // Every other packet is of transforms that are not there on purpose: AES with 192 bits, and none.
+    for array in arrays {
+        let (function, name) = (&array["function"], array["name"].as_str().unwrap());
+        let is_known = expected.iter().any(|(known, _)| function == known)
+            || function == "srtp_validate_null_null"
+            || function == "srtp_validate_aes_192";
+        assert!(is_known || !name.ends_with("ciphertext"), "{array}");
+    }
+}

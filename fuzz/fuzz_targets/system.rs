@@ -1,0 +1,3 @@
+//! Drives `fuzz::system`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(system);

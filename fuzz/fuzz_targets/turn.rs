@@ -1,0 +1,3 @@
+//! Drives `fuzz::turn`.
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(turn);
