@@ -82,7 +82,10 @@ impl Exchange {
         parties.from.params.clear();
         parties.to.params.clear();
         Self {
-            keyring: Keyring::new(std::mem::take(&mut parties.credentials)),
+            keyring: Keyring::preferring(
+                std::mem::take(&mut parties.credentials),
+                config.prefer_strongest,
+            ),
             own_way: OwnWay::new(parties.origin, &parties.route),
             parties,
             call_id: rng.draw(|rng| rng.token(CALL_ID_LEN)).into(),
@@ -105,7 +108,7 @@ impl Exchange {
     /// Says whose usage this is, and who answers challenges.
     pub(crate) fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
         self.parties.account = Some(account);
-        self.keyring = Keyring::new(credentials);
+        self.keyring = Keyring::preferring(credentials, self.config.prefer_strongest);
     }
 
     /// The same parties, Call-ID and tag, for another dialog that the same request has made.

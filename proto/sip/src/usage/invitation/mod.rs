@@ -341,7 +341,7 @@ impl Invitation {
     /// A peer calls for this account.
     pub(crate) fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
         self.account = Some(account);
-        self.keyring = Keyring::new(credentials);
+        self.keyring = Keyring::preferring(credentials, self.config.prefer_strongest);
     }
 
     /// Who answers challenges.
