@@ -28,6 +28,7 @@ mod failover;
 mod flows;
 mod fork;
 mod generated;
+mod guard;
 mod hold;
 mod hostile;
 mod hygiene;
