@@ -126,7 +126,7 @@ fn spiral(callee: &str) -> Stage {
         Duration::from_millis(100),
         incoming,
         |world, host, event| {
-            if let Event::Session(id, SessionEvent::NewIncoming { streams }) = event {
+            if let Event::Session(id, SessionEvent::NewIncoming { streams, .. }) = event {
                 world.command(host, "accept", |agent: &mut UserAgent, now| {
                     agent.accept(now, *id, streams).unwrap();
                 });

@@ -29,6 +29,7 @@ mod flows;
 mod fork;
 mod generated;
 mod gruu;
+mod guard;
 mod hold;
 mod hostile;
 mod hygiene;

@@ -296,7 +296,7 @@ fn streams_of(stage: &Stage, host: HostId, call: SessionId) -> (Vec<StreamId>, V
     let mut running = Vec::new();
     for notification in events {
         match &notification.event {
-            Event::Session(id, SessionEvent::NewIncoming { streams })
+            Event::Session(id, SessionEvent::NewIncoming { streams, .. })
             | Event::Session(id, SessionEvent::NewOutgoing { streams })
                 if *id == call =>
             {

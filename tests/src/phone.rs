@@ -412,7 +412,7 @@ impl Phone {
 
     /// The application's habit.
     fn respond(&mut self, session: SessionId, event: &SessionEvent) {
-        let SessionEvent::NewIncoming { streams } = event else {
+        let SessionEvent::NewIncoming { streams, .. } = event else {
             return;
         };
         let now = self.now;

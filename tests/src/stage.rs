@@ -327,7 +327,7 @@ impl Stage {
             |event: &Event| matches!(event, Event::Session(_, SessionEvent::NewIncoming { .. }));
         self.world
             .react(host, after, incoming, move |world, host, event| {
-                if let Event::Session(session, SessionEvent::NewIncoming { streams }) = event {
+                if let Event::Session(session, SessionEvent::NewIncoming { streams, .. }) = event {
                     world.command(host, "reaction", |agent: &mut UserAgent, now| {
                         act(agent, now, *session, streams);
                     });

@@ -160,6 +160,13 @@ impl Keyring {
         }
     }
 
+    /// The same, choosing between challenges as [`set_prefer_strongest`](Self::set_prefer_strongest) says.
+    pub(crate) const fn preferring(credentials: Vec<Credentials>, strongest: bool) -> Self {
+        let mut keyring = Self::new(credentials);
+        keyring.prefer_strongest = strongest;
+        keyring
+    }
+
     /// What is known of realms, to be shared with the other usages of the account.
     pub const fn realms(&self) -> &Realms {
         &self.realms

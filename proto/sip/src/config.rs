@@ -33,6 +33,10 @@ pub struct Config {
     /// How long the application may take to answer a MESSAGE before it is answered 200 (BUG-20); `None`
     /// answers 200 at once. Below timer F of the peer, or it hears nothing.
     pub message_answer: Option<Duration>,
+    /// Of several challenges of one realm the one with the strongest hash is answered; `false` answers the
+    /// topmost that can be answered, as RFC 8760, 2.4 asks: a server that names a strong hash and reckons
+    /// wrongly with it may need that. With `true`, none is answered that is weaker than what the realm has accepted before.
+    pub prefer_strongest: bool,
     /// How long a connection that we opened is kept without any message and any call on it.
     pub idle_opened: Duration,
     /// The same for connections that peers opened (ENG-49).
@@ -214,6 +218,7 @@ impl Default for Config {
             end_timeout: Duration::from_millis(3_500),
             ring_interval: Duration::from_secs(60),
             message_answer: None,
+            prefer_strongest: true,
             // RFC 3261, 18: at least as long as a transaction may take.
             idle_opened: Duration::from_secs(32),
             idle_accepted: Duration::from_secs(2 * 60 * 60),

@@ -1,7 +1,7 @@
 //! When an account publishes, and when again (ACC-39).
 
 use super::retry_after;
-use crate::event::PublicationEvent;
+use crate::event::{Hints, PublicationEvent};
 use base::{Deadline, Rng};
 use sip::{Description, Failed, PublicationId, refresh::Backoff, usage::publication::State};
 use std::{collections::VecDeque, time::Instant};
@@ -79,6 +79,7 @@ impl Publishing {
                 state,
                 code,
                 reason,
+                headers,
                 ..
             } => {
                 self.state = *state;
@@ -86,6 +87,7 @@ impl Publishing {
                     state: *state,
                     code: code.map(sip::Status::code),
                     reason: reason.clone(),
+                    hints: Hints::of(headers),
                 };
                 self.out.push_back(PublishingDo::Tell(told));
             }

@@ -1,7 +1,10 @@
 //! When an account subscribes, and when again (ACC-39; RFC 6665, 4.1.3).
 
 use super::named;
-use crate::{event::SubscriptionEvent, id::SubscriptionId};
+use crate::{
+    event::{Hints, SubscriptionEvent},
+    id::SubscriptionId,
+};
 use base::{Deadline, Rng};
 use sip::{
     Status,
@@ -135,17 +138,25 @@ impl Subscribing {
             sip::SubscriptionEvent::GotNotify { content, .. } => {
                 self.tell(SubscriptionEvent::GotNotify { content });
             }
-            sip::SubscriptionEvent::RefreshFailed { code, reason } => {
-                let code = code.code();
-                self.tell(SubscriptionEvent::RefreshDidFail { code, reason });
-            }
+            sip::SubscriptionEvent::RefreshFailed {
+                code,
+                reason,
+                headers,
+            } => self.tell(SubscriptionEvent::RefreshDidFail {
+                code: code.code(),
+                reason,
+                hints: Hints::of(&headers),
+            }),
             sip::SubscriptionEvent::Ended {
                 cause,
                 code,
                 reason,
                 retry,
-                ..
-            } => self.ended(now, &cause, code, reason, retry),
+                headers,
+            } => {
+                let hints = Hints::of(&headers);
+                self.ended(now, &cause, (code, reason), retry, hints);
+            }
             // Forks are told when they are made.
             _ => {}
         }
@@ -155,9 +166,9 @@ impl Subscribing {
         &mut self,
         now: Instant,
         cause: &SubscriptionEnd,
-        code: Option<Status>,
-        reason: Option<String>,
+        (code, reason): (Option<Status>, Option<String>),
         retry: Retry,
+        hints: Option<Box<Hints>>,
     ) {
         self.is_live = false;
         if !self.is_wanted || *cause == SubscriptionEnd::Unsubscribed {
@@ -177,6 +188,7 @@ impl Subscribing {
                 Some(Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED)
             ),
             retry_after: wait.as_ref().map(Duration::as_secs_f64),
+            hints,
         });
         match wait {
             Some(Duration::ZERO) => {
@@ -225,6 +237,7 @@ impl Subscribing {
             reason: None,
             is_authentication: false,
             retry_after: None,
+            hints: None,
         });
         self.out.push_back(SubscribingDo::Forget);
     }

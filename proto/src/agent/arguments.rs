@@ -20,6 +20,17 @@ pub struct Connect {
     pub to: sip::Uri,
     /// The name to show beside it.
     pub display_name: Option<String>,
+    /// The callee shall not learn who calls (RFC 3323, 4.1.1): From says
+    /// `"Anonymous" <sip:anonymous@anonymous.invalid>`, and Privacy `id`, so that proxies that know who we
+    /// are keep it (RFC 3325, 9.3); a Privacy in `headers` stands in the place of that. The call takes the way
+    /// of its account and answers challenges as that account all the same: a callee that asks for credentials
+    /// itself learns their user. A first proxy that is [trusted](super::Config::trusted) is told the
+    /// account in P-Preferred-Identity (9.2).
+    ///
+    /// Via, Contact and the session description say our address: only a service on the way can hide
+    /// it (RFC 3323, 5).
+    #[serde(default)]
+    pub anonymous: bool,
     /// What to propose, in the order of the m-lines.
     pub streams: Vec<StreamSpec>,
     /// The Subject header (SES-08).
@@ -41,6 +52,7 @@ impl Connect {
             account: None,
             to,
             display_name: None,
+            anonymous: false,
             streams,
             subject: None,
             redirects: 0,
@@ -89,6 +101,9 @@ pub struct Message {
     pub account: Option<AccountId>,
     /// To whom.
     pub to: sip::Uri,
+    /// The recipient shall not learn who writes, as in [`Connect::anonymous`].
+    #[serde(default)]
+    pub anonymous: bool,
     /// The media type of the content, whole (BUG-05).
     pub content_type: String,
     /// The content.
@@ -102,6 +117,7 @@ impl Message {
         Self {
             account: None,
             to,
+            anonymous: false,
             content_type: "text/plain;charset=utf-8".to_owned(),
             body: Bytes::from(text.into()),
         }

@@ -1,7 +1,7 @@
 //! What the application can ask of a call besides its beginning and its end.
 
 use super::{Child, Command, InformError, SessionId, SessionIntervalError, UserAgent};
-use crate::session::{RedirectError, SessionError};
+use crate::session::{RedirectError, SessionError, Warning};
 use sip::{
     HeaderName, Headers, InfoRequest, Uri,
     header::{Refresher, SessionExpires},
@@ -83,6 +83,33 @@ impl UserAgent {
             entry.session.follow_redirect(now, target)?;
             agent.touch(Child::Session(session));
             Ok(())
+        })
+    }
+
+    /// [Refuses](Self::reject) a call and says what is wrong with it (RFC 3261, 20.43): usual with 488 and 606.
+    ///
+    /// # Errors
+    ///
+    /// As there, and a warning that cannot be sent: its code is not 300 to 399, or its text is longer than
+    /// 256 bytes or has control characters.
+    pub fn reject_for(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        code: u16,
+        reason: Option<&str>,
+        warning: Option<Warning>,
+    ) -> Result<(), SessionError> {
+        let command = |warning: &Option<Warning>| Command::Reject {
+            session,
+            code,
+            reason: reason.map(str::to_owned),
+            warning: warning.clone(),
+        };
+        self.perform(now, command, warning, |agent, warning| {
+            agent.with_session(session, |session, now, table| {
+                session.reject(now, table, code, reason.map(str::to_owned), warning)
+            })
         })
     }
 

@@ -5,7 +5,8 @@ use super::{
     settle::session::warning_header, transfer::Referred,
 };
 use crate::{
-    session::{DescriptionError, IncomingCall, Session, SessionError, parse_description},
+    event::Particulars,
+    session::{DescriptionError, IncomingCall, Session, SessionError, Warning, parse_description},
     stream::{Direction, Offered, Refusal, StreamEnv, Streams},
 };
 use base::scan::is_token;
@@ -50,7 +51,8 @@ impl UserAgent {
             .ok_or(ConnectError::UnknownAccount)?;
         let account = profile.id;
         let local = self.local_address_for(self.address_of(&profile, &call.to));
-        let invite = invite_of(&profile, &call, local)?;
+        let sender = self.sender(&profile, local, call.anonymous);
+        let invite = invite_of(&profile, &call, sender)?;
         let participants = [profile.identity(local).uri, call.to.clone()];
         let id = self.sessions.next_key();
         let tie_breaker = self.rng.u64();
@@ -122,6 +124,7 @@ impl UserAgent {
             lines,
             is_confidential: call.transport.is_secure(),
             is_reliable: self.config.sip.reliable.is_usable(&call.headers),
+            particulars: Particulars::of(call.caller, &call.headers, self.config.trusts(call.peer)),
             replaces: call
                 .replaces
                 .and_then(|replaced| self.invitations.get(&replaced).copied()),
@@ -215,7 +218,11 @@ impl UserAgent {
     }
 
     fn refuse_call(&mut self, invitation: InvitationId, status: Status, warning: Option<String>) {
-        self.refuse_call_with(invitation, status, &warning_header(warning));
+        self.refuse_call_with(
+            invitation,
+            status,
+            &warning_header(warning.map(Warning::miscellaneous)),
+        );
     }
 
     fn refuse_call_with(&mut self, invitation: InvitationId, status: Status, headers: &Headers) {
@@ -326,10 +333,14 @@ impl UserAgent {
 }
 
 /// The INVITE of a call.
-fn invite_of(profile: &Profile<'_>, call: &Connect, local: IpAddr) -> Result<Invite, ConnectError> {
+fn invite_of(
+    profile: &Profile<'_>,
+    call: &Connect,
+    (from, mut private): (Address, Headers),
+) -> Result<Invite, ConnectError> {
     let mut to = Address::new(call.to.clone());
     to.display.clone_from(&call.display_name);
-    let mut invite = Invite::new(profile.identity(local), to);
+    let mut invite = Invite::new(from, to);
     invite.route = profile.route();
     invite.credentials.clone_from(&profile.account.credentials);
     invite.account = profile.id;
@@ -349,6 +360,14 @@ fn invite_of(profile: &Profile<'_>, call: &Connect, local: IpAddr) -> Result<Inv
     }
     if let Some(name) = reserved(&invite.headers) {
         return Err(ConnectError::Header(name.as_str().to_owned()));
+    }
+    for own in [HeaderName::Privacy, HeaderName::PPreferredIdentity] {
+        if invite.headers.contains(own) {
+            private.remove(own);
+        }
+    }
+    for field in private.iter() {
+        invite.headers.push(field.name, field.value);
     }
     Ok(invite)
 }

@@ -51,6 +51,9 @@ pub enum Command {
         code: u16,
         /// The phrase, if not the usual one.
         reason: Option<String>,
+        /// What is wrong.
+        #[serde(default)]
+        warning: Option<crate::session::Warning>,
     },
     /// [`UserAgent::redirect`].
     Redirect {
@@ -313,16 +316,7 @@ impl UserAgent {
         code: u16,
         reason: Option<&str>,
     ) -> Result<(), SessionError> {
-        let command = |_: &()| Command::Reject {
-            session,
-            code,
-            reason: reason.map(str::to_owned),
-        };
-        self.perform(now, command, (), |agent, ()| {
-            agent.with_session(session, |session, now, table| {
-                session.reject(now, table, code, reason.map(str::to_owned))
-            })
-        })
+        self.reject_for(now, session, code, reason, None)
     }
 
     /// Ends a session in whatever state it is (SES-32, SES-33); repeated, it does nothing.
@@ -468,7 +462,8 @@ impl UserAgent {
                 session,
                 code,
                 reason,
-            } => drop(self.reject(now, session, code, reason.as_deref())),
+                warning,
+            } => drop(self.reject_for(now, session, code, reason.as_deref(), warning)),
             Command::Redirect {
                 session,
                 code,

@@ -78,6 +78,15 @@ pub struct Config {
     pub record: bool,
     /// What we propose to a caller who leaves the offer to us (SES-17); empty refuses such calls.
     pub streams_without_offer: Vec<StreamSpec>,
+    /// The proxies whose word about identities counts (RFC 3325, 3: those that we share a trust domain
+    /// with), by the addresses from which their requests come; none by default. What P-Asserted-Identity
+    /// says is believed if one of them handed it to us, and the first proxy of an account is told who
+    /// an anonymous request comes from if it is one of them.
+    ///
+    /// The address of a datagram can be forged by whoever the network lets: name only addresses that are
+    /// reached by a secured or closed network (RFC 3325, 11).
+    #[serde(default)]
+    pub trusted: Vec<IpAddr>,
     /// The inputs are those of a recording.
     #[serde(skip)]
     pub(super) is_replay: bool,
@@ -110,6 +119,7 @@ impl Config {
             log_level: log_level(),
             record: false,
             streams_without_offer: Vec::new(),
+            trusted: Vec::new(),
             is_replay: false,
             factories: Vec::new(),
         }
@@ -157,6 +167,7 @@ impl fmt::Debug for Config {
             .field("log_level", &self.log_level)
             .field("record", &self.record)
             .field("streams_without_offer", &self.streams_without_offer)
+            .field("trusted", &self.trusted)
             .field("factories", &factories.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }

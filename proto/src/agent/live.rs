@@ -3,7 +3,7 @@
 use super::{Command, LiveOption, TlsPorts, UserAgent, life::addresses_of};
 use crate::{stream::MediaSettings, tls::TlsConfig};
 use base::Transport;
-use sip::config::TRICKLE_ICE;
+use sip::{auth::Guard, config::TRICKLE_ICE};
 use std::{sync::Arc, time::Instant};
 
 /// Why a port cannot be another one now; nothing has changed.
@@ -23,6 +23,24 @@ impl UserAgent {
     pub fn set_log_level(&mut self, now: Instant, level: u8) {
         let command = |_: &()| Command::Live(LiveOption::LogLevel(level));
         self.perform(now, command, (), |agent, ()| agent.config.log_level = level);
+    }
+
+    /// Lets only the users of a guard call, write, subscribe or refer from here on, or everybody again
+    /// (RFC 3261, 22.2). Others are challenged, and nothing of what they send is told. What was verified
+    /// is the `caller` of the [`Particulars`](crate::event::Particulars) of a call, a message or a
+    /// subscription; whether that user may speak for the address in From is the application's to judge. What
+    /// runs goes on, and requests inside of it are not asked again.
+    ///
+    /// Given before the first input, the guard lets nobody slip through. A recording holds its secrets, as it
+    /// holds those of accounts; `Debug` shows none.
+    pub fn set_guard(&mut self, now: Instant, guard: Option<Guard>) {
+        let command = |guard: &Option<Guard>| {
+            let guard = guard.clone().map(Box::new);
+            Command::Live(LiveOption::Guard(guard))
+        };
+        self.perform(now, command, guard, |agent, guard| {
+            agent.with_endpoint(|endpoint, now| endpoint.set_guard(now, guard));
+        });
     }
 
     /// Changes what streams are told about media, RTP ports (ENG-23) and codecs (ENG-24) among it. Those
@@ -109,6 +127,7 @@ impl UserAgent {
         match option {
             LiveOption::LogLevel(level) => self.set_log_level(now, level),
             LiveOption::Media(media) => self.set_media(now, *media),
+            LiveOption::Guard(guard) => self.set_guard(now, guard.map(|guard| *guard)),
             LiveOption::Port { transport, port } => {
                 let _ = self.set_port(now, transport, port);
             }

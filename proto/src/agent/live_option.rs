@@ -13,6 +13,8 @@ pub enum LiveOption {
     LogLevel(u8),
     /// [`UserAgent::set_media`](super::UserAgent::set_media).
     Media(Box<MediaSettings>),
+    /// [`UserAgent::set_guard`](super::UserAgent::set_guard).
+    Guard(Option<Box<sip::auth::Guard>>),
     /// [`UserAgent::set_port`](super::UserAgent::set_port).
     Port {
         /// Of which transport.

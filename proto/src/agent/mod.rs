@@ -13,6 +13,7 @@ mod life;
 mod live;
 mod live_option;
 mod network;
+mod privacy;
 mod proposals;
 mod record;
 mod replay;
@@ -61,7 +62,14 @@ use network::Network;
 use record::Recorder;
 use resolve::Resolver;
 use sip::AccountId;
-use std::{any::Any, collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    collections::VecDeque,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 /// A SIP user agent: the machine that composes all others (requirements 1, 3 and 24).
 ///
@@ -125,6 +133,21 @@ struct Settings {
     tls: Option<TlsPorts>,
     web_socket_path: String,
     streams_without_offer: Vec<crate::stream::StreamSpec>,
+    trusted: Vec<IpAddr>,
+}
+
+impl Settings {
+    /// True if the word of who sent a message counts.
+    fn trusts(&self, peer: SocketAddr) -> bool {
+        self.trusts_host(peer.ip())
+    }
+
+    fn trusts_host(&self, host: IpAddr) -> bool {
+        let host = host.to_canonical();
+        self.trusted
+            .iter()
+            .any(|known| known.to_canonical() == host)
+    }
 }
 
 /// What TLS is used for.
@@ -235,6 +258,7 @@ impl UserAgent {
                 udp_port: config.udp_port,
                 tcp_port: config.tcp_port,
                 streams_without_offer: config.streams_without_offer,
+                trusted: config.trusted,
             },
             rng,
         };

@@ -1,6 +1,9 @@
 //! What happens to accounts: registrations, publications and messages.
 
-use super::fields::{fields, with_content};
+use super::{
+    Hints, Particulars,
+    fields::{fields, with_content},
+};
 use serde::Serialize;
 use serde_json::Value;
 use sip::{AccountId, Description, RegistrationId, Uri, usage::publication};
@@ -104,6 +107,8 @@ pub enum PublicationEvent {
         code: Option<u16>,
         /// Its phrase.
         reason: Option<String>,
+        /// What it says besides, if it refuses and says more.
+        hints: Option<Box<Hints>>,
     },
 }
 
@@ -123,6 +128,9 @@ pub enum MessageEvent {
         to_uri: Uri,
         /// The content with its whole media type (BUG-05); `None` if it is empty.
         content: Option<Description>,
+        /// What else it says of who sends it.
+        #[serde(flatten)]
+        particulars: Box<Particulars>,
     },
     /// `SIPEngineGotMessageResponse`: ours has its result (ENG-44).
     GotResponse {
@@ -132,6 +140,8 @@ pub enum MessageEvent {
         code: u16,
         /// Its phrase, or why in words.
         reason: String,
+        /// What a response that refuses it says besides, if it says more.
+        hints: Option<Box<Hints>>,
     },
 }
 

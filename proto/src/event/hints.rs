@@ -1,4 +1,4 @@
-//! What the message that ends a call says besides its code.
+//! What a response that refuses, or the message that ends a call, says besides its code.
 
 use serde::Serialize;
 use sip::{
@@ -6,12 +6,12 @@ use sip::{
     header::{Reason, RetryAfter, Warning},
 };
 
-/// What the peer's final response, or its CANCEL, says besides code and phrase: for people and for a further
-/// try. None of it proves anything.
+/// What the peer's final response, its CANCEL or its last NOTIFY says besides code and phrase: for people and
+/// for a further try. None of it proves anything.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Hints {
-    /// Seconds after which another call may fare better (Retry-After, RFC 3261, 20.33).
+    /// Seconds after which another try may fare better (Retry-After, RFC 3261, 20.33).
     pub retry_after: Option<u32>,
     /// What was wrong, in words (Warning, RFC 3261, 20.43): at most eight, whole.
     pub warnings: Vec<String>,

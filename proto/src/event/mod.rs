@@ -7,6 +7,7 @@ mod hints;
 mod ice;
 mod names;
 mod nat;
+mod particulars;
 mod sdp_text;
 mod subscription;
 
@@ -15,6 +16,7 @@ pub use account::{AccountEvent, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
 pub use hints::Hints;
 pub use nat::{NatBehaviour, NatDetectionError, NatDetectionEvent};
+pub use particulars::Particulars;
 pub use sdp_text::SdpText;
 pub use sip::usage::invitation::Originator;
 pub use subscription::{GotSubscribe, IncomingSubscriptionEvent, SubscriptionEvent};
@@ -188,6 +190,9 @@ pub enum SessionEvent {
     NewIncoming {
         /// What the peer proposes.
         streams: Vec<StreamId>,
+        /// What the INVITE says of its caller.
+        #[serde(flatten)]
+        particulars: Box<Particulars>,
     },
     /// `SIPSessionNewOutgoing` (SES-55).
     NewOutgoing {

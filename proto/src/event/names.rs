@@ -230,6 +230,7 @@ mod tests {
         let sessions = [
             SessionEvent::NewIncoming {
                 streams: streams.clone(),
+                particulars: Box::default(),
             },
             SessionEvent::NewOutgoing {
                 streams: streams.clone(),
@@ -430,17 +431,20 @@ mod tests {
                 from_display_name: None,
                 to_uri: uri.clone(),
                 content: None,
+                particulars: Box::default(),
             },
             MessageEvent::GotResponse {
                 to_uri: uri,
                 code: 200,
                 reason: "OK".to_owned(),
+                hints: None,
             },
         ];
         let published = PublicationEvent::ChangedState {
             state: sip::usage::publication::State::Published,
             code: Some(200),
             reason: Some("OK".to_owned()),
+            hints: None,
         };
         let subscribed = [
             SubscriptionEvent::ChangedState {

@@ -1,6 +1,9 @@
 //! What happens to subscriptions: ours, and those of peers (requirements 30).
 
-use super::fields::{fields, with_content};
+use super::{
+    Hints, Particulars,
+    fields::{fields, with_content},
+};
 use crate::id::SubscriptionId;
 use serde::Serialize;
 use serde_json::Value;
@@ -47,6 +50,8 @@ pub enum SubscriptionEvent {
         code: u16,
         /// Its phrase.
         reason: String,
+        /// What the response says besides, if it says more.
+        hints: Option<Box<Hints>>,
     },
     /// `SIPSubscriptionDidFail`: it was refused, or is over though it was wanted (SUB-10).
     DidFail {
@@ -60,6 +65,8 @@ pub enum SubscriptionEvent {
         is_authentication: bool,
         /// When it is tried again, in seconds; `None` if it is not: then this is its last event.
         retry_after: Option<f64>,
+        /// What the response, or the last NOTIFY, says besides, if it says more.
+        hints: Option<Box<Hints>>,
     },
     /// `SIPSubscriptionWillEnd`: we unsubscribe (SUB-10).
     WillEnd,
@@ -158,6 +165,9 @@ pub struct GotSubscribe {
     pub expires: u32,
     /// A filter, or a list of resources.
     pub content: Option<Description>,
+    /// What else it says of who sends it.
+    #[serde(flatten)]
+    pub particulars: Box<Particulars>,
 }
 
 impl IncomingSubscriptionEvent {

@@ -1,13 +1,13 @@
 //! An incoming call: ring, accept, reject (SES-14 … SES-19).
 
 use super::{
-    CallCommand, InputKind, Limits, Session, SessionError, State,
+    CallCommand, InputKind, Limits, Session, SessionError, State, Warning,
     description::{self, DescriptionError},
     early::Early,
     line::Line,
 };
 use crate::{
-    event::{Originator, SessionEvent},
+    event::{Originator, Particulars, SessionEvent},
     id::{SessionId, StreamId},
     stream::{Direction, Streams},
 };
@@ -31,6 +31,8 @@ pub(crate) struct IncomingCall {
     pub(crate) is_reliable: bool,
     /// The session that ends when this one is accepted (RFC 3891).
     pub(crate) replaces: Option<SessionId>,
+    /// What it says of its caller.
+    pub(crate) particulars: Box<Particulars>,
 }
 
 /// What we say of a call that came in.
@@ -61,6 +63,7 @@ impl Session {
         session.early = Early::of(call.is_reliable);
         session.push(SessionEvent::NewIncoming {
             streams: session.streams(),
+            particulars: call.particulars,
         });
         session.prepare(now, streams);
         // The time to prepare counts from the wish to accept: until then nobody waits.
@@ -135,20 +138,25 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Only in state incoming; a final code that refuses (300 to 699).
+    /// Only in state incoming; a final code that refuses (300 to 699), and a warning that can be sent.
     pub(crate) fn reject(
         &mut self,
         now: Instant,
         streams: &mut Streams,
         code: u16,
         reason: Option<String>,
+        warning: Option<Warning>,
     ) -> Result<(), SessionError> {
         self.seen.note(self.state, InputKind::Reject);
         self.in_state(&[State::Incoming])?;
         if !(300..700).contains(&code) {
             return Err(SessionError::BadCode);
         }
-        self.refuse_call(now, streams, code, reason, None, "user request".to_owned());
+        if warning.as_ref().is_some_and(|warning| !warning.is_valid()) {
+            return Err(SessionError::BadWarning);
+        }
+        let failure = "user request".to_owned();
+        self.refuse_call(now, streams, code, reason, warning, failure);
         Ok(())
     }
 
@@ -158,7 +166,7 @@ impl Session {
         streams: &mut Streams,
         code: u16,
         reason: Option<String>,
-        warning: Option<String>,
+        warning: Option<Warning>,
         failure: String,
     ) {
         let phrase = reason.clone().unwrap_or_else(|| phrase(code));
@@ -246,7 +254,7 @@ impl Session {
                 streams,
                 code,
                 None,
-                Some(text.to_owned()),
+                Some(Warning::miscellaneous(text)),
                 text.to_owned(),
             );
             return None;
@@ -266,7 +274,8 @@ impl Session {
     fn refuse_offer(&mut self, now: Instant, streams: &mut Streams, error: &DescriptionError) {
         let text = error.to_string();
         self.sdp_failed(&text);
-        self.refuse_call(now, streams, 488, None, Some(text.clone()), text);
+        let warning = Warning::miscellaneous(text.as_str());
+        self.refuse_call(now, streams, 488, None, Some(warning), text);
     }
 }
 

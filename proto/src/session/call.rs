@@ -1,6 +1,6 @@
 //! The session's side of its invitation: what it hears from it and asks of it.
 
-use super::{InputKind, Session, SessionError, State, TransferInfo, words::words};
+use super::{InputKind, Session, SessionError, State, TransferInfo, Warning, words::words};
 use crate::{
     event::{Hints, Originator, SessionEvent},
     stream::{Direction, StreamInput, Streams},
@@ -31,7 +31,7 @@ pub(crate) enum CallCommand {
     Reject {
         code: u16,
         reason: Option<String>,
-        warning: Option<String>,
+        warning: Option<Warning>,
         /// Where else to call, of a 3xx.
         contacts: Vec<sip::Uri>,
     },
@@ -88,7 +88,8 @@ pub struct SessionInfo {
     /// The application's last wish, whatever the peer says to it.
     pub hold_intent: bool,
     /// The session that ends when this incoming one is accepted (RFC 3891; SES-50). Whether its caller may
-    /// ask for that is the application's to judge: `call` and the Referred-By of its INVITE say who it is.
+    /// ask for that is the application's to judge: `call` says who it is, and its
+    /// [particulars](crate::event::Particulars) what was verified, and the Referred-By of its INVITE.
     pub replaced_session: Option<crate::id::SessionId>,
     /// The latest transfer (SES-50).
     pub transfer: Option<TransferInfo>,

@@ -1,6 +1,6 @@
 //! The end of a session, by whomever (SES-32 … SES-34, SES-60 … SES-62).
 
-use super::{CallCommand, InputKind, Session, SessionError, SessionOutput, State};
+use super::{CallCommand, InputKind, Session, SessionError, SessionOutput, State, Warning};
 use crate::{
     event::{Originator, SessionEvent},
     stream::{StreamError, Streams},
@@ -34,7 +34,7 @@ impl Session {
         }
         self.seen.note(self.state, InputKind::End);
         match self.state {
-            State::Incoming => self.reject(now, streams, 603, None)?,
+            State::Incoming => self.reject(now, streams, 603, None, None)?,
             State::Outgoing | State::Accepting => {
                 self.end_call(reason);
                 let phrase = "Session Cancelled".to_owned();
@@ -64,7 +64,7 @@ impl Session {
                 self.push_call(CallCommand::Reject {
                     code: 488,
                     reason: None,
-                    warning: Some(failure.clone()),
+                    warning: Some(Warning::miscellaneous(failure.as_str())),
                     contacts: Vec::new(),
                 });
                 self.fail(

@@ -20,11 +20,13 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod warning;
 mod words;
 
 pub use call::SessionInfo;
 pub use state::State;
 pub use transfer::{TransferInfo, TransferState};
+pub use warning::Warning;
 
 pub(crate) use accept::IncomingCall;
 pub(crate) use call::CallCommand;
@@ -204,6 +206,9 @@ pub enum SessionError {
     /// The protocol of a reason is no token.
     #[error("not a reason")]
     BadReason,
+    /// A Warning with a code outside of 300 to 399, or a text that cannot be sent.
+    #[error("not a warning")]
+    BadWarning,
     /// No stream is left.
     #[error("no streams")]
     NoStreams,

@@ -189,6 +189,7 @@ impl Bench {
             is_confidential: false,
             is_reliable,
             replaces: None,
+            particulars: Box::default(),
         };
         let id = SessionId::from_parts(0, 0);
         let session = Session::incoming(now, id, origin, Limits::default(), &mut streams, call);
@@ -543,12 +544,12 @@ fn an_incoming_call_is_rejected() {
     assert_eq!(
         bench
             .session
-            .reject(bench.now, &mut bench.streams, 200, None),
+            .reject(bench.now, &mut bench.streams, 200, None, None),
         Err(SessionError::BadCode)
     );
     bench
         .session
-        .reject(bench.now, &mut bench.streams, 486, None)
+        .reject(bench.now, &mut bench.streams, 486, None, None)
         .unwrap();
     assert_eq!(bench.drain(), ["Reject", "-> terminating", "Remove"]);
     bench.ended(Originator::Local, EndCause::UserRequest);

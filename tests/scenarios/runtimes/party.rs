@@ -147,7 +147,7 @@ impl<R: Runtime> Party<R> {
     /// Waits for a call.
     pub(super) fn incoming(&mut self) -> (SessionId, Vec<StreamId>) {
         self.wait_session("NewIncoming", |id, event| match event {
-            SessionEvent::NewIncoming { streams } => Some((id, streams.clone())),
+            SessionEvent::NewIncoming { streams, .. } => Some((id, streams.clone())),
             _ => None,
         })
     }

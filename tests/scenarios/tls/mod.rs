@@ -137,7 +137,7 @@ impl Stage {
             |event: &Event| matches!(event, Event::Session(_, SessionEvent::NewIncoming { .. }));
         self.world
             .react(bob, SECOND / 10, is_new, |world, host, event| {
-                if let Event::Session(id, SessionEvent::NewIncoming { streams }) = event {
+                if let Event::Session(id, SessionEvent::NewIncoming { streams, .. }) = event {
                     world.command(host, "accept", |agent: &mut UserAgent, now| {
                         agent.accept(now, *id, streams).unwrap();
                     });

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 /// through names its user.
 ///
 /// Asked are requests outside of dialogs: who knows the tags of a dialog has been asked, or was
-/// called by us. ACK and CANCEL cannot be asked (RFC 3261, 22.1). `Debug` shows no secret.
+/// called by us. ACK and CANCEL cannot be asked (RFC 3261, 22.1). Who has not shown who it is learns
+/// nothing of whom it asks for: it is challenged before anything else is looked at (8.2), and OPTIONS
+/// that need no credentials are answered alike for everybody. `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Guard {

@@ -1,6 +1,6 @@
 //! Messages: sent one at a time to each destination, and received (RFC 3428).
 
-use super::{Endpoint, RequestError, register::usage_of, settle::named, uas::Arrived};
+use super::{Endpoint, RequestError, arrival::Arrived, register::usage_of, settle::named};
 use crate::{
     HeaderName, Headers, InvitationId, MessageId, Request, Status,
     answer::Answer,
@@ -121,12 +121,12 @@ impl Endpoint {
         if let Some(answer) = self.refuse_message(&request) {
             return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
         }
-        let source = arrived.from;
+        let (source, caller) = (arrived.from, arrived.caller());
         let Some(server) = self.serve(now, &arrived, new, request.clone(), None) else {
             return;
         };
         let until = self.config.message_answer.map(|wait| now + wait);
-        match Incoming::new(server, &request, source, call, until) {
+        match Incoming::new(server, &request, source, caller, call, until) {
             Some(incoming) => {
                 let id = self.insert_usage(AnyUsage::Incoming(Box::new(incoming)));
                 if let Some(server) = self.servers.get_mut(&server) {

@@ -3,7 +3,8 @@
 
 use super::{
     Endpoint,
-    uas::{Arrived, RETRY_AFTER, TAG_LEN},
+    arrival::Arrived,
+    uas::{RETRY_AFTER, TAG_LEN},
 };
 use crate::auth::Origin;
 use crate::{
@@ -202,6 +203,7 @@ impl Endpoint {
             call_id: request.headers.call_id().unwrap_or_default().to_owned(),
             transport: arrived.path.transport,
             peer: arrived.from,
+            caller: arrived.caller(),
             headers: request.headers.detached(),
             content: content_of(&request),
         };

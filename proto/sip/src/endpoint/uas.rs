@@ -1,7 +1,7 @@
 //! What arrives: noise, malformed messages, responses, and requests on their way to a dialog, a new
 //! call, or an answer without state (RFC 3261, 8.2).
 
-use super::arrival::{accepts_descriptions, description_of, response_path};
+use super::arrival::{Arrived, accepts_descriptions, description_of, response_path};
 use super::{Availability, Dropped, Endpoint, Event, Output, Server, dialogs::DialogEntry};
 use crate::{
     DialogId, FlowId, HeaderName, InvitationId, Message, Method, ParseError, Request, Response,
@@ -10,10 +10,10 @@ use crate::{
     capability::supported,
     header::List,
     id::Party,
-    message::{Description, Unacceptable, frame, frame::FrameError, salvage},
+    message::{frame, frame::FrameError, salvage},
     nat,
     reliable::{self, Demand, Reliability},
-    transaction::{Incoming, NewRequest, Path},
+    transaction::{Incoming, NewRequest},
     uri::Scheme,
     usage::invitation::{Arrival, Invitation, interval_refusal},
 };
@@ -197,12 +197,9 @@ impl Endpoint {
         if request.method == Method::Cancel {
             return self.handle_cancel(now, arrived, new, &request);
         }
-        if let Some(refusal) = self.inspect(&new, &request) {
-            return self.respond_stateless(now, arrived.path, &request, arrived.size, refusal);
-        }
         let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
-        if !tagged && let Some(answer) = self.identify(now, &request, &mut arrived.server) {
-            return self.respond_stateless(now, arrived.path, &request, arrived.size, answer);
+        if let Some(refusal) = self.screen(now, tagged, &new, &request, &mut arrived.server) {
+            return self.respond_stateless(now, arrived.path, &request, arrived.size, refusal);
         }
         match (tagged, &request.method) {
             (true, method) => match (self.dialog_of_request(&request), self.expecting(&request)) {
@@ -244,8 +241,33 @@ impl Endpoint {
         }
     }
 
+    /// Whom and what we do not let in, in the order of RFC 3261, 8.2: who asks, then what. A stranger who
+    /// has to show who it is learns nothing else, such as who can be reached here.
+    fn screen(
+        &mut self,
+        now: Instant,
+        tagged: bool,
+        new: &NewRequest,
+        request: &Request,
+        server: &mut Server,
+    ) -> Option<Answer> {
+        // RFC 3261, 8.2.2.2. A Via of ours further down is a spiral, and legal. The second copy brings the
+        // credentials of the first, and must not be taken for a replay of them.
+        if new.merged_with().is_some() {
+            return Some(Answer {
+                reason: Some("Merged Request".to_owned()),
+                ..Answer::new(Status::LOOP_DETECTED)
+            });
+        }
+        let asked = match tagged {
+            true => None,
+            false => self.identify(now, request, server),
+        };
+        asked.or_else(|| self.inspect(request))
+    }
+
     /// What a request must not be, in the order of RFC 3261, 8.2.
-    fn inspect(&self, new: &NewRequest, request: &Request) -> Option<Answer> {
+    fn inspect(&self, request: &Request) -> Option<Answer> {
         // RFC 3261, 8.2.1
         if !matches!(
             request.method,
@@ -268,13 +290,6 @@ impl Endpoint {
         }
         if !self.is_here(request) {
             return Some(Answer::new(Status::NOT_FOUND));
-        }
-        // RFC 3261, 8.2.2.2. A Via of ours further down is a spiral, and legal.
-        if new.merged_with().is_some() {
-            return Some(Answer {
-                reason: Some("Merged Request".to_owned()),
-                ..Answer::new(Status::LOOP_DETECTED)
-            });
         }
         // RFC 3261, 8.2.2.3
         let known = supported(&self.config);
@@ -323,8 +338,11 @@ impl Endpoint {
     }
 
     /// Says whether a request goes to somebody who can be asked for here. A dialog has its own way of
-    /// knowing.
+    /// knowing, and behind a guard nobody finds it out by OPTIONS, which need no credentials.
     fn is_here(&self, request: &Request) -> bool {
+        if request.method == Method::Options && self.watch.is_some() {
+            return true;
+        }
         let is_inside = request.headers.to().is_ok_and(|to| to.tag().is_some());
         match (&self.users, request.uri.as_ref().user_text()) {
             (Some(users), Some(user)) if !is_inside => users.contains(&*user),
@@ -546,49 +564,6 @@ impl Endpoint {
     /// The call whose dialog a request belongs to, by tags only (RFC 4916 lets URIs change).
     fn invitation_of(&self, request: &Request) -> Option<InvitationId> {
         self.dialogs.get(self.dialog_of_request(request)?)?.call
-    }
-}
-
-/// A request on its way in.
-pub(super) struct Arrived {
-    pub(super) path: Path,
-    pub(super) from: SocketAddr,
-    /// No proxy stood between.
-    is_direct: bool,
-    pub(super) size: usize,
-    server: Server,
-}
-
-impl Arrived {
-    /// The connection that it came by, if no proxy stood between.
-    pub(super) fn direct(&self) -> Option<(FlowId, SocketAddr)> {
-        let is_straight = self.is_direct && self.path.transport.is_reliable();
-        is_straight.then_some((self.path.flow, self.path.to))
-    }
-
-    /// It came over TLS.
-    pub(super) const fn is_secure(&self) -> bool {
-        self.path.transport.is_secure()
-    }
-
-    fn arrival(
-        &self,
-        server: TransactionId,
-        description: Result<Option<Description>, Unacceptable>,
-    ) -> Arrival {
-        Arrival {
-            server,
-            path: self.path,
-            peer: self.from,
-            is_direct: self.is_direct,
-            caller: self
-                .server
-                .verified
-                .as_ref()
-                .map(|verified| verified.username.clone()),
-            replaces: None,
-            description,
-        }
     }
 }
 

@@ -82,7 +82,10 @@ impl Exchange {
         parties.from.params.clear();
         parties.to.params.clear();
         Self {
-            keyring: Keyring::new(std::mem::take(&mut parties.credentials)),
+            keyring: Keyring::preferring(
+                std::mem::take(&mut parties.credentials),
+                config.prefer_strongest,
+            ),
             own_way: OwnWay::new(parties.origin, &parties.route),
             parties,
             call_id: rng.draw(|rng| rng.token(CALL_ID_LEN)).into(),
@@ -113,7 +116,7 @@ impl Exchange {
         if let Some(contact) = &mut self.parties.contact {
             contact.account = Contact::shown(Some(account), &self.parties.from);
         }
-        self.keyring = Keyring::new(credentials);
+        self.keyring = Keyring::preferring(credentials, self.config.prefer_strongest);
     }
 
     /// The same parties, Call-ID and tag, for another dialog that the same request has made.

@@ -111,6 +111,9 @@ pub struct IncomingMessage {
     pub call: Option<InvitationId>,
     /// Who handed it to us.
     pub source: SocketAddr,
+    /// The user whose credentials the endpoint's guard has verified; `None` without a guard, and in a
+    /// call. Whether this user may speak for `from` is to be decided by the application.
+    pub caller: Option<String>,
 }
 
 /// A message of ours.
@@ -269,6 +272,7 @@ impl Incoming {
         server: TransactionId,
         request: &Request,
         source: SocketAddr,
+        caller: Option<String>,
         call: Option<InvitationId>,
         until: Option<Instant>,
     ) -> Option<Self> {
@@ -294,6 +298,7 @@ impl Incoming {
             headers: headers.detached(),
             call,
             source,
+            caller,
         };
         let event = MessageEvent::Incoming(Box::new(message));
         let mut incoming = Self {

@@ -113,6 +113,8 @@ pub enum PublicationEvent {
         code: Option<Status>,
         /// Its phrase.
         reason: Option<String>,
+        /// Its headers, copied, if it refused.
+        headers: Headers,
     },
     /// It is published, refreshed or modified.
     Succeeded {
@@ -340,6 +342,10 @@ impl Publisher {
     fn fail(&mut self, now: Instant, failed: Failed) {
         let previous = self.state();
         let cause = (failed.code(), failed.reason());
+        let headers = match &failed {
+            Failed::Refused { headers, .. } => headers.clone(),
+            _ => Headers::new(),
+        };
         let is_gone = failed.code() == Status::CONDITIONAL_REQUEST_FAILED;
         let passing = failed.is_passing().then(|| failed.retry_after());
         let event = match (self.lease.failed(now, passing), previous) {
@@ -356,7 +362,7 @@ impl Publisher {
         if self.lease.phase() == Phase::Off {
             self.etag = None;
         }
-        self.tell_state(previous, self.state(), Some(cause));
+        self.tell_change(previous, self.state(), Some(cause), headers);
         self.effects.push_back(Effect::Tell(event));
     }
 
@@ -391,6 +397,16 @@ impl Publisher {
     }
 
     fn tell_state(&mut self, previous: State, state: State, cause: Option<(Status, String)>) {
+        self.tell_change(previous, state, cause, Headers::new());
+    }
+
+    fn tell_change(
+        &mut self,
+        previous: State,
+        state: State,
+        cause: Option<(Status, String)>,
+        headers: Headers,
+    ) {
         let (code, reason) = cause.unzip();
         self.effects
             .push_back(Effect::Tell(PublicationEvent::StateChanged {
@@ -398,6 +414,7 @@ impl Publisher {
                 state,
                 code,
                 reason,
+                headers,
             }));
     }
 

@@ -7,11 +7,11 @@ pub(super) use table::{Accounts, Profile};
 use super::{Account, AccountError, Child, Message, Publish, UserAgent};
 use crate::{
     account::{Publishing, PublishingDo, Registering, RegisteringDo},
-    event::{AgentEvent, Event, MessageEvent},
+    event::{AgentEvent, Event, Hints, MessageEvent, Particulars},
 };
 use sip::{
-    AccountId, Description, Headers, MessageId, PublicationId, RegistrationEvent, RegistrationId,
-    SendMessage, Status,
+    AccountId, Description, Failed, Headers, MessageId, PublicationId, RegistrationEvent,
+    RegistrationId, SendMessage, Status,
     header::Address,
     usage::{publication::Publication, registration::Registration},
 };
@@ -186,7 +186,9 @@ impl UserAgent {
             .ok_or(AccountError::Unknown)?;
         let local = self.local_address_for(self.address_of(&profile, &message.to));
         let to = message.to.clone();
-        let mut send = SendMessage::new(profile.identity(local), Address::new(message.to), "");
+        let (from, private) = self.sender(&profile, local, message.anonymous);
+        let mut send = SendMessage::new(from, Address::new(message.to), "");
+        send.headers = private;
         send.content = Description {
             content_type: message.content_type,
             body: message.body,
@@ -352,19 +354,27 @@ impl UserAgent {
     }
 
     pub(super) fn route_message(&mut self, id: MessageId, event: sip::MessageEvent) {
-        let (code, reason) = match event {
+        let (code, reason, hints) = match event {
             sip::MessageEvent::Incoming(message) => {
+                let is_trusted = self.config.trusts(message.source);
                 let event = MessageEvent::GotMessage {
                     account: self.accounts.find(&message.request_uri),
                     from_uri: message.from.uri,
                     from_display_name: message.from.display.map(String::into_boxed_str),
                     to_uri: message.to.uri,
                     content: message.content,
+                    particulars: Particulars::of(message.caller, &message.headers, is_trusted),
                 };
                 return self.notify(Event::Message(id, event));
             }
-            sip::MessageEvent::Succeeded { code, reason } => (code, reason),
-            sip::MessageEvent::Failed(failed) => (failed.code(), failed.reason()),
+            sip::MessageEvent::Succeeded { code, reason } => (code, reason, None),
+            sip::MessageEvent::Failed(failed) => {
+                let hints = match &failed {
+                    Failed::Refused { headers, .. } => Hints::of(headers),
+                    _ => None,
+                };
+                (failed.code(), failed.reason(), hints)
+            }
             // The endpoint knows no other.
             _ => return,
         };
@@ -374,6 +384,7 @@ impl UserAgent {
                 to_uri,
                 code,
                 reason,
+                hints,
             };
             self.notify(Event::Message(id, event));
         }

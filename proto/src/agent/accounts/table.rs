@@ -258,7 +258,7 @@ impl Profile<'_> {
     }
 
     /// The address of record; `None` if the account has none.
-    pub(super) fn address_of_record(&self) -> Option<Address> {
+    pub(in crate::agent) fn address_of_record(&self) -> Option<Address> {
         let mut address = Address::new(self.account.uri.clone()?);
         address.display.clone_from(&self.account.display_name);
         Some(address)

@@ -3,7 +3,7 @@
 use crate::{
     agent::{Child, SessionId, UserAgent},
     event::Event,
-    session::{CallCommand, SessionInput, SessionOutput},
+    session::{CallCommand, SessionInput, SessionOutput, Warning},
 };
 use sip::{
     Description, HeaderName, Headers, InvitationEvent, InvitationId, Status, Uri, header::Address,
@@ -153,17 +153,17 @@ fn said<E: Display>(result: Result<(), E>) -> Result<(), String> {
     result.map_err(|error| error.to_string())
 }
 
-/// A Warning of code 399, which a person may read (RFC 3261, 20.43; SES-38).
-pub(in crate::agent) fn warning_header(text: Option<String>) -> Headers {
+/// A Warning, which a person may read (RFC 3261, 20.43; SES-38).
+pub(in crate::agent) fn warning_header(warning: Option<Warning>) -> Headers {
     let mut headers = Headers::new();
-    if let Some(text) = text {
+    if let Some(Warning { code, text, .. }) = warning {
         let text: String = text
             .chars()
             .filter(|c| !c.is_control() && !matches!(c, '"' | '\\'))
             .collect();
         headers.push(
             HeaderName::Warning,
-            format!("399 sipsimple \"{text}\"").as_str(),
+            format!("{code} sipsimple \"{text}\"").as_str(),
         );
     }
     headers

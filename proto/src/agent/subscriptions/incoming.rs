@@ -2,7 +2,7 @@
 
 use crate::{
     agent::{Child, UserAgent},
-    event::{Event, GotSubscribe, IncomingSubscriptionEvent},
+    event::{Event, GotSubscribe, IncomingSubscriptionEvent, Particulars},
 };
 use sip::{
     AccountId, HeaderName, Headers, NotifierEvent, NotifierId, Status,
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 impl UserAgent {
     /// Gives the endpoint a command.
-    pub(super) fn with_endpoint<R>(
+    pub(in crate::agent) fn with_endpoint<R>(
         &mut self,
         act: impl FnOnce(&mut sip::Endpoint, Instant) -> R,
     ) -> R {
@@ -92,6 +92,7 @@ impl UserAgent {
             self.endpoint.set_notifier_account(id, known, credentials);
         }
         self.subscriptions.incoming.insert(id, account);
+        let is_trusted = self.config.trusts(incoming.peer);
         let got = GotSubscribe {
             account,
             from_uri: incoming.from.uri,
@@ -101,6 +102,7 @@ impl UserAgent {
             id: incoming.id,
             expires: incoming.expires,
             content: incoming.content,
+            particulars: Particulars::of(incoming.caller, &incoming.headers, is_trusted),
         };
         let event = IncomingSubscriptionEvent::GotSubscribe(Box::new(got));
         self.notify(Event::IncomingSubscription(id, event));

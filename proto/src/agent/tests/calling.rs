@@ -36,7 +36,9 @@ fn call(world: &mut World, to: &str) -> SessionId {
 fn accept(world: &mut World) -> SessionId {
     let mut events = world.hosts[1].events.iter();
     let incoming = events.find_map(|event| match event {
-        Event::Session(id, SessionEvent::NewIncoming { streams }) => Some((*id, streams.clone())),
+        Event::Session(id, SessionEvent::NewIncoming { streams, .. }) => {
+            Some((*id, streams.clone()))
+        }
         _ => None,
     });
     let (session, streams) = incoming.expect("a call");

@@ -57,7 +57,7 @@ fn accept_all(world: &mut World) {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::Session(id, SessionEvent::NewIncoming { streams }) => {
+            Event::Session(id, SessionEvent::NewIncoming { streams, .. }) => {
                 Some((*id, streams.clone()))
             }
             _ => None,

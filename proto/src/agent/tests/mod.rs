@@ -1,4 +1,5 @@
 mod accounts;
+mod callers;
 mod calling;
 mod hostile;
 mod life;

@@ -42,7 +42,9 @@ fn call(world: &mut World, transport: &str) -> SessionId {
 fn incoming(world: &World) -> (SessionId, Vec<StreamId>) {
     let events = world.hosts[1].events.iter();
     let mut calls = events.filter_map(|event| match event {
-        Event::Session(id, SessionEvent::NewIncoming { streams }) => Some((*id, streams.clone())),
+        Event::Session(id, SessionEvent::NewIncoming { streams, .. }) => {
+            Some((*id, streams.clone()))
+        }
         _ => None,
     });
     calls.next_back().expect("a call")

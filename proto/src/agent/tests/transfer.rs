@@ -29,7 +29,9 @@ fn in_a_call() -> (World, SessionId) {
     world.run(TICK);
     let events = world.hosts[1].events.iter();
     let incoming = events.filter_map(|event| match event {
-        Event::Session(id, SessionEvent::NewIncoming { streams }) => Some((*id, streams.clone())),
+        Event::Session(id, SessionEvent::NewIncoming { streams, .. }) => {
+            Some((*id, streams.clone()))
+        }
         _ => None,
     });
     let (theirs, streams) = incoming.last().expect("a call");

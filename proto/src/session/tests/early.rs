@@ -59,7 +59,7 @@ fn a_call_is_taken_with_all_that_was_answered() {
     );
     bench
         .session
-        .reject(bench.now, &mut bench.streams, 486, None)
+        .reject(bench.now, &mut bench.streams, 486, None, None)
         .unwrap();
     assert_eq!(bench.drain()[..2], ["Reject", "-> terminating"]);
 }

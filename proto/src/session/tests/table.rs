@@ -64,7 +64,7 @@ impl Bench {
             InputKind::Ring => session.ring().is_err(),
             InputKind::Progress => session.progress(now, streams, &ids).is_err(),
             InputKind::Accept => session.accept(now, streams, &ids).is_err(),
-            InputKind::Reject => session.reject(now, streams, 486, None).is_err(),
+            InputKind::Reject => session.reject(now, streams, 486, None, None).is_err(),
             InputKind::End => session.end(now, streams, None).is_err(),
             InputKind::Hold => session.hold(now, streams).is_err(),
             InputKind::Unhold => session.unhold(now, streams).is_err(),

@@ -140,7 +140,7 @@ impl Waiting<'_> {
         event: SessionEvent,
     ) -> Result<(), Failure> {
         match event {
-            SessionEvent::NewIncoming { streams } => {
+            SessionEvent::NewIncoming { streams, .. } => {
                 let now = Instant::now();
                 let decides = self.options.auto || self.options.reject.is_some();
                 let ring = self.options.ring.unwrap_or(Duration::ZERO);

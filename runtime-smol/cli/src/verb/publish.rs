@@ -76,6 +76,7 @@ fn reach(
                 state,
                 code: Some(code),
                 reason,
+                ..
             },
         ) => match (*state == wanted, code) {
             (true, 200..300) => Some(Ok(*code)),

@@ -105,6 +105,7 @@ fn watch(
                 reason,
                 is_authentication,
                 retry_after,
+                ..
             } if !heard.has_succeeded || retry_after.is_none() => {
                 return Err(failure(*code, reason.as_deref(), error, *is_authentication));
             }

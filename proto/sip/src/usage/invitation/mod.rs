@@ -342,7 +342,7 @@ impl Invitation {
     pub(crate) fn set_account(&mut self, account: AccountId, credentials: Vec<Credentials>) {
         self.account = Some(account);
         self.contact.account = Contact::shown(Some(account), &self.local);
-        self.keyring = Keyring::new(credentials);
+        self.keyring = Keyring::preferring(credentials, self.config.prefer_strongest);
     }
 
     /// Who answers challenges.

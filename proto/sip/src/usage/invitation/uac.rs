@@ -81,7 +81,7 @@ impl Invitation {
             ending: None,
             give_up: None,
             identity: invite.identity,
-            keyring: Keyring::new(invite.credentials),
+            keyring: Keyring::preferring(invite.credentials, config.prefer_strongest),
             replaces: None,
             account: invite.account,
             authentication: Authentication::new(),

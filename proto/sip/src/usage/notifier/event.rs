@@ -27,6 +27,9 @@ pub struct IncomingSubscription {
     pub transport: Transport,
     /// Where the datagram or connection came from.
     pub peer: SocketAddr,
+    /// The user whose credentials the endpoint's guard has verified; `None` without a guard, and inside a
+    /// dialog. Whether this user may speak for `from` is to be decided by the application.
+    pub caller: Option<String>,
     /// All headers, copied.
     pub headers: Headers,
     /// A filter, or a list of resources.

@@ -40,6 +40,8 @@ pub enum SubscriptionEvent {
         code: Status,
         /// Its reason phrase.
         reason: String,
+        /// The headers of that response, copied; empty if there was none.
+        headers: Headers,
     },
     /// The subscription is over.
     Ended {

@@ -161,6 +161,7 @@ impl Subscription {
                     .push_back(Effect::Tell(SubscriptionEvent::RefreshFailed {
                         code: status,
                         reason: reason.to_owned(),
+                        headers: headers.detached(),
                     }));
                 let wait = retry_after.map(|seconds| Duration::from_secs(seconds.into()));
                 // Without another try its expiry ends it.

@@ -228,7 +228,7 @@ impl Party {
     fn session(&mut self, id: SessionId, event: SessionEvent) {
         let so_far = &mut self.so_far;
         match event {
-            SessionEvent::NewIncoming { streams } => {
+            SessionEvent::NewIncoming { streams, .. } => {
                 so_far.sessions.push(id);
                 // What came of it is told by events.
                 let _ = self.agent.runtime.call(move |agent, now| {
