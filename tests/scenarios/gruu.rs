@@ -96,7 +96,7 @@ fn called(stage: &mut Stage, uri: &str) -> (SessionId, SessionId) {
     wait(stage, stage.alice, call, 40 * SECOND);
     assert_eq!(both(stage, call), "connected");
     let bob = stage.bob();
-    let theirs = stage.model(bob).alive().into_iter().last();
+    let theirs = stage.model(bob).alive().into_iter().next_back();
     (call, theirs.expect("the callee's side"))
 }
 
