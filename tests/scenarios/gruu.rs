@@ -96,7 +96,7 @@ fn called(stage: &mut Stage, uri: &str) -> (SessionId, SessionId) {
     wait(stage, stage.alice, call, 40 * SECOND);
     assert_eq!(both(stage, call), "connected");
     let bob = stage.bob();
-    let theirs = stage.model(bob).alive().into_iter().last();
+    let theirs = stage.model(bob).alive().into_iter().next_back();
     (call, theirs.expect("the callee's side"))
 }
 
@@ -159,6 +159,29 @@ fn rfc_5627_the_requests_of_a_dialog_find_the_device() {
                 unregister(stage);
             });
         }
+    }
+}
+
+/// RFC 5627, 4.4: a GRUU ends with its registration, and who has been told it is told the address instead.
+#[test]
+fn rfc_5627_a_call_outlives_the_registration() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        play(&setup(3, transport, false), |stage| {
+            registrar(stage, RecordRoute::Off, false);
+            let (alice, bob) = (stage.alice, stage.bob());
+            stage.answer(bob, Duration::ZERO, Duration::from_millis(100));
+            let (call, theirs) = called(stage, "sip:bob@example.com");
+            stage.agent(alice, "unregister", |agent, now| {
+                agent.unregister(now, None).unwrap();
+            });
+            stage.world.run_for(5 * SECOND);
+            assert_eq!(label(stage, alice, call), "connected");
+            stage.agent(bob, "end", |agent, now| agent.end(now, theirs).unwrap());
+            stage.world.run_for(2 * SECOND);
+            assert!(!sent(stage, bob, "BYE sip:alice@10.0.0.1:5060").is_empty());
+            assert_eq!(label(stage, alice, call), "ended");
+            unregister(stage);
+        });
     }
 }
 

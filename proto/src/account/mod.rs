@@ -34,7 +34,8 @@ pub struct Account {
     pub publish_expires: Duration,
     /// The user part of the Contact that is registered; eight random letters without it (ACC-10).
     pub contact_user: Option<String>,
-    /// The URN of this device, the same for ever (`urn:uuid:…`, RFC 5626, 4.1): it asks for GRUUs.
+    /// The URN of this device, the same for ever (`urn:uuid:…`, RFC 5626, 4.1): it asks for GRUUs, and while
+    /// the account is registered, the public one is its Contact (RFC 5627, 4.4).
     pub instance_id: Option<String>,
 }
 

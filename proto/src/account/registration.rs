@@ -20,6 +20,8 @@ pub(crate) enum RegisteringDo {
     Register,
     /// Remove the binding.
     Unregister,
+    /// Tell peers another Contact: the GRUU that they know leads nowhere any more.
+    Renew,
     /// Tell the application.
     Tell(AccountEvent),
 }
@@ -39,6 +41,8 @@ pub(crate) struct Registering {
     /// The last answer was a success.
     is_registered: bool,
     service_route: Vec<Uri>,
+    /// The registrar has given us a GRUU.
+    has_gruu: bool,
     out: VecDeque<RegisteringDo>,
 }
 
@@ -53,6 +57,7 @@ impl Registering {
             rng: rng.fork(),
             is_registered: false,
             service_route: Vec::new(),
+            has_gruu: false,
             out: VecDeque::new(),
         }
     }
@@ -188,6 +193,7 @@ impl Registering {
             associated_uris: registered.associated.iter().map(text).collect(),
         };
         self.service_route = registered.service_route;
+        self.has_gruu = registered.public_gruu.is_some();
         event
     }
 
@@ -195,6 +201,10 @@ impl Registering {
     fn forget(&mut self) {
         self.is_registered = false;
         self.service_route.clear();
+        // RFC 5627, 4.4
+        if std::mem::take(&mut self.has_gruu) {
+            self.out.push_back(RegisteringDo::Renew);
+        }
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<RegisteringDo> {

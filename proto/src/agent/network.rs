@@ -28,6 +28,7 @@ use crate::{
     stream::StreamInput,
 };
 use base::{Deadline, Transport};
+use sip::AccountId;
 use std::{
     net::{IpAddr, SocketAddr},
     time::Instant,
@@ -150,6 +151,20 @@ impl UserAgent {
             self.move_accounts();
             self.move_subscriptions();
             self.move_sessions();
+        }
+    }
+
+    /// Tells the peers of an account by what they reach us from here on: the steps 5 and 6.
+    pub(super) fn renew_contacts(&mut self, account: AccountId) {
+        if !self.life.is_running() {
+            return;
+        }
+        self.move_subscriptions();
+        for id in self.sessions.keys() {
+            let entry = self.sessions.get(id);
+            if entry.is_some_and(|entry| entry.account == Some(account)) {
+                self.session_input(id, SessionInput::Moved);
+            }
         }
     }
 

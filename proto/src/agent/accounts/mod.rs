@@ -305,6 +305,7 @@ impl UserAgent {
         let now = self.now;
         match (wanted, self.endpoint.registration(id)) {
             (RegisteringDo::Tell(event), _) => self.notify(Event::Account(account, event)),
+            (RegisteringDo::Renew, _) => self.renew_contacts(account),
             (RegisteringDo::Register, Some(mut registration)) => {
                 if registration.state() != sip::usage::registration::State::Registering {
                     registration.register(now);

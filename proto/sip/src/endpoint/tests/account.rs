@@ -191,6 +191,12 @@ fn rfc_5627_our_contact_is_the_gruu_of_the_account() {
         invite.contact_user = Some("x".to_owned());
     });
     assert_eq!(said, "<sip:x@192.0.2.1:5060>");
+    // RFC 3261, 8.1.1.8: where SIPS is wanted, this one will not do.
+    let said = contact_of_invite(&mut wire, |invite| {
+        invite.account = Some(account);
+        invite.request_uri = "sips:bob@192.0.2.9".parse().unwrap();
+    });
+    assert!(said.starts_with("<sips:alice@192.0.2.1"), "{said}");
     // A refresh says nothing new, and nothing is forgotten while it runs.
     let now = wire.now;
     wire.registrar(id).register(now);

@@ -29,7 +29,9 @@ pub struct Registration {
     /// Parameters of the Contact (`q`, `+sip.…`).
     pub contact_params: Vec<(String, Option<String>)>,
     /// The URN of this device, the same for ever (RFC 5626, 4.1): `urn:uuid:…`. It asks for GRUUs, and
-    /// finds our binding among others.
+    /// finds our binding among others. As long as that stands, the other usages of the account say the
+    /// public GRUU as their Contact (RFC 5627, 4.4); if there is none, and the registrar keeps to RFC 5626,
+    /// they ask for their flow by `ob` (RFC 5626, 4.3).
     pub instance: Option<String>,
     /// Further headers. Those that the stack writes itself are refused (SES-13).
     pub headers: Headers,
