@@ -248,7 +248,7 @@ fn rfc_8838_after_the_end_of_candidates_none_counts() {
         inform(stage, PACKAGE, fragment(&begun.keys, "voice", &all));
         let info = ice(stage, &begun);
         assert_eq!(info.checked.len(), 1);
-        assert_eq!(info.checked[0].remote.port(), 4_444);
+        assert_eq!(info.checked[0].pair.remote.port(), 4_444);
         stage.world.run_for(PATIENCE);
         assert_ne!(label(stage, begun.host, begun.call), "connected");
         assert!(answered(stage, begun.host, &Method::Info, Status::OK));
