@@ -207,7 +207,7 @@ fn amg_08_smg_05_requests_find_their_account() {
     let got: Vec<_> = stage
         .events()
         .filter_map(|event| match event {
-            Event::Message(_, MessageEvent::GotMessage { account, .. }) => *account,
+            Event::Message(_, MessageEvent::GotMessage(message)) => message.account,
             _ => None,
         })
         .collect();

@@ -43,9 +43,11 @@ fn told(stage: &Stage) -> Vec<Particulars> {
     let told = &stage.world.host(stage.bob()).inbox().notifications;
     told.iter()
         .filter_map(|told| match &told.event {
-            Event::Session(_, SessionEvent::NewIncoming { particulars, .. })
-            | Event::Message(_, MessageEvent::GotMessage { particulars, .. }) => {
+            Event::Session(_, SessionEvent::NewIncoming { particulars, .. }) => {
                 Some((**particulars).clone())
+            }
+            Event::Message(_, MessageEvent::GotMessage(message)) => {
+                Some((*message.particulars).clone())
             }
             Event::IncomingSubscription(_, IncomingSubscriptionEvent::GotSubscribe(got)) => {
                 Some((*got.particulars).clone())

@@ -117,21 +117,7 @@ pub enum PublicationEvent {
 #[non_exhaustive]
 pub enum MessageEvent {
     /// `SIPEngineGotMessage`: a peer sent one (ENG-43).
-    GotMessage {
-        /// For whom; `None` where the agent has no account.
-        account: Option<AccountId>,
-        /// Who wrote it, as they say.
-        from_uri: Uri,
-        /// The name beside it.
-        from_display_name: Option<Box<str>>,
-        /// To whom.
-        to_uri: Uri,
-        /// The content with its whole media type (BUG-05); `None` if it is empty.
-        content: Option<Description>,
-        /// What else it says of who sends it.
-        #[serde(flatten)]
-        particulars: Box<Particulars>,
-    },
+    GotMessage(Box<GotMessage>),
     /// `SIPEngineGotMessageResponse`: ours has its result (ENG-44).
     GotResponse {
         /// To whom it was.
@@ -145,18 +131,37 @@ pub enum MessageEvent {
     },
 }
 
+/// A message of a peer.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct GotMessage {
+    /// For whom; `None` where the agent has no account.
+    pub account: Option<AccountId>,
+    /// Who wrote it, as they say.
+    pub from_uri: Uri,
+    /// The name beside it.
+    pub from_display_name: Option<Box<str>>,
+    /// To whom.
+    pub to_uri: Uri,
+    /// The content with its whole media type (BUG-05); `None` if it is empty.
+    pub content: Option<Description>,
+    /// What else it says of who sends it.
+    #[serde(flatten)]
+    pub particulars: Box<Particulars>,
+}
+
 impl MessageEvent {
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::GotMessage { .. } => "SIPEngineGotMessage",
+            Self::GotMessage(_) => "SIPEngineGotMessage",
             Self::GotResponse { .. } => "SIPEngineGotMessageResponse",
         }
     }
 
     pub(super) fn data(&self) -> Value {
         let mut data = fields(self);
-        if let (Self::GotMessage { content, .. }, Value::Object(data)) = (self, &mut data) {
-            with_content(data, content.as_ref());
+        if let (Self::GotMessage(message), Value::Object(data)) = (self, &mut data) {
+            with_content(data, message.content.as_ref());
         }
         data
     }

@@ -5,6 +5,7 @@ mod fields;
 mod filter;
 mod hints;
 mod ice;
+mod lookup;
 mod names;
 mod nat;
 mod particulars;
@@ -12,9 +13,10 @@ mod sdp_text;
 mod subscription;
 
 pub use self::ice::{CheckedPair, IcePair, IceStep};
-pub use account::{AccountEvent, MessageEvent, PublicationEvent};
+pub use account::{AccountEvent, GotMessage, MessageEvent, PublicationEvent};
 pub use filter::{Filter, Sender};
 pub use hints::Hints;
+pub use lookup::{LookupEvent, ResolverEvent};
 pub use nat::{NatBehaviour, NatDetectionError, NatDetectionEvent};
 pub use particulars::Particulars;
 pub use sdp_text::SdpText;
@@ -535,59 +537,6 @@ pub enum OptionsEvent {
     },
 }
 
-/// What happens to a lookup.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[non_exhaustive]
-pub enum LookupEvent {
-    /// `DNSLookupTrace`: one query is over (DNL-15). Told of every lookup, those for requests included.
-    Trace {
-        /// The type of record.
-        query_type: dns::Kind,
-        /// The name.
-        query_name: dns::Name,
-        /// The records, as they stand in a zone.
-        answer: Vec<String>,
-        /// Why there are none.
-        #[serde(serialize_with = "as_text")]
-        error: Option<dns::QueryError>,
-        /// The operation that asks (`lookup_sip_proxy`).
-        context: &'static str,
-        /// The service, of `lookup_service`.
-        service: Option<&'static str>,
-        /// What is looked for.
-        uri: String,
-        /// The servers that were asked, in order; none if the answer was known.
-        nameservers: Vec<SocketAddr>,
-    },
-    /// `DNSLookupDidSucceed` (DNL-13); last event of a lookup of the application.
-    DidSucceed {
-        /// What was found, in the order in which it shall be tried.
-        result: dns::Found,
-    },
-    /// `DNSLookupDidFail` (DNL-14); last event of a lookup of the application.
-    DidFail {
-        /// Why.
-        #[serde(serialize_with = "as_text")]
-        error: dns::LookupError,
-    },
-}
-
-/// What happens to the resolver.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[non_exhaustive]
-pub enum ResolverEvent {
-    /// `DNSResolverDidInitialize` (DNM-06).
-    DidInitialize {
-        /// The servers that are asked.
-        nameservers: Vec<SocketAddr>,
-    },
-    /// `DNSNameserversDidChange` (DNM-07).
-    NameserversDidChange {
-        /// The servers that are asked from now on.
-        nameservers: Vec<SocketAddr>,
-    },
-}
-
 /// An event of an application's own stream: printable, comparable in a trace, writable as JSON.
 pub trait CustomEvent: Any + fmt::Debug + Send + Sync {
     /// The name, as [`Event::name`] returns it.
@@ -600,27 +549,5 @@ pub trait CustomEvent: Any + fmt::Debug + Send + Sync {
 impl Serialize for dyn CustomEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.data().serialize(serializer)
-    }
-}
-
-/// Writes an error as a person reads it: its variants are for programs, which have the event.
-fn as_text<E: TextOr, S: Serializer>(error: &E, serializer: S) -> Result<S::Ok, S::Error> {
-    error.text().serialize(serializer)
-}
-
-/// An error, or none.
-trait TextOr {
-    fn text(&self) -> Option<String>;
-}
-
-impl TextOr for dns::LookupError {
-    fn text(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl TextOr for Option<dns::QueryError> {
-    fn text(&self) -> Option<String> {
-        self.map(|error| error.to_string())
     }
 }

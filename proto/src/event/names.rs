@@ -425,14 +425,14 @@ mod tests {
         ];
         let uri: sip::Uri = "sip:a@192.0.2.2".parse().unwrap();
         let messages = [
-            MessageEvent::GotMessage {
+            MessageEvent::GotMessage(Box::new(GotMessage {
                 account: Some(account),
                 from_uri: uri.clone(),
                 from_display_name: None,
                 to_uri: uri.clone(),
                 content: None,
                 particulars: Box::default(),
-            },
+            })),
             MessageEvent::GotResponse {
                 to_uri: uri,
                 code: 200,

@@ -123,10 +123,11 @@ impl Stage {
         self.agent(alice, |agent, now| agent.send_message(now, message))
             .unwrap();
         self.until(bob, "message", |event| {
-            let Event::Message(_, MessageEvent::GotMessage { content, .. }) = event else {
+            let Event::Message(_, MessageEvent::GotMessage(message)) = event else {
                 return false;
             };
-            content.as_ref().is_some_and(|content| content.body == TEXT)
+            let content = message.content.as_ref();
+            content.is_some_and(|content| content.body == TEXT)
         });
     }
 

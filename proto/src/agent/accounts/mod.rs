@@ -7,7 +7,7 @@ pub(super) use table::{Accounts, Profile};
 use super::{Account, AccountError, Child, Message, Publish, UserAgent};
 use crate::{
     account::{Publishing, PublishingDo, Registering, RegisteringDo},
-    event::{AgentEvent, Event, Hints, MessageEvent, Particulars},
+    event::{AgentEvent, Event, GotMessage, Hints, MessageEvent, Particulars},
 };
 use sip::{
     AccountId, Description, Failed, Headers, MessageId, PublicationId, RegistrationEvent,
@@ -358,7 +358,7 @@ impl UserAgent {
         let (code, reason, hints) = match event {
             sip::MessageEvent::Incoming(message) => {
                 let is_trusted = self.config.trusts(message.source);
-                let event = MessageEvent::GotMessage {
+                let got = GotMessage {
                     account: self.accounts.find(&message.request_uri),
                     from_uri: message.from.uri,
                     from_display_name: message.from.display.map(String::into_boxed_str),
@@ -366,6 +366,7 @@ impl UserAgent {
                     content: message.content,
                     particulars: Particulars::of(message.caller, &message.headers, is_trusted),
                 };
+                let event = MessageEvent::GotMessage(Box::new(got));
                 return self.notify(Event::Message(id, event));
             }
             sip::MessageEvent::Succeeded { code, reason } => (code, reason, None),

@@ -37,7 +37,7 @@ fn msg_01_02_03_messages_between_two_agents() {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::Message(_, MessageEvent::GotMessage { content, .. }) => content.clone(),
+            Event::Message(_, MessageEvent::GotMessage(message)) => message.content.clone(),
             _ => None,
         })
         .map(|content| String::from_utf8(content.body.to_vec()).unwrap())
@@ -78,7 +78,7 @@ fn bug_20_an_application_answers() {
         .unwrap();
     world.run(Duration::from_secs(1));
     let id = world.hosts[1].events.iter().find_map(|event| match event {
-        Event::Message(id, MessageEvent::GotMessage { .. }) => Some(*id),
+        Event::Message(id, MessageEvent::GotMessage(_)) => Some(*id),
         _ => None,
     });
     world

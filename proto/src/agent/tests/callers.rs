@@ -89,9 +89,11 @@ impl World {
     fn particulars(&self) -> Vec<Particulars> {
         let events = self.hosts[1].events.iter();
         let told = events.filter_map(|event| match event {
-            Event::Session(_, SessionEvent::NewIncoming { particulars, .. })
-            | Event::Message(_, MessageEvent::GotMessage { particulars, .. }) => {
+            Event::Session(_, SessionEvent::NewIncoming { particulars, .. }) => {
                 Some((event.name(), (**particulars).clone()))
+            }
+            Event::Message(_, MessageEvent::GotMessage(message)) => {
+                Some((event.name(), (*message.particulars).clone()))
             }
             Event::IncomingSubscription(_, IncomingSubscriptionEvent::GotSubscribe(got)) => {
                 Some((event.name(), (*got.particulars).clone()))

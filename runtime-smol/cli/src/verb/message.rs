@@ -70,7 +70,7 @@ pub(crate) fn receive(common: &Common, options: &ReceiveMessages, printer: &Prin
         match agent.next_before(until) {
             Wait::Event(notification) => {
                 printer.notification(&notification);
-                if let Event::Message(_, MessageEvent::GotMessage { .. }) = notification.event {
+                if let Event::Message(_, MessageEvent::GotMessage(_)) = notification.event {
                     received += 1;
                 }
             }

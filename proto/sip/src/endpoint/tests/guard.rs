@@ -280,8 +280,10 @@ fn a_message_and_a_subscription_name_their_user() {
 #[test]
 fn the_configuration_chooses_between_challenges() {
     for (prefer_strongest, expected) in [(true, "algorithm=SHA-256"), (false, "algorithm=MD5")] {
-        let mut config = Config::default();
-        config.prefer_strongest = prefer_strongest;
+        let config = Config {
+            prefer_strongest,
+            ..Config::default()
+        };
         let mut wire = Wire::with(config);
         let mut invite = Invite::new(
             address("sip:bob@biloxi.com"),
