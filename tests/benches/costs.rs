@@ -1,6 +1,6 @@
 //! The table of instructions, allocations and bytes.
 
-use crate::measure::{Operation, call::weigh, dtls, heap, operations, registration};
+use crate::measure::{Operation, call::weigh, dtls, heap, ice, leg, operations, registration};
 use std::{fs, process::Command};
 
 /// Prints what each operation costs whose name contains `word`.
@@ -36,6 +36,22 @@ pub(crate) fn print(word: &str) {
     if "registration".contains(word) {
         let bytes = registration::weigh(CALLS);
         println!("\nA registration at rest takes {bytes} bytes.");
+    }
+    if "audio leg".contains(word) {
+        let [calling, called] = leg::weigh(LEGS);
+        println!(
+            "\nA call with audio takes {calling} bytes where it was made, {called} where it came."
+        );
+    }
+    if "ice".contains(word) {
+        for candidates in ice::CANDIDATES {
+            let spent = ice::Pair::new(candidates).agree();
+            println!(
+                "\nTwo agents of {candidates} candidates agree after {} datagrams and {} ms.",
+                spent.datagrams,
+                spent.time.as_millis()
+            );
+        }
     }
     if "dtls".contains(word) {
         let [client, server] = dtls::weigh(ASSOCIATIONS);
@@ -92,6 +108,9 @@ const COUNTED: usize = 16;
 
 /// Associations that are weighed.
 const ASSOCIATIONS: usize = 20;
+
+/// Calls with audio that are weighed.
+const LEGS: usize = 500;
 
 /// Calls, or registrations, that are weighed together.
 const CALLS: usize = 10_000;

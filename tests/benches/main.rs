@@ -18,12 +18,14 @@ mod audio;
 mod call;
 mod costs;
 mod dtls;
+mod ice;
 #[path = "../measure/mod.rs"]
 mod measure;
 mod rtp;
 mod sdp;
 mod sip_message;
 mod srtp;
+mod stun;
 mod transaction;
 
 fn main() {

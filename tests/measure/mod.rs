@@ -4,11 +4,14 @@
 pub(crate) mod call;
 pub(crate) mod dtls;
 pub(crate) mod heap;
+pub(crate) mod ice;
+pub(crate) mod leg;
 pub(crate) mod message;
 pub(crate) mod registration;
 pub(crate) mod rtp;
 pub(crate) mod sdp;
 pub(crate) mod srtp;
+pub(crate) mod stun;
 pub(crate) mod transaction;
 
 /// An operation that has a price.
@@ -51,5 +54,7 @@ pub(crate) fn operations(full: bool) -> Vec<Operation> {
     operations.extend(rtp::operations(full));
     operations.extend(srtp::operations());
     operations.extend(dtls::operations());
+    operations.extend(stun::operations());
+    operations.extend(ice::operations());
     operations
 }

@@ -169,7 +169,7 @@ pub(crate) fn notices(
     *byte.ok_or("nothing in the file to change")? ^= 1;
     std::fs::write(&copy, bytes).map_err(|error| error.to_string())?;
     let (is_good, value) = look(&copy)?;
-    Ok((!is_good && value.contains("1 FAULTS"), value))
+    Ok((!is_good && value.contains(", 1 FAULTS,"), value))
 }
 
 /// Whether Wireshark knows handshakes of DTLS in a capture file, both hellos of each, with nothing malformed and no

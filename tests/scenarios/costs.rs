@@ -3,7 +3,8 @@
 //! Counts of allocations are the same in each run, so they are gates; instructions and times are
 //! reported by the benchmarks.
 
-use crate::measure::{call::weigh, dtls, heap, operations, registration};
+use crate::measure::{call::weigh, dtls, heap, ice, leg, operations, registration};
+use std::time::Duration;
 
 #[test]
 fn an_operation_allocates_no_more_than_it_is_allowed() {
@@ -51,8 +52,29 @@ fn an_association_at_rest_is_small() {
     assert!(bytes.iter().all(|bytes| (2_000..=40_000).contains(bytes)));
 }
 
+/// The whole of a call is in it, its signalling, too.
+#[test]
+fn a_leg_of_audio_is_small() {
+    let bytes = leg::weigh(LEGS);
+    println!("bytes of a call with audio, calling and called: {bytes:?}");
+    assert!(bytes.iter().all(|bytes| (5_000..=40_000).contains(bytes)));
+}
+
+/// RFC 8445, 7 and 8: checks of both, one of which nominates, and their answers.
+#[test]
+fn two_agents_agree_soon() {
+    for candidates in ice::CANDIDATES {
+        let spent = ice::Pair::new(candidates).agree();
+        println!("{candidates} candidates: {spent:?}");
+        assert!(spent.datagrams <= 8, "{spent:?}");
+        assert!(spent.time <= Duration::from_millis(50), "{spent:?}");
+    }
+}
+
 /// So many that what is there once hardly counts; benchmarks weigh 10,000.
 const CALLS: usize = 2_000;
+/// Calls with audio.
+const LEGS: usize = 100;
 
 /// Allocations for one of each operation; a number may only become smaller.
 const ALLOWED: &[(&str, usize)] = &[
@@ -88,4 +110,8 @@ const ALLOWED: &[(&str, usize)] = &[
     ("srtp/AES_CM_128_HMAC_SHA1_32/seal", 0),
     ("srtp/AES_CM_128_HMAC_SHA1_32/seal+open", 0),
     ("dtls/handshake, both ends", 789),
+    ("stun/parse and verify", 0),
+    ("stun/build", 2),
+    ("ice/both ends, 1 candidates", 114),
+    ("ice/both ends, 4 candidates", 344),
 ];

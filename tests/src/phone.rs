@@ -113,6 +113,11 @@ impl Phone {
         &self.agent
     }
 
+    /// The agent alone, without what was told and sent.
+    pub fn into_agent(self) -> UserAgent {
+        self.agent
+    }
+
     /// How often the agent was woken, or spoke: what letting time pass has cost.
     pub const fn moments(&self) -> usize {
         self.moments
@@ -135,6 +140,20 @@ impl Phone {
     /// A datagram arrives at the `n`th media socket, if there is one.
     pub fn media(&mut self, n: usize, from: SocketAddr, bytes: &[u8]) {
         if let Some(link) = self.socket(Class::Voice, n) {
+            self.arrive(link, from, bytes);
+        }
+    }
+
+    /// Our end of a link that is open.
+    pub fn local(&self, link: LinkId) -> Option<SocketAddr> {
+        self.links.get(&link).map(|link| link.local)
+    }
+
+    /// A datagram arrives at the socket of this address, if there is one.
+    pub fn arrive_at(&mut self, to: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        let is_it = |link: &Link| link.local == to && !link.is_stream;
+        let mut sockets = self.links.iter().filter(|(_, link)| is_it(link));
+        if let Some(link) = sockets.next().map(|(id, _)| *id) {
             self.arrive(link, from, bytes);
         }
     }

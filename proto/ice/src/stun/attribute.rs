@@ -1,6 +1,7 @@
 //! Attributes (RFC 8489, 14).
 
 use super::header::{COOKIE, HEADER, TransactionId};
+use bytes::BytesMut;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str,
@@ -262,7 +263,7 @@ impl Attribute<'_> {
     }
 
     /// Writes the value.
-    pub(super) fn write(&self, transaction: TransactionId, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, transaction: TransactionId, out: &mut BytesMut) {
         match *self {
             Self::MappedAddress(address)
             | Self::AlternateServer(address)
@@ -389,7 +390,7 @@ fn address(value: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-fn write_address(address: SocketAddr, out: &mut Vec<u8>) {
+fn write_address(address: SocketAddr, out: &mut BytesMut) {
     let family = if address.is_ipv4() { 1 } else { 2 };
     out.extend_from_slice(&[0, family]);
     out.extend_from_slice(&address.port().to_be_bytes());

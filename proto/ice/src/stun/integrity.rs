@@ -70,20 +70,24 @@ pub enum Integrity {
     Right,
 }
 
-/// The protection of a message whose attribute for it begins at `at`.
-pub(super) fn of(protection: Protection, key: &Key, bytes: &[u8], at: usize) -> Vec<u8> {
-    match protection {
+/// The protection of a message whose attribute for it begins at `at`, and how many of the bytes it has.
+pub(super) fn of(protection: Protection, key: &Key, bytes: &[u8], at: usize) -> ([u8; 32], usize) {
+    let mut value = [0; SHA256];
+    let length = match protection {
         Protection::Sha1 => {
             let mut mac = keyed_sha1(key);
             feed(bytes, at, SHA1, |part| mac.update(part));
-            mac.finalize().into_bytes().to_vec()
+            value[..SHA1].copy_from_slice(&mac.finalize().into_bytes());
+            SHA1
         }
         Protection::Sha256 => {
             let mut mac = keyed_sha256(key);
             feed(bytes, at, SHA256, |part| mac.update(part));
-            mac.finalize().into_bytes().to_vec()
+            value.copy_from_slice(&mac.finalize().into_bytes());
+            SHA256
         }
-    }
+    };
+    (value, length)
 }
 
 /// Compares in a time that says nothing of where the difference is.
@@ -114,8 +118,7 @@ pub(super) fn matches(
 
 /// The value of FINGERPRINT for a message that ends before it.
 pub(super) fn fingerprint(bytes: &[u8]) -> u32 {
-    let crc = Crc::<u32>::new(&CRC_32_ISO_HDLC);
-    let mut digest = crc.digest();
+    let mut digest = CRC.digest();
     feed(bytes, bytes.len(), 4, |part| digest.update(part));
     digest.finalize() ^ 0x5354_554e
 }
@@ -137,5 +140,7 @@ fn keyed_sha256(key: &Key) -> Hmac<Sha256> {
     Hmac::new_from_slice(&key.0).expect("HMAC takes keys of any length")
 }
 
+/// Made once: its table costs more than a message.
+static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 const SHA1: usize = 20;
 const SHA256: usize = 32;

@@ -200,9 +200,8 @@ impl Writer {
     /// Adds an attribute. What does not fit into the 64 KiB of a message is left out.
     #[must_use]
     pub fn attribute(mut self, attribute: &Attribute<'_>) -> Self {
-        let mut value = Vec::new();
-        attribute.write(self.transaction, &mut value);
-        self.push(attribute.kind(), &value);
+        let transaction = self.transaction;
+        self.push(attribute.kind(), |out| attribute.write(transaction, out));
         self
     }
 
@@ -210,8 +209,10 @@ impl Writer {
     #[must_use]
     pub fn integrity(mut self, protection: Protection, key: &Key) -> Self {
         let at = self.bytes.len();
-        let value = integrity::of(protection, key, &self.bytes, at);
-        self.push(protection.attribute(), &value);
+        let (value, length) = integrity::of(protection, key, &self.bytes, at);
+        self.push(protection.attribute(), |out| {
+            out.extend_from_slice(&value[..length])
+        });
         self
     }
 
@@ -219,7 +220,9 @@ impl Writer {
     #[must_use]
     pub fn fingerprint(mut self) -> Self {
         let value = integrity::fingerprint(&self.bytes).to_be_bytes();
-        self.push(AttributeType::FINGERPRINT, &value);
+        self.push(AttributeType::FINGERPRINT, |out| {
+            out.extend_from_slice(&value)
+        });
         self
     }
 
@@ -228,16 +231,20 @@ impl Writer {
         self.bytes.freeze()
     }
 
-    fn push(&mut self, kind: AttributeType, value: &[u8]) {
-        let padding = value.len().next_multiple_of(4) - value.len();
-        let body = self.bytes.len() - HEADER + 4 + value.len() + padding;
-        let (Ok(body), Ok(length)) = (u16::try_from(body), u16::try_from(value.len())) else {
-            return;
-        };
+    /// Writes an attribute, whose length is known when its value stands there.
+    fn push(&mut self, kind: AttributeType, value: impl FnOnce(&mut BytesMut)) {
+        let at = self.bytes.len();
         self.bytes.extend_from_slice(&kind.0.to_be_bytes());
-        self.bytes.extend_from_slice(&length.to_be_bytes());
-        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(&[0, 0]);
+        value(&mut self.bytes);
+        let value = self.bytes.len() - at - 4;
+        let padding = value.next_multiple_of(4) - value;
+        let body = self.bytes.len() + padding - HEADER;
+        let (Ok(body), Ok(length)) = (u16::try_from(body), u16::try_from(value)) else {
+            return self.bytes.truncate(at);
+        };
         self.bytes.extend_from_slice(&[0; 3][..padding]);
+        self.bytes[at + 2..at + 4].copy_from_slice(&length.to_be_bytes());
         self.bytes[2..4].copy_from_slice(&body.to_be_bytes());
     }
 }
