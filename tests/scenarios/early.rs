@@ -5,10 +5,10 @@ use crate::{
     beside::is_lossless,
     call::{both, label, wait},
     line::{PATIENCE, call_without_offer, hears, requests, sent},
-    runs::{Matrix, Proxied},
+    runs::{Matrix, Proxied, play},
 };
 use bytes::Bytes;
-use simulator::{HostId, Stage};
+use simulator::{HostId, Setup, Stage, Verdict};
 use sip::{
     Message, Method, Response, Status, config::Reliability, usage::invitation::InvitationEvent,
 };
@@ -414,6 +414,54 @@ fn ses_17_a_caller_without_an_offer_hears_us_early_if_it_can() {
             let said = described(stage, bob, Status::OK).len();
             assert_eq!((shown, said), if is_able { (1, 0) } else { (0, 1) });
             label(stage, bob, theirs)
+        });
+    }
+}
+
+/// RFC 3264, 5.1; AUS-01: the answer is lost on its way, and what the callee says meanwhile comes first. It is
+/// heard with the answer that is sent again, in the clear and under the keys of that answer.
+#[test]
+fn aus_01_speech_that_is_faster_than_the_answer_is_heard() {
+    for seed in 0..8 {
+        let mut setup = Setup::new(seed);
+        let encryption = match seed % 4 < 2 {
+            true => Encryption::Off,
+            false => Encryption::SdesMandatory,
+        };
+        setup.configure = std::rc::Rc::new(move |_, config| config.media.encryption = encryption);
+        play(&setup, |stage| {
+            let mut lost = 0;
+            stage.world.intercept(move |packet| {
+                let is_answer = packet.payload.starts_with(b"SIP/2.0 200");
+                lost += u32::from(is_answer);
+                match is_answer && lost == 1 {
+                    true => Verdict::Drop,
+                    false => Verdict::Pass,
+                }
+            });
+            let (alice, bob) = (stage.alice, stage.bob());
+            stage.answer(bob, Duration::ZERO, Duration::ZERO);
+            let call = stage.call(vec![StreamSpec::new(KIND)]);
+            while stream(stage, bob).is_none() {
+                stage.world.run_for(Duration::from_millis(5));
+            }
+            let from = mark(stage, alice);
+            speak(stage, &[alice, bob], 10);
+            assert_eq!(stream(stage, alice), None, "the answer is not here");
+            assert_eq!(voices(stage, alice, from), [0; 3]);
+            wait(stage, alice, call, PATIENCE);
+            assert_eq!(both(stage, call), "connected");
+            assert_eq!(voices(stage, alice, from), [0, 10, 0], "{encryption:?}");
+            let agent = stage.world.node::<sipsimple::agent::UserAgent>(alice);
+            let id = stream(stage, alice).expect("it runs");
+            let audio = agent.stream::<sipsimple::stream::audio::AudioStream>(id);
+            let statistics = audio.and_then(|audio| audio.statistics()).expect("it runs");
+            assert_eq!(
+                (statistics.packets_received, statistics.packets_lost),
+                (10, 0)
+            );
+            stage.world.release();
+            crate::beside::end(stage, call);
         });
     }
 }

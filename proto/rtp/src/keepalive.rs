@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 /// [`poll_output`](Self::poll_output) that an empty packet with an agreed payload type is due. *Wake
 /// it* at [`poll_timeout`](Self::poll_timeout), which may turn out to be early.
 ///
-/// It stands aside where RTCP shares the port or ICE checks consent: those keep the binding (RFC 6263, 5).
+/// Where RTCP shares the port, or ICE checks consent, those keep the binding: whoever owns the machine does not
+/// ask it then (RFC 6263, 4.3 and 5; RFC 7675, 5.1).
 #[derive(Clone, Debug)]
 pub struct KeepAlive {
     interval: Duration,

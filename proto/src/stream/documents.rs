@@ -1,4 +1,4 @@
-//! What the documents' `AudioStream`, `RTPTransport` and `AudioTransport` are called here.
+//! What the documents' `AudioStream`, SDP objects, `RTPTransport` and `AudioTransport` are called here.
 //!
 //! The documents have two objects below the stream, a transport of RTP and one of audio on top, each with
 //! events of its own that the stream passes on. Here the stream is one machine: its transport is a part of it
@@ -10,7 +10,7 @@
 //!
 //! | ID | here |
 //! |---|---|
-//! | AUS-01 | [`AudioStream`](super::audio::AudioStream) over the one transport that it has |
+//! | AUS-01 | [`AudioStream`](super::audio::AudioStream) over the one transport that it has. Media that come before the answer to our offer wait for it, 32 packets at most (RFC 3264, 5.1); those under keys of the description, too, since the key that opens them stands in the answer alone (RFC 4568, 5.1.1) |
 //! | AUS-02 | the description that [`MediaStream::offer`](super::MediaStream::offer) gives: the codecs of [`MediaSettings::codecs`](super::MediaSettings::codecs), `a=rtcp`, `a=crypto`, `a=candidate`, the direction |
 //! | AUS-03 | [`sdp::Candidate`] reads such priorities; those that we give are of RFC 8445, 5.1.2.1 |
 //! | AUS-04 | application: a port belongs to the mixer that it was added to |
@@ -43,6 +43,20 @@
 //! | AUS-32 | [`Refusal`](super::Refusal); six transport protocols are taken |
 //! | AUS-33 | [`MediaSettings::codecs`](super::MediaSettings::codecs), in order |
 //! | AUS-34 | [`rtp::KeepAlive`] every [`MediaSettings::rtp_keepalive`](super::MediaSettings::rtp_keepalive), where neither ICE nor RTCP on the same port keeps the way |
+//!
+//! # SDP objects (requirements 32)
+//!
+//! | ID | here |
+//! |---|---|
+//! | SDP-01 | [`sdp::Session`], [`sdp::Origin`] |
+//! | SDP-02 | [`sdp::Media`] |
+//! | SDP-03 | [`sdp::Session::direction`], which the session's own is inherited by |
+//! | SDP-04 | [`sdp::Connection`] |
+//! | SDP-05 | [`sdp::Attribute`] |
+//! | SDP-06 | values are changed by their owner alone; events have the text as it was on the wire, [`SdpText`](crate::event::SdpText) |
+//! | SDP-07 | [`sdp::Bandwidth`], [`sdp::Media::codecs`], [`sdp::Session::parse`], [`sdp::Session::print`], [`sdp::negotiate_codecs`] |
+//! | SDP-08 | [`sdp::Session`] that continues the one before it |
+//! | SDP-09 | either family in every address |
 //!
 //! # RTPTransport (requirements 33)
 //!
@@ -89,8 +103,9 @@ mod tests {
         cell.split(',').map(str::trim)
     }
 
-    /// AUS, RTP and AUT: each has its row, and no row is of something else.
+    /// AUS, SDP, RTP and AUT: each has its row, and no row is of something else.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test reads its material")]
     fn every_requirement_has_its_row() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/requirements.md");
         let Ok(document) = fs::read_to_string(path) else {
@@ -106,7 +121,7 @@ mod tests {
         let mut wanted = BTreeSet::new();
         for line in document.lines() {
             for piece in line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
-                let is_ours = ["AUS-", "RTP-", "AUT-"]
+                let is_ours = ["AUS-", "SDP-", "RTP-", "AUT-"]
                     .iter()
                     .any(|prefix| piece.starts_with(prefix));
                 let number = piece.get(4..).unwrap_or_default();
@@ -116,6 +131,6 @@ mod tests {
             }
         }
         assert_eq!(rows, wanted);
-        assert!(wanted.len() >= 61, "{}", wanted.len());
+        assert!(wanted.len() >= 70, "{}", wanted.len());
     }
 }

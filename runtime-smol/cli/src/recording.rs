@@ -21,12 +21,7 @@ pub(crate) fn start(
         filename: Some(filename),
     };
     say(runtime, stream, begin)?;
-    let mut recorder = Recorder::new(path, super::media::RATE);
-    let started = recorder.start().map_err(|error| error.to_string());
-    let started = started.and_then(|()| {
-        let attached = engine.attach(recorder, &[bridge]);
-        attached.map_err(|error| error.to_string())
-    });
+    let started = write(engine, path, bridge);
     let told = match &started {
         Ok(_) => Record::DidStart,
         Err(reason) => Record::DidFail {
@@ -37,6 +32,15 @@ pub(crate) fn start(
     let port = started?;
     follow(runtime, engine, stream, port);
     Ok(port)
+}
+
+fn write(engine: &Engine, path: PathBuf, bridge: BridgeId) -> Result<PortId, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let rate = engine.call(|mixer| mixer.rate());
+    let mut recorder = Recorder::new(path, rate.map_err(|error| text(&error))?);
+    recorder.start().map_err(|error| text(&error))?;
+    let attached = engine.attach(recorder, &[bridge]);
+    attached.map_err(|error| text(&error))
 }
 
 /// Writes while nobody holds, and only then (AUS-06).

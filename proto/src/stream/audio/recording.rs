@@ -188,7 +188,7 @@ impl AudioStream {
             })
             .take("20090213-233130".len())
             .collect();
-        let [caller, callee] = self.participants.each_ref().map(|uri| part(uri));
+        let [caller, callee] = self.participants.each_ref().map(part);
         let name = format!("{moment}-{caller}-{callee}.wav");
         match self.settings.recordings_directory.trim_end_matches('/') {
             "" => name,

@@ -209,7 +209,7 @@ impl Pair {
         self.sent[end][place] += 1;
         self.went[end][place] = Some(to);
         let seen = |end: usize, place: usize| {
-            self.outside[end][place].unwrap_or(address(end, place as u16))
+            self.outside[end][place].unwrap_or_else(|| address(end, place as u16))
         };
         let reached = (0..2).find(|&place| seen(peer, place) == to);
         let Some(reached) = reached else {

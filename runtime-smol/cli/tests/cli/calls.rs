@@ -73,6 +73,15 @@ fn a_call_over_udp_is_recorded_and_replayed() {
     assert!(call.stderr.contains("INVITE sip:me@") && call.stderr.contains("SIP/2.0 200 OK"));
     assert!(answer.stderr.is_empty(), "{}", answer.stderr);
     assert!(fs::metadata(&heard).unwrap().len() > 8_000);
+    // AUS-18 … AUS-21: the file's whole life is told.
+    let told = call.lines.iter().filter_map(|line| {
+        let name = line["event"].as_str()?.strip_prefix("AudioStream")?;
+        let what = name.strip_suffix("RecordingAudio")?;
+        assert_eq!(line["data"]["filename"], heard.as_str());
+        Some(what)
+    });
+    let told: Vec<&str> = told.collect();
+    assert_eq!(told, ["WillStart", "DidStart", "WillStop", "DidStop"]);
     replays(&place, &recording);
 }
 
