@@ -20,7 +20,7 @@ mod candidate;
 mod pair;
 mod role;
 #[cfg(test)]
-mod vectors;
+mod tests;
 
 pub use agent::{
     Agent, BaseId, Component, Config, Credentials, Description, Event, Output, Selected, State,

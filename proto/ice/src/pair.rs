@@ -1,6 +1,7 @@
 //! Pairs of addresses and how far each has been tried (RFC 8445, 6.1.2).
 
 use crate::{Kind, role::Role};
+use smallvec::SmallVec;
 use std::{net::SocketAddr, time::Instant};
 
 /// How far a pair has been tried (RFC 8445, 6.1.2.6).
@@ -91,7 +92,8 @@ pub(crate) struct Pair {
     pub(crate) nominate: bool,
     /// Since when it is in its state.
     pub(crate) since: Instant,
-    pub(crate) timeline: Vec<Step>,
+    /// As long as most of them are.
+    pub(crate) timeline: SmallVec<[Step; 12]>,
 }
 
 impl Pair {

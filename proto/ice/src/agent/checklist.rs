@@ -5,6 +5,7 @@ use crate::{
     Kind,
     pair::{self, Pair, PairState},
 };
+use smallvec::SmallVec;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
@@ -58,7 +59,7 @@ impl Agent {
             wanted: false,
             nominate: false,
             since: now,
-            timeline: Vec::new(),
+            timeline: SmallVec::new(),
         };
         pair.note(now, "paired");
         self.pairs.push(pair);

@@ -231,7 +231,7 @@ impl Agent {
                 remote_kind: remote.kind,
                 state: pair.state,
                 nominated: pair.nominated,
-                timeline: pair.timeline.clone(),
+                timeline: pair.timeline.to_vec(),
             }
         };
         order.into_iter().map(info).collect()

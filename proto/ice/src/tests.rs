@@ -1,0 +1,3 @@
+//! What was computed elsewhere.
+
+mod vectors;
