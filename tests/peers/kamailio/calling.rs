@@ -50,6 +50,11 @@ const fn plans(challenge: Challenge) -> [Plan; 3] {
             plan(Way::Tls, Way::Tls, false),
             plan(Way::Wss, Way::Wss, true),
         ],
+        Challenge::Version6 => [
+            plan(Way::Udp, Way::Udp, true),
+            plan(Way::Tcp, Way::Udp, false),
+            plan(Way::Tls, Way::Tls, true),
+        ],
     }
 }
 
@@ -186,7 +191,7 @@ fn list<'a>(message: &'a Message, name: &'a str) -> Vec<&'a str> {
 
 /// Whether SIP went from one to the other without the server.
 fn is_direct(packet: &Packet, caller: &Client, callee: &Client) -> bool {
-    let ends = [*packet.source.ip(), *packet.destination.ip()];
+    let ends = [packet.source.ip(), packet.destination.ip()];
     let both = [caller.place.address(), callee.place.address()];
     ends.iter().all(|end| both.contains(end))
         && String::from_utf8_lossy(&packet.payload).contains("SIP/2.0")

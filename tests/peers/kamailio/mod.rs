@@ -1,8 +1,8 @@
 //! Kamailio: a registrar, proxy and presence server that somebody else wrote, found through a real name
-//! server, in three configurations side by side.
+//! server, in four configurations side by side, the last one over IPv6.
 //!
 //! Everything runs on an island, a network namespace without a way out, so that all ports and the
-//! addresses 127.x.y.z are free. All agents are ours.
+//! addresses 127.x.y.z are free; `::1` has company. All agents are ours.
 
 mod calling;
 mod errands;
@@ -28,7 +28,7 @@ use std::{
     cell::{Cell, RefCell},
     ffi::OsString,
     fs,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
     thread,
     time::Duration,
@@ -36,24 +36,27 @@ use std::{
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
-    let of_site = |challenge: Challenge| {
-        let cases = [
-            registering::expected(),
-            calling::expected(challenge),
-            errands::expected(challenge),
-            watching::expected(challenge),
-            web::expected(challenge),
-            vec![FORM.to_owned(), WIRESHARK.to_owned()],
-        ];
-        cases
-            .concat()
-            .into_iter()
-            .map(move |case| (PEER, row(challenge, &case)))
-    };
     Challenge::ALL.into_iter().flat_map(of_site).collect()
 }
 
-/// Runs the three servers side by side, and the cases of each one after the other.
+/// The rows of one server.
+fn of_site(challenge: Challenge) -> Vec<(&'static str, String)> {
+    let cases = [
+        registering::expected(),
+        calling::expected(challenge),
+        errands::expected(challenge),
+        watching::expected(challenge),
+        web::expected(challenge),
+        vec![FORM.to_owned(), WIRESHARK.to_owned()],
+    ];
+    cases
+        .concat()
+        .into_iter()
+        .map(|case| (PEER, row(challenge, &case)))
+        .collect()
+}
+
+/// Runs the servers side by side, and the cases of each one after the other.
 pub(crate) fn run(lab: &Lab) {
     if let Err(error) = work(lab) {
         lab.say(&format!("{PEER}: {error}"));
@@ -62,6 +65,11 @@ pub(crate) fn run(lab: &Lab) {
 
 fn work(lab: &Lab) -> Outcome<()> {
     let island = Island::new("kamailio")?;
+    let mut known = Challenge::ALL.to_vec();
+    if let Err(reason) = island.add((1..=CLIENTS).map(client_of_version_6)) {
+        known.retain(|known| *known != Challenge::Version6);
+        lab.skip(of_site(Challenge::Version6), "ipv6", &reason);
+    }
     let authority = Authority::new(&lab.directory)?;
     let records = Challenge::ALL.map(|known| names::server(known.label(), known.address()));
     let _names = NameServer::start(
@@ -73,10 +81,12 @@ fn work(lab: &Lab) -> Outcome<()> {
     )?;
     let password = lab.directory.join("password");
     fs::write(&password, PASSWORD).map_err(|error| error.to_string())?;
-    let servers = Challenge::ALL.map(|known| {
+    let servers = known.into_iter().map(|known| {
         let (place, name) = (island.at(known.address()), known.label());
         Server::start(lab, place, &authority, known, &format!("kamailio-{name}"))
     });
+    // All of them run before the first client comes.
+    let servers: Vec<_> = servers.collect();
     thread::scope(|scope| {
         for server in servers {
             let (island, root, password) = (&island, authority.root(), password.clone());
@@ -164,7 +174,10 @@ impl<'a> Site<'a> {
     fn client(&self, user: &str) -> Client {
         let number = self.clients.get() + 1;
         self.clients.set(number);
-        let address = Ipv4Addr::new(127, 0, 10 + self.challenge as u8, number);
+        let address = match self.challenge {
+            Challenge::Version6 => IpAddr::V6(client_of_version_6(number)),
+            known => IpAddr::V4(Ipv4Addr::new(127, 0, 10 + known as u8, number)),
+        };
         Client {
             place: self.island.at(address),
             name: format!("{}-{number}-{user}", self.challenge.label()),
@@ -297,7 +310,7 @@ impl Way {
 /// The packets of one of the clients.
 fn own(packets: &[Packet], client: &Client) -> Vec<Packet> {
     let address = client.place.address();
-    let own = |packet: &&Packet| [packet.source.ip(), packet.destination.ip()].contains(&&address);
+    let own = |packet: &&Packet| [packet.source.ip(), packet.destination.ip()].contains(&address);
     packets.iter().filter(own).cloned().collect()
 }
 
@@ -305,6 +318,13 @@ fn row(challenge: Challenge, case: &str) -> String {
     format!("{}: {case}", challenge.name())
 }
 
+/// Of the network for documentation (RFC 3849): as a client is told apart from others by its address.
+fn client_of_version_6(number: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into())
+}
+
+/// How many clients there may be over IPv6.
+const CLIENTS: u8 = 40;
 /// Of every client, at its address.
 const PORT: u16 = 5070;
 /// For what a server does at once, on a machine that has other things to do.

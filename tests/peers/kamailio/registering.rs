@@ -4,6 +4,7 @@ use super::{PATIENCE, Site, Way, server::Challenge};
 use crate::{
     Outcome,
     message::{Message, Seen, ladder},
+    network,
 };
 use std::fs;
 
@@ -35,7 +36,11 @@ fn once(site: &Site<'_>, way: Way) -> Outcome<()> {
         Way::Tcp | Way::Ws => "tcp",
         Way::Tls | Way::Wss => "tls",
     };
-    let socket = format!("at {below}:{}:{}", site.challenge.address(), way.port());
+    let socket = format!(
+        "at {below}:{}:{}",
+        network::host(site.challenge.address()),
+        way.port()
+    );
     // RFC 7118, 5.3: nobody can connect to us there.
     let is_web = bindings
         .iter()
@@ -74,7 +79,7 @@ fn proof(site: &Site<'_>, messages: &[Seen]) -> (bool, String) {
         && match site.challenge {
             Challenge::NoQop => qop.is_none() && count.is_none(),
             Challenge::ShortNonces => qop.as_deref() == Some("auth") && count.is_some(),
-            Challenge::Sha256 => algorithm.as_deref() == Some("SHA-256"),
+            Challenge::Sha256 | Challenge::Version6 => algorithm.as_deref() == Some("SHA-256"),
         };
     let shown = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
     let text = format!(
@@ -105,7 +110,9 @@ fn kept(site: &Site<'_>) -> Outcome<()> {
     // that has died costs one more challenge.
     let is_good = match site.challenge {
         Challenge::ShortNonces => challenges >= 2 && nonces.len() >= 2 && reused >= 1,
-        Challenge::NoQop | Challenge::Sha256 => challenges == 1 && nonces.len() == 1,
+        Challenge::NoQop | Challenge::Sha256 | Challenge::Version6 => {
+            challenges == 1 && nonces.len() == 1
+        }
     };
     site.add(
         KEPT,
