@@ -85,7 +85,7 @@ impl Island {
     }
 
     /// Gives it further addresses: of IPv6 a loopback has only one.
-    pub(crate) fn add(&self, addresses: impl IntoIterator<Item = Ipv6Addr>) -> Outcome<()> {
+    pub(crate) fn add(&self, addresses: impl IntoIterator<Item = IpAddr>) -> Outcome<()> {
         for address in addresses {
             let address = format!("{address}/128");
             ip(&["-n", &self.name, "addr", "add", &address, "dev", "lo"])?;

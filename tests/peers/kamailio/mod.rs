@@ -19,7 +19,7 @@ use crate::{
     check,
     message::Seen,
     names::{self, NameServer, Program},
-    network::{Island, Place},
+    network::{self, Island, Place},
     pcap::{self, Packet},
     web::Unit,
 };
@@ -28,7 +28,7 @@ use std::{
     cell::{Cell, RefCell},
     ffi::OsString,
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     thread,
     time::Duration,
@@ -42,7 +42,7 @@ pub(crate) fn expected() -> Vec<(&'static str, String)> {
 /// The rows of one server.
 fn of_site(challenge: Challenge) -> Vec<(&'static str, String)> {
     let cases = [
-        registering::expected(),
+        registering::expected(challenge),
         calling::expected(challenge),
         errands::expected(challenge),
         watching::expected(challenge),
@@ -66,7 +66,7 @@ pub(crate) fn run(lab: &Lab) {
 fn work(lab: &Lab) -> Outcome<()> {
     let island = Island::new("kamailio")?;
     let mut known = Challenge::ALL.to_vec();
-    if let Err(reason) = island.add((1..=CLIENTS).map(client_of_version_6)) {
+    if let Err(reason) = add_version_6(&island) {
         known.retain(|known| *known != Challenge::Version6);
         lab.skip(of_site(Challenge::Version6), "ipv6", &reason);
     }
@@ -99,6 +99,12 @@ fn work(lab: &Lab) -> Outcome<()> {
     Ok(())
 }
 
+/// Gives the addresses of IPv6 that the server and its clients have; `::1` is there if IPv6 is.
+fn add_version_6(island: &Island) -> Outcome<()> {
+    let clients = (1..=CLIENTS).map(client_of_version_6);
+    island.add(clients.chain([Challenge::Version6.address()]))
+}
+
 /// A server, and how to be its client.
 struct Site<'a> {
     lab: &'a Lab,
@@ -127,8 +133,14 @@ enum Way {
 /// Who a client is.
 struct Client {
     place: Place,
+    /// Of SIP.
+    port: u16,
     name: String,
     user: String,
+    /// Where its server is for it. `::1` has no name: it is the proxy.
+    server: IpAddr,
+    /// No other client has its address, so that connections from any port are its own.
+    is_alone: bool,
 }
 
 impl<'a> Site<'a> {
@@ -175,14 +187,35 @@ impl<'a> Site<'a> {
         let number = self.clients.get() + 1;
         self.clients.set(number);
         let address = match self.challenge {
-            Challenge::Version6 => IpAddr::V6(client_of_version_6(number)),
+            Challenge::Version6 => client_of_version_6(number),
             known => IpAddr::V4(Ipv4Addr::new(127, 0, 10 + known as u8, number)),
         };
         Client {
             place: self.island.at(address),
+            port: PORT,
+            server: self.challenge.address(),
+            is_alone: true,
             name: format!("{}-{number}-{user}", self.challenge.label()),
             user: user.to_owned(),
         }
+    }
+
+    /// The same at `::1`, where the server is, too.
+    fn client_at_loopback(&self, user: &str) -> Client {
+        let mut client = self.client(user);
+        client.server = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        client.place = self.island.at(client.server);
+        client
+    }
+
+    /// Two of them, told apart by their ports.
+    fn pair_at_loopback(&self, users: [&str; 2]) -> [Client; 2] {
+        let mut clients = users.map(|user| self.client_at_loopback(user));
+        for (client, port) in clients.iter_mut().zip([PORT, PORT + 2]) {
+            client.port = port;
+            client.is_alone = false;
+        }
+        clients
     }
 
     /// Starts a verb of a client whose account is of this server's domain.
@@ -209,11 +242,11 @@ impl<'a> Site<'a> {
         add("--dns", names::ADDRESS.to_string().into());
         add("--tls-ca", self.root.clone().into());
         add("--bind", client.place.address().to_string().into());
-        if let Some(proxy) = way.proxy(&self.challenge.domain()) {
+        if let Some(proxy) = client.proxy(way, &self.challenge.domain()) {
             add("--proxy", proxy.into());
         }
         options.extend(way.options().iter().map(OsString::from));
-        Agent::start_unheard(self.lab, &client.place, &client.name, PORT, options)
+        Agent::start_unheard(self.lab, &client.place, &client.name, client.port, options)
     }
 
     /// Watches what some clients send and receive.
@@ -228,7 +261,7 @@ impl<'a> Site<'a> {
 
     /// What one of the clients said and heard without TLS.
     fn messages(&self, packets: &[Packet], client: &Client) -> Outcome<Vec<Seen>> {
-        let mut seen = pcap::messages(&own(packets, client), PORT, Way::Udp.port())?;
+        let mut seen = pcap::messages(&own(packets, client), client.port, Way::Udp.port())?;
         let units = self.web_units(packets, client)?.into_iter();
         seen.extend(units.filter_map(|(at, is_ours, unit)| match unit {
             Unit::Message(message) => Some(Seen {
@@ -262,6 +295,26 @@ impl<'a> Site<'a> {
         let (is_good, value) = capture::dissect(self.lab, &name, &messages)?.of(&messages);
         self.add(WIRESHARK, is_good, value);
         Ok(())
+    }
+}
+
+impl Client {
+    /// Whether an end of a packet is the client's.
+    fn is_at(&self, end: SocketAddr) -> bool {
+        end.ip() == self.place.address() && (self.is_alone || end.port() == self.port)
+    }
+
+    /// What is not found by the domain is told.
+    fn proxy(&self, way: Way, domain: &str) -> Option<String> {
+        match self.server.is_loopback() && self.server.is_ipv6() {
+            true => Some(format!(
+                "sip:{}:{};transport={}",
+                network::host(self.server),
+                way.port(),
+                way.name().to_lowercase()
+            )),
+            false => way.proxy(domain),
+        }
     }
 }
 
@@ -309,8 +362,7 @@ impl Way {
 
 /// The packets of one of the clients.
 fn own(packets: &[Packet], client: &Client) -> Vec<Packet> {
-    let address = client.place.address();
-    let own = |packet: &&Packet| [packet.source.ip(), packet.destination.ip()].contains(&address);
+    let own = |packet: &&Packet| client.is_at(packet.source) || client.is_at(packet.destination);
     packets.iter().filter(own).cloned().collect()
 }
 
@@ -319,8 +371,8 @@ fn row(challenge: Challenge, case: &str) -> String {
 }
 
 /// Of the network for documentation (RFC 3849): as a client is told apart from others by its address.
-fn client_of_version_6(number: u8) -> Ipv6Addr {
-    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into())
+fn client_of_version_6(number: u8) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()))
 }
 
 /// How many clients there may be over IPv6.

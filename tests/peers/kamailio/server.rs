@@ -62,7 +62,7 @@ impl Challenge {
 
     pub(crate) const fn address(self) -> IpAddr {
         match self {
-            Self::Version6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            Self::Version6 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xffff)),
             _ => IpAddr::V4(Ipv4Addr::new(127, 0, 1, self as u8 + 1)),
         }
     }
@@ -110,10 +110,15 @@ impl<'a> Server<'a> {
                 authority.root().display(),
             ),
         )?;
+        let loopback = match place.address().is_ipv6() {
+            true => LOOPBACK_OF_VERSION_6,
+            false => "",
+        };
         let config = include_str!("kamailio.cfg")
             .replace("@RUN@", &directory.display().to_string())
             .replace("@DOMAIN@", &domain)
             .replace("@ADDRESS@", &place.host())
+            .replace("@LOOPBACK@", loopback)
             .replace("@PASSWORD@", PASSWORD)
             .replace("@MODULES@", &modules()?);
         write("kamailio.cfg", &config)?;
@@ -224,6 +229,8 @@ pub(crate) fn modules() -> Outcome<String> {
     found.ok_or_else(|| "Kamailio's modules are not there".to_owned())
 }
 
+/// A server of IPv6 listens there, too.
+const LOOPBACK_OF_VERSION_6: &str = "listen=udp:[::1]:5060\nlisten=tcp:[::1]:5060";
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "password-of-everybody";
 const TABLES: &str = "/usr/share/kamailio/db_sqlite";
