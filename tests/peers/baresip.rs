@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::{
     env, fs,
     io::{Read, Write},
-    net::{Ipv4Addr, TcpStream},
+    net::{IpAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -66,7 +66,7 @@ impl Baresip {
         let answers = if setup.takes_calls { "auto" } else { "manual" };
         let account = format!(
             "<sip:bob@{}:{}>{};regint=0;answermode={answers};audio_codecs={}\n",
-            setup.place.address(),
+            setup.place.host(),
             setup.port,
             setup.account,
             setup.codec
@@ -78,6 +78,9 @@ impl Baresip {
             false => setup.place.command("baresip"),
         };
         command.arg("-f").arg(&directory).args(["-s", "-v"]);
+        if setup.place.address().is_ipv6() {
+            command.arg("-6");
+        }
         let process = Process::start(&format!("{}.baresip", setup.name), command, &lab.directory)?;
         let control = connect(setup.place.address(), setup.port + CONTROL)?;
         let inbox = Arc::new(Inbox::default());
@@ -240,7 +243,7 @@ fn with_ecdsa(place: &Place, directory: &Path) -> Outcome<Command> {
     Ok(command)
 }
 
-fn connect(address: Ipv4Addr, port: u16) -> Outcome<TcpStream> {
+fn connect(address: IpAddr, port: u16) -> Outcome<TcpStream> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match TcpStream::connect((address, port)) {
@@ -255,7 +258,7 @@ fn connect(address: Ipv4Addr, port: u16) -> Outcome<TcpStream> {
 
 fn config(directory: &Path, setup: Setup<'_>) -> String {
     let (port, control, rtp) = (setup.port, setup.port + CONTROL, setup.port + RTP);
-    let address = setup.place.address();
+    let (address, host) = (setup.place.address(), setup.place.host());
     let (directory, speech) = (directory.display(), setup.speech.display());
     let identity = setup.identity.map_or_else(String::new, |path| {
         format!("sip_certificate {}\n", path.display())
@@ -273,7 +276,7 @@ fn config(directory: &Path, setup: Setup<'_>) -> String {
     format!(
         "poll_method epoll\n\
          {identity}\
-         sip_listen {address}:{port}\n\
+         sip_listen {host}:{port}\n\
          call_local_timeout 120\n\
          call_max_calls 4\n\
          audio_source aufile,{speech}\n\
@@ -304,7 +307,7 @@ fn config(directory: &Path, setup: Setup<'_>) -> String {
          module_app debug_cmd.so\n\
          module_app ctrl_tcp.so\n\
          module_app menu.so\n\
-         ctrl_tcp_listen {address}:{control}\n\
+         ctrl_tcp_listen {host}:{control}\n\
          snd_path {directory}\n",
         last = rtp + 19
     )

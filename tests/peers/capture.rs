@@ -8,7 +8,7 @@ use crate::{
     process::{self, Process},
 };
 use std::{
-    net::Ipv4Addr,
+    net::IpAddr,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -134,8 +134,9 @@ pub(crate) fn look_closely(path: &Path) -> Outcome<(Verdict, usize)> {
 /// What Wireshark says of the STUN and TURN of one sender in a capture of an interface, and whether that is good:
 /// it knows them, finds nothing malformed, and proves all fingerprints that there are. Checksums of IP and UDP
 /// are left to the interface, and say nothing before they get there.
-pub(crate) fn stun(path: &Path, sender: Ipv4Addr) -> Outcome<(bool, String)> {
-    let of = |what: &str| format!("ip.src == {sender} && ({what})");
+pub(crate) fn stun(path: &Path, sender: IpAddr) -> Outcome<(bool, String)> {
+    let version = if sender.is_ipv4() { "ip" } else { "ipv6" };
+    let of = |what: &str| format!("{version}.src == {sender} && ({what})");
     let count = |what: &str| {
         let found = tshark(path, &of(what), &["frame.number"]);
         found.map(|found| found.len())

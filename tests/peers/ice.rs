@@ -213,7 +213,7 @@ impl Case {
 /// The head of our first Binding request, which has the number of its transaction (RFC 8489, 5).
 fn our_first_check(packets: &[Packet], cable: &Cable) -> Option<Vec<u8>> {
     let is_check = |packet: &&Packet| {
-        let is_ours = *packet.source.ip() == cable.near.address();
+        let is_ours = packet.source.ip() == cable.near.address();
         is_ours && packet.payload.starts_with(&[0, 1]) && packet.payload.get(4..8) == Some(&COOKIE)
     };
     let found = packets.iter().find(is_check)?;

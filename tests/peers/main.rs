@@ -10,7 +10,7 @@
 //!
 //! It needs what `.ci/peers` installs and the right to make network namespaces. It prints a table of
 //! peer, case and value seen, and fails if a row is bad or missing: it retries nothing, and skips nothing
-//! but what needs namespaces, where the kernel makes none and `ALLOW_SKIP=netns` says that this is known.
+//! but what needs namespaces or IPv6, where there are none and `ALLOW_SKIP=netns,ipv6` says that this is known.
 //! The names of parts as arguments (`load`, `loss`, ...) run those parts only, which then cannot succeed as a
 //! whole. `SIPSIMPLE` names another binary, `SOFIA_AGENT` another agent of Sofia-SIP, `BARESIP_ECDSA` another
 //! library that goes ahead of baresip.
@@ -53,6 +53,7 @@ mod srtp;
 mod table;
 mod timers;
 mod translator;
+mod version6;
 mod ways;
 mod web;
 mod wireshark;
@@ -104,12 +105,12 @@ impl Lab {
         });
     }
 
-    /// A kernel that makes no network namespaces leaves these rows unseen. That is a failure, too, unless
-    /// whoever runs this has said that it is known: `ALLOW_SKIP=netns`.
-    fn skip(&self, part: &Part, reason: &str) {
+    /// A kernel that makes no network namespaces, or has no IPv6, leaves rows unseen. That is a failure, too,
+    /// unless whoever runs this has said that it is known: `ALLOW_SKIP` has the word `netns`, or `ipv6`.
+    fn skip(&self, rows: Vec<(&'static str, String)>, known: &str, reason: &str) {
         let allowed = env::var("ALLOW_SKIP").unwrap_or_default();
-        let is_allowed = allowed.split(',').any(|word| word == "netns");
-        for (peer, case) in (part.expected)() {
+        let is_allowed = allowed.split(',').any(|word| word == known);
+        for (peer, case) in rows {
             let value = format!("skipped: {reason}");
             self.table.add(peer, &case, is_allowed, value);
         }
@@ -157,7 +158,7 @@ fn work() -> Outcome<bool> {
     let refusal = network::refusal();
     for part in PARTS.iter().filter(is_wanted) {
         match &refusal {
-            Some(reason) if part.has_namespaces => lab.skip(part, reason),
+            Some(reason) if part.has_namespaces => lab.skip((part.expected)(), "netns", reason),
             _ => (part.run)(&lab),
         }
     }
@@ -208,6 +209,12 @@ const PARTS: &[Part] = &[
         has_namespaces: false,
         run: phone::run,
         expected: phone::expected,
+    },
+    Part {
+        name: "version6",
+        has_namespaces: false,
+        run: version6::run,
+        expected: version6::expected,
     },
     Part {
         name: "srtp",

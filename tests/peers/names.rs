@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{
     fs,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     path::Path,
     process::Command,
     thread,
@@ -40,7 +40,7 @@ impl Program {
     }
 
     /// What its configuration says, with its files in a directory.
-    fn config(self, directory: &Path, address: Ipv4Addr) -> String {
+    fn config(self, directory: &Path, address: IpAddr) -> String {
         let at = directory.display();
         match self {
             Self::Nsd => format!(
@@ -126,7 +126,10 @@ impl Drop for NameServer {
 
 /// The records of a SIP server that is found by NAPTR and SRV: TLS before TCP before UDP; WebSockets have
 /// no such records (RFC 7118).
-pub(crate) fn server(name: &str, address: Ipv4Addr) -> String {
+pub(crate) fn server(name: &str, address: impl Into<IpAddr>) -> String {
+    let address = address.into();
+    // RFC 3596.
+    let kind = if address.is_ipv4() { "A" } else { "AAAA" };
     format!(
         "{name} NAPTR 10 50 \"s\" \"SIPS+D2T\" \"\" _sips._tcp.{name}\n\
          {name} NAPTR 20 50 \"s\" \"SIP+D2T\" \"\" _sip._tcp.{name}\n\
@@ -134,8 +137,8 @@ pub(crate) fn server(name: &str, address: Ipv4Addr) -> String {
          _sips._tcp.{name} SRV 0 0 5061 host.{name}\n\
          _sip._tcp.{name} SRV 0 0 5060 host.{name}\n\
          _sip._udp.{name} SRV 0 0 5060 host.{name}\n\
-         host.{name} A {address}\n\
-         {name} A {address}\n"
+         host.{name} {kind} {address}\n\
+         {name} {kind} {address}\n"
     )
 }
 

@@ -1,21 +1,25 @@
 //! Where programs run: on this machine's loopback, or at the two ends of a lossy path.
 
 use crate::{Outcome, process, translator};
-use std::{ffi::OsStr, net::Ipv4Addr, process::Command};
+use std::{
+    ffi::OsStr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+    process::Command,
+};
 
 /// A network that programs run in.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     namespace: Option<String>,
-    address: Ipv4Addr,
+    address: IpAddr,
 }
 
 impl Place {
     /// A namespace, and the address of it that is meant.
-    pub(crate) const fn inside(namespace: String, address: Ipv4Addr) -> Self {
+    pub(crate) fn inside(namespace: String, address: impl Into<IpAddr>) -> Self {
         Self {
             namespace: Some(namespace),
-            address,
+            address: address.into(),
         }
     }
 
@@ -23,12 +27,27 @@ impl Place {
     pub(crate) const fn loopback() -> Self {
         Self {
             namespace: None,
-            address: Ipv4Addr::LOCALHOST,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
 
-    pub(crate) const fn address(&self) -> Ipv4Addr {
+    /// The same over IPv6, or why this machine has none.
+    pub(crate) fn loopback_of_version_6() -> Outcome<Self> {
+        let address = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        UdpSocket::bind((address, 0)).map_err(|error| format!("{address}: {error}"))?;
+        Ok(Self {
+            namespace: None,
+            address,
+        })
+    }
+
+    pub(crate) const fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// The address as the host of a URI: that of IPv6 stands in brackets (RFC 3986, 3.2.2).
+    pub(crate) fn host(&self) -> String {
+        host(self.address)
     }
 
     /// A program that will run there.
@@ -60,12 +79,18 @@ impl Island {
         Ok(island)
     }
 
-    /// One of its addresses, `127.x.y.z`.
-    pub(crate) fn at(&self, address: Ipv4Addr) -> Place {
-        Place {
-            namespace: Some(self.name.clone()),
-            address,
+    /// One of its addresses: `127.x.y.z`, `::1`, or one that was added.
+    pub(crate) fn at(&self, address: impl Into<IpAddr>) -> Place {
+        Place::inside(self.name.clone(), address)
+    }
+
+    /// Gives it further addresses: of IPv6 a loopback has only one.
+    pub(crate) fn add(&self, addresses: impl IntoIterator<Item = IpAddr>) -> Outcome<()> {
+        for address in addresses {
+            let address = format!("{address}/128");
+            ip(&["-n", &self.name, "addr", "add", &address, "dev", "lo"])?;
         }
+        Ok(())
     }
 
     /// Makes black holes of addresses: what is sent to them vanishes.
@@ -99,7 +124,10 @@ impl Cable {
     pub(crate) fn new() -> Outcome<Self> {
         let name = format!("peers-{}-cable", std::process::id());
         ip(&["netns", "add", &name])?;
-        let place = |namespace, address| Place { namespace, address };
+        let place = |namespace, address| Place {
+            namespace,
+            address: IpAddr::V4(address),
+        };
         // From here on it is removed again, and the cable with it, whatever happens.
         let cable = Self {
             near: place(None, CABLE[0]),
@@ -159,7 +187,7 @@ impl LossyPath {
         let name = |end: &str| format!("peers-{}-{end}", std::process::id());
         let place = |end: &str, address| Place {
             namespace: Some(name(end)),
-            address,
+            address: IpAddr::V4(address),
         };
         let mut path = Self {
             near: place("near", NEAR),
@@ -235,22 +263,23 @@ impl LossyPath {
 
     /// Takes the near end's address away, and gives it another one half a second later, as a change of
     /// networks does. Returns the new one.
-    pub(crate) fn move_near(&mut self) -> Outcome<Ipv4Addr> {
+    pub(crate) fn move_near(&mut self) -> Outcome<IpAddr> {
         let namespace = self.near.namespace.clone().unwrap_or_default();
-        let address = |action: &str, address: Ipv4Addr| {
+        let address = |action: &str, address: IpAddr| {
             let address = format!("{address}/24");
             ip(&["-n", &namespace, "addr", action, &address, "dev", INTERFACE])
         };
         address("del", self.near.address)?;
         std::thread::sleep(std::time::Duration::from_millis(500));
-        address("add", NEAR_LATER)?;
+        let later = IpAddr::V4(NEAR_LATER);
+        address("add", later)?;
         // It went with its last address.
         let gateway = NEAR_GATEWAY.to_string();
         ip(&[
             "-n", &namespace, "route", "replace", "default", "via", &gateway,
         ])?;
-        self.near.address = NEAR_LATER;
-        Ok(NEAR_LATER)
+        self.near.address = later;
+        Ok(later)
     }
 
     /// Gives the far end further addresses of its network.
@@ -294,6 +323,14 @@ pub(crate) fn refusal() -> Option<String> {
     let name = format!("peers-{}-trial", std::process::id());
     let made = ip(&["netns", "add", &name]).and_then(|_| ip(&["netns", "del", &name]));
     made.err()
+}
+
+/// An address as the host of a URI.
+pub(crate) fn host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
 }
 
 /// Runs `ip`.

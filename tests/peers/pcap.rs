@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{IpAddr, SocketAddr},
     path::Path,
 };
 
@@ -16,8 +16,8 @@ use std::{
 pub(crate) struct Packet {
     /// Seconds of UNIX time.
     pub(crate) at: f64,
-    pub(crate) source: SocketAddrV4,
-    pub(crate) destination: SocketAddrV4,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
     /// Of a TCP segment: sequence number, and whether it is a SYN.
     pub(crate) sequence: Option<(u32, bool)>,
     pub(crate) payload: Vec<u8>,
@@ -50,19 +50,30 @@ pub(crate) fn read(path: &Path) -> Outcome<Vec<Packet>> {
 }
 
 fn packet(at: f64, frame: &[u8]) -> Option<Packet> {
-    if frame.get(12..14)? != [8, 0] {
-        return None;
-    }
-    let ip = &frame[14..];
-    let header = usize::from(ip.first()? & 15) * 4;
-    let ip = ip.get(..usize::from(short(ip, 2)?))?;
-    let address = |at: usize| {
-        Some(Ipv4Addr::from(
-            <[u8; 4]>::try_from(ip.get(at..at + 4)?).ok()?,
-        ))
+    let ip = &frame.get(14..)?;
+    // Protocol, header, length of the packet, and source and destination.
+    let (protocol, header, length, [source, destination]) = match frame.get(12..14)? {
+        [0x08, 0x00] => {
+            let address =
+                |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(ip.get(at..at + 4)?).ok()?));
+            let header = usize::from(ip.first()? & 15) * 4;
+            let ends = [address(12)?, address(16)?];
+            (*ip.get(9)?, header, usize::from(short(ip, 2)?), ends)
+        }
+        // RFC 8200, 3: nobody here sends extension headers.
+        [0x86, 0xdd] => {
+            let address = |at: usize| {
+                Some(IpAddr::from(
+                    <[u8; 16]>::try_from(ip.get(at..at + 16)?).ok()?,
+                ))
+            };
+            let ends = [address(8)?, address(24)?];
+            (*ip.get(6)?, 40, 40 + usize::from(short(ip, 4)?), ends)
+        }
+        _ => return None,
     };
-    let inner = ip.get(header..)?;
-    let (sequence, payload) = match ip[9] {
+    let inner = ip.get(header..length)?;
+    let (sequence, payload) = match protocol {
         UDP => (None, inner.get(8..)?),
         TCP => {
             let sequence = u32::from_be_bytes(inner.get(4..8)?.try_into().ok()?);
@@ -74,8 +85,8 @@ fn packet(at: f64, frame: &[u8]) -> Option<Packet> {
     };
     Some(Packet {
         at,
-        source: SocketAddrV4::new(address(12)?, short(inner, 0)?),
-        destination: SocketAddrV4::new(address(16)?, short(inner, 2)?),
+        source: SocketAddr::new(source, short(inner, 0)?),
+        destination: SocketAddr::new(destination, short(inner, 2)?),
         sequence,
         payload: payload.to_vec(),
     })
@@ -115,7 +126,7 @@ fn units<T>(
     of_stream: impl Fn(&[u8]) -> Option<(T, usize)>,
 ) -> Outcome<Vec<(f64, bool, T)>> {
     let mut units = Vec::new();
-    let mut streams: BTreeMap<(SocketAddrV4, SocketAddrV4), (u32, Vec<u8>)> = BTreeMap::new();
+    let mut streams: BTreeMap<(SocketAddr, SocketAddr), (u32, Vec<u8>)> = BTreeMap::new();
     for packet in packets {
         let Some(is_ours) = is_ours(packet.source.port(), packet.destination.port()) else {
             continue;
@@ -247,5 +258,22 @@ mod tests {
             (&b"abc"[..], None)
         );
         assert_eq!(super::packet(2.0, &frame[..40]), None);
+    }
+
+    #[test]
+    fn a_frame_of_ipv6_is_taken_apart() {
+        let mut frame = vec![0; 12];
+        frame.extend_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, 0, 11, UDP, 64]);
+        for end in [1, 2] {
+            frame
+                .extend_from_slice(&[0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, end]);
+        }
+        frame.extend_from_slice(&[0x13, 0xc4, 0x13, 0xc5, 0, 11, 0, 0]);
+        frame.extend_from_slice(b"abc and what pads the frame");
+        let packet = packet(2.0, &frame).unwrap();
+        assert_eq!(packet.source, "[2001:db8::1]:5060".parse().unwrap());
+        assert_eq!(packet.destination, "[2001:db8::2]:5061".parse().unwrap());
+        assert_eq!(packet.payload, b"abc");
+        assert_eq!(super::packet(2.0, &frame[..60]), None);
     }
 }

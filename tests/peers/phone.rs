@@ -27,13 +27,17 @@ use std::{
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
     let cases = [speech::expected(), hold::expected(), ending::expected()].concat();
-    let wire = TRANSPORTS
-        .map(|transport| [FORM, WIRESHARK].map(|what| format!("{}: {what}", transport.name())));
+    let wire = TRANSPORTS.map(of_messages);
     cases
         .into_iter()
         .chain(wire.concat())
         .map(|case| (PEER, case))
         .collect()
+}
+
+/// The rows of all messages over a transport.
+pub(crate) fn of_messages(transport: Transport) -> [String; 2] {
+    [FORM, WIRESHARK].map(|what| format!("{}: {what}", transport.name()))
 }
 
 /// Runs all cases.
@@ -47,13 +51,17 @@ pub(crate) fn run(lab: &Lab) {
     ending::run(&desk);
     for transport in TRANSPORTS {
         let case = format!("{}: {FORM}", transport.name());
-        lab.run(PEER, &case, || desk.judge_messages(transport));
+        desk.run(&case, || desk.judge_messages(transport));
     }
 }
 
 /// What the cases with baresip share.
 pub(crate) struct Desk<'a> {
     pub(crate) lab: &'a Lab,
+    /// Whose rows these are.
+    peer: &'static str,
+    /// Where both sides are.
+    place: Place,
     /// Once, for us to say.
     pub(crate) ours: Sound,
     pub(crate) our_file: PathBuf,
@@ -95,8 +103,15 @@ pub(crate) struct Trail {
 
 impl<'a> Desk<'a> {
     pub(crate) fn new(lab: &'a Lab) -> Outcome<Self> {
+        Self::at(lab, PEER, Place::loopback())
+    }
+
+    /// One elsewhere, whose rows have a name of their own.
+    pub(crate) fn at(lab: &'a Lab, peer: &'static str, place: Place) -> Outcome<Self> {
         let desk = Self {
             lab,
+            peer,
+            place,
             ours: audio::speech::utterance(Voice::Alice, RATE),
             our_file: lab.directory.join("ours.wav"),
             theirs: audio::speech::utterance(Voice::Bob, RATE),
@@ -121,10 +136,10 @@ impl<'a> Desk<'a> {
         let name = format!("call-{}", way.number);
         let port = way.port();
         let filter = format!("portrange {port}-{}", port + PORTS - 1);
-        let capture = Capture::start(self.lab, &Place::loopback(), "lo", &name, &filter)?;
+        let capture = Capture::start(self.lab, &self.place, "lo", &name, &filter)?;
         let setup = Setup {
             name: &name,
-            place: &Place::loopback(),
+            place: &self.place,
             port,
             codec: way.codec,
             speech: &self.their_file,
@@ -137,7 +152,7 @@ impl<'a> Desk<'a> {
         let parameter = way.transport.parameter();
         let (our_port, peer) = (
             way.our_port(),
-            format!("sip:bob@127.0.0.1:{port}{parameter}"),
+            format!("sip:bob@{}:{port}{parameter}", self.place.host()),
         );
         let verb: &[&str] = if way.is_ours {
             &["call", &peer]
@@ -146,11 +161,11 @@ impl<'a> Desk<'a> {
         };
         let common = ["--codecs", way.codec];
         let words = verb.iter().chain(&common).chain(options);
-        let agent = Agent::start(self.lab, &Place::loopback(), &name, our_port, words)?;
+        let agent = Agent::start(self.lab, &self.place, &name, our_port, words)?;
         if !way.is_ours {
             baresip.tell(
                 "dial",
-                &format!("sip:alice@127.0.0.1:{our_port}{parameter}"),
+                &format!("sip:alice@{}:{our_port}{parameter}", self.place.host()),
             )?;
         }
         Ok(Phone {
@@ -178,15 +193,16 @@ impl<'a> Desk<'a> {
 
     /// Adds a row of baresip.
     pub(crate) fn add(&self, case: &str, is_good: bool, value: impl Into<String>) {
-        self.lab.table.add(PEER, case, is_good, value);
+        self.lab.table.add(self.peer, case, is_good, value);
     }
 
     /// Runs a case of baresip.
     pub(crate) fn run(&self, case: &str, body: impl FnOnce() -> Outcome<()>) {
-        self.lab.run(PEER, case, body);
+        self.lab.run(self.peer, case, body);
     }
 
-    fn judge_messages(&self, transport: Transport) -> Outcome<()> {
+    /// Judges all that was said over a transport: see [`of_messages`].
+    pub(crate) fn judge_messages(&self, transport: Transport) -> Outcome<()> {
         let all = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         let messages: Vec<Seen> = all
             .iter()
@@ -201,7 +217,7 @@ impl<'a> Desk<'a> {
             faults.is_empty() && ours > 0,
             value,
         );
-        let name = format!("baresip-{}", transport.name());
+        let name = format!("{}-{}", self.peer, transport.name());
         let (is_good, value) = capture::dissect(self.lab, &name, &messages)?.of(&messages);
         self.add(
             &format!("{}: {WIRESHARK}", transport.name()),

@@ -12,18 +12,25 @@ use std::{thread, time::Duration};
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<String> {
-    let mut rows: Vec<String> = Vec::new();
-    for way in ways() {
-        rows.extend([TO, FROM, END].map(|what| format!("{}: {what}", way.name())));
-    }
+    let mut rows: Vec<String> = ways().flat_map(of_call).collect();
     rows.extend([OTHER_FILE, OTHER_LAW].map(str::to_owned));
     rows
+}
+
+/// The rows of a call.
+pub(crate) fn of_call(way: Way) -> [String; 3] {
+    [TO, FROM, END].map(|what| format!("{}: {what}", way.name()))
 }
 
 /// Runs all calls.
 pub(crate) fn run(desk: &Desk<'_>) {
     let ways: Vec<Way> = ways().collect();
-    desk.lab.two_at_a_time(&ways, |_, &way| {
+    run_calls(desk, &ways);
+}
+
+/// Runs these calls, and adds the rows of each.
+pub(crate) fn run_calls(desk: &Desk<'_>, ways: &[Way]) {
+    desk.lab.two_at_a_time(ways, |_, &way| {
         desk.run(&format!("{}: {END}", way.name()), || call(desk, way));
     });
 }

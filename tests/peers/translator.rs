@@ -53,7 +53,7 @@ pub(crate) const FIREWALL: &str = "add table ip wall; \
 pub(crate) const NOTHING: &str = "add table ip open";
 
 /// The rules for a router with this host inside.
-pub(crate) fn rules(rules: &str, host: std::net::Ipv4Addr) -> String {
+pub(crate) fn rules(rules: &str, host: std::net::IpAddr) -> String {
     format!(
         "flush ruleset; {}",
         rules.replace("HOST", &host.to_string())

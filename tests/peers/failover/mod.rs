@@ -375,7 +375,7 @@ fn stayed(case: &Case, packets: &[Packet], dead: Ipv4Addr, alive: Ipv4Addr) -> (
     let to = |address: Ipv4Addr| {
         packets
             .iter()
-            .filter(move |packet| packet.destination.ip() == &address)
+            .filter(move |packet| packet.destination.ip() == address)
     };
     let others = to(alive).count();
     let at = |method: &str| {
@@ -399,7 +399,7 @@ fn moved(case: &Case, packets: &[Packet], dead: Ipv4Addr, alive: Ipv4Addr) -> (b
     let to = |address: Ipv4Addr| {
         packets
             .iter()
-            .filter(move |packet| packet.destination.ip() == &address)
+            .filter(move |packet| packet.destination.ip() == address)
     };
     let first = to(dead).next().map(|packet| packet.at);
     let second = to(alive).next().map(|packet| packet.at);

@@ -15,7 +15,7 @@ use crate::{
 };
 use std::{
     fmt::Write as _,
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -123,7 +123,7 @@ fn ask(lab: &Lab, island: &Island, registrars: &Registrars, program: Program) ->
 
 /// How many records the truncated answers have, and how many answers came over TCP (RFC 1035, 4.1.1).
 fn truncated(packets: &[Packet], server: Ipv4Addr) -> (Vec<u16>, usize) {
-    let server = SocketAddrV4::new(server, DNS);
+    let server = SocketAddr::from((server, DNS));
     let answers = packets.iter().filter(|packet| packet.source == server);
     let (mut left, mut over_tcp) = (Vec::new(), 0);
     for Packet {

@@ -8,12 +8,28 @@ use crate::{
 };
 
 pub(super) fn expected(challenge: Challenge) -> Vec<String> {
-    plans(challenge).map(Plan::name).to_vec()
+    let mut names = plans(challenge).map(Plan::name).to_vec();
+    if challenge == Challenge::Version6 {
+        names.push(AT_LOOPBACK.to_owned());
+    }
+    names
 }
 
 pub(super) fn run(site: &Site<'_>) {
     for plan in plans(site.challenge) {
-        site.run(&plan.name(), || call(site, plan));
+        let (caller, callee) = (site.client("caller"), site.client("callee"));
+        let name = plan.name();
+        site.run(&name, || call(site, &name, plan, &caller, &callee));
+    }
+    if site.challenge == Challenge::Version6 {
+        let plan = Plan {
+            caller: Way::Udp,
+            callee: Way::Udp,
+            callee_ends: true,
+        };
+        let [caller, callee] = site.pair_at_loopback(["near-caller", "near-callee"]);
+        let case = || call(site, AT_LOOPBACK, plan, &caller, &callee);
+        site.run(AT_LOOPBACK, case);
     }
 }
 
@@ -50,6 +66,11 @@ const fn plans(challenge: Challenge) -> [Plan; 3] {
             plan(Way::Tls, Way::Tls, false),
             plan(Way::Wss, Way::Wss, true),
         ],
+        Challenge::Version6 => [
+            plan(Way::Udp, Way::Udp, true),
+            plan(Way::Tcp, Way::Udp, false),
+            plan(Way::Tls, Way::Tls, true),
+        ],
     }
 }
 
@@ -64,9 +85,8 @@ impl Plan {
     }
 }
 
-fn call(site: &Site<'_>, plan: Plan) -> Outcome<()> {
-    let (caller, callee) = (site.client("caller"), site.client("callee"));
-    let capture = site.watch(&[&caller, &callee])?;
+fn call(site: &Site<'_>, name: &str, plan: Plan, caller: &Client, callee: &Client) -> Outcome<()> {
+    let capture = site.watch(&[caller, callee])?;
     let end = ["--hangup-after", TALK];
     let (caller_ends, callee_ends): (&[&str], &[&str]) = if plan.callee_ends {
         (&[], &end)
@@ -74,13 +94,13 @@ fn call(site: &Site<'_>, plan: Plan) -> Outcome<()> {
         (&end, &[])
     };
     let answer = ["answer", "--auto", "--count", "1", "--register"];
-    let mut answering = site.start(&callee, plan.callee, &[&answer, callee_ends].concat())?;
+    let mut answering = site.start(callee, plan.callee, &[&answer, callee_ends].concat())?;
     answering.event(SUCCEEDED, PATIENCE)?;
     let target = format!("sip:{}@{}", callee.user, site.challenge.domain());
     let call = ["call", &target, "--expect-audio", HEARD];
     let hold = ["--hold-after", "0.5", "--unhold-after", "1"];
     let mut calling = site.start(
-        &caller,
+        caller,
         plan.caller,
         &[&call, &hold[..], caller_ends].concat(),
     )?;
@@ -90,10 +110,10 @@ fn call(site: &Site<'_>, plan: Plan) -> Outcome<()> {
     let (is_routed, how) = if plan.caller.is_secret() {
         encrypted(&packets)
     } else {
-        routed(site, &packets, &caller, &callee)?
+        routed(site, &packets, caller, callee)?
     };
     site.add(
-        &plan.name(),
+        name,
         ends && is_routed,
         format!(
             "exit {} and {} {}{}, {how}",
@@ -186,9 +206,9 @@ fn list<'a>(message: &'a Message, name: &'a str) -> Vec<&'a str> {
 
 /// Whether SIP went from one to the other without the server.
 fn is_direct(packet: &Packet, caller: &Client, callee: &Client) -> bool {
-    let ends = [*packet.source.ip(), *packet.destination.ip()];
-    let both = [caller.place.address(), callee.place.address()];
-    ends.iter().all(|end| both.contains(end))
+    let ends = [packet.source, packet.destination];
+    ends.iter()
+        .all(|end| caller.is_at(*end) || callee.is_at(*end))
         && String::from_utf8_lossy(&packet.payload).contains("SIP/2.0")
 }
 
@@ -210,6 +230,8 @@ fn encrypted(packets: &[Packet]) -> (bool, String) {
     )
 }
 
+const AT_LOOPBACK: &str =
+    "call between ports of ::1 through sip:[::1], held and resumed, callee hangs up";
 /// Seconds until one hangs up, and of sound that must be heard.
 const TALK: &str = "2.5";
 const HEARD: &str = "1";

@@ -39,6 +39,7 @@ fn cases(challenge: Challenge) -> Vec<(&'static str, Case)> {
             (MESSAGE_WSS, message),
             (RESTART_WSS, restart),
         ],
+        Challenge::Version6 => vec![(OPTIONS, options), (MESSAGE_UDP, message), (GRUU, gruu)],
     }
 }
 

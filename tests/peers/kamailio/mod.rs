@@ -1,8 +1,8 @@
 //! Kamailio: a registrar, proxy and presence server that somebody else wrote, found through a real name
-//! server, in three configurations side by side.
+//! server, in four configurations side by side, the last one over IPv6.
 //!
 //! Everything runs on an island, a network namespace without a way out, so that all ports and the
-//! addresses 127.x.y.z are free. All agents are ours.
+//! addresses 127.x.y.z are free; `::1` has company. All agents are ours.
 
 mod calling;
 mod errands;
@@ -19,7 +19,7 @@ use crate::{
     check,
     message::Seen,
     names::{self, NameServer, Program},
-    network::{Island, Place},
+    network::{self, Island, Place},
     pcap::{self, Packet},
     web::Unit,
 };
@@ -28,7 +28,7 @@ use std::{
     cell::{Cell, RefCell},
     ffi::OsString,
     fs,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     thread,
     time::Duration,
@@ -36,24 +36,27 @@ use std::{
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
-    let of_site = |challenge: Challenge| {
-        let cases = [
-            registering::expected(),
-            calling::expected(challenge),
-            errands::expected(challenge),
-            watching::expected(challenge),
-            web::expected(challenge),
-            vec![FORM.to_owned(), WIRESHARK.to_owned()],
-        ];
-        cases
-            .concat()
-            .into_iter()
-            .map(move |case| (PEER, row(challenge, &case)))
-    };
     Challenge::ALL.into_iter().flat_map(of_site).collect()
 }
 
-/// Runs the three servers side by side, and the cases of each one after the other.
+/// The rows of one server.
+fn of_site(challenge: Challenge) -> Vec<(&'static str, String)> {
+    let cases = [
+        registering::expected(challenge),
+        calling::expected(challenge),
+        errands::expected(challenge),
+        watching::expected(challenge),
+        web::expected(challenge),
+        vec![FORM.to_owned(), WIRESHARK.to_owned()],
+    ];
+    cases
+        .concat()
+        .into_iter()
+        .map(|case| (PEER, row(challenge, &case)))
+        .collect()
+}
+
+/// Runs the servers side by side, and the cases of each one after the other.
 pub(crate) fn run(lab: &Lab) {
     if let Err(error) = work(lab) {
         lab.say(&format!("{PEER}: {error}"));
@@ -62,6 +65,11 @@ pub(crate) fn run(lab: &Lab) {
 
 fn work(lab: &Lab) -> Outcome<()> {
     let island = Island::new("kamailio")?;
+    let mut known = Challenge::ALL.to_vec();
+    if let Err(reason) = add_version_6(&island) {
+        known.retain(|known| *known != Challenge::Version6);
+        lab.skip(of_site(Challenge::Version6), "ipv6", &reason);
+    }
     let authority = Authority::new(&lab.directory)?;
     let records = Challenge::ALL.map(|known| names::server(known.label(), known.address()));
     let _names = NameServer::start(
@@ -73,10 +81,12 @@ fn work(lab: &Lab) -> Outcome<()> {
     )?;
     let password = lab.directory.join("password");
     fs::write(&password, PASSWORD).map_err(|error| error.to_string())?;
-    let servers = Challenge::ALL.map(|known| {
+    let servers = known.into_iter().map(|known| {
         let (place, name) = (island.at(known.address()), known.label());
         Server::start(lab, place, &authority, known, &format!("kamailio-{name}"))
     });
+    // All of them run before the first client comes.
+    let servers: Vec<_> = servers.collect();
     thread::scope(|scope| {
         for server in servers {
             let (island, root, password) = (&island, authority.root(), password.clone());
@@ -87,6 +97,12 @@ fn work(lab: &Lab) -> Outcome<()> {
         }
     });
     Ok(())
+}
+
+/// Gives the addresses of IPv6 that the server and its clients have; `::1` is there if IPv6 is.
+fn add_version_6(island: &Island) -> Outcome<()> {
+    let clients = (1..=CLIENTS).map(client_of_version_6);
+    island.add(clients.chain([Challenge::Version6.address()]))
 }
 
 /// A server, and how to be its client.
@@ -117,8 +133,14 @@ enum Way {
 /// Who a client is.
 struct Client {
     place: Place,
+    /// Of SIP.
+    port: u16,
     name: String,
     user: String,
+    /// Where its server is for it. `::1` has no name: it is the proxy.
+    server: IpAddr,
+    /// No other client has its address, so that connections from any port are its own.
+    is_alone: bool,
 }
 
 impl<'a> Site<'a> {
@@ -164,12 +186,36 @@ impl<'a> Site<'a> {
     fn client(&self, user: &str) -> Client {
         let number = self.clients.get() + 1;
         self.clients.set(number);
-        let address = Ipv4Addr::new(127, 0, 10 + self.challenge as u8, number);
+        let address = match self.challenge {
+            Challenge::Version6 => client_of_version_6(number),
+            known => IpAddr::V4(Ipv4Addr::new(127, 0, 10 + known as u8, number)),
+        };
         Client {
             place: self.island.at(address),
+            port: PORT,
+            server: self.challenge.address(),
+            is_alone: true,
             name: format!("{}-{number}-{user}", self.challenge.label()),
             user: user.to_owned(),
         }
+    }
+
+    /// The same at `::1`, where the server is, too.
+    fn client_at_loopback(&self, user: &str) -> Client {
+        let mut client = self.client(user);
+        client.server = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        client.place = self.island.at(client.server);
+        client
+    }
+
+    /// Two of them, told apart by their ports.
+    fn pair_at_loopback(&self, users: [&str; 2]) -> [Client; 2] {
+        let mut clients = users.map(|user| self.client_at_loopback(user));
+        for (client, port) in clients.iter_mut().zip([PORT, PORT + 2]) {
+            client.port = port;
+            client.is_alone = false;
+        }
+        clients
     }
 
     /// Starts a verb of a client whose account is of this server's domain.
@@ -196,11 +242,11 @@ impl<'a> Site<'a> {
         add("--dns", names::ADDRESS.to_string().into());
         add("--tls-ca", self.root.clone().into());
         add("--bind", client.place.address().to_string().into());
-        if let Some(proxy) = way.proxy(&self.challenge.domain()) {
+        if let Some(proxy) = client.proxy(way, &self.challenge.domain()) {
             add("--proxy", proxy.into());
         }
         options.extend(way.options().iter().map(OsString::from));
-        Agent::start_unheard(self.lab, &client.place, &client.name, PORT, options)
+        Agent::start_unheard(self.lab, &client.place, &client.name, client.port, options)
     }
 
     /// Watches what some clients send and receive.
@@ -215,7 +261,7 @@ impl<'a> Site<'a> {
 
     /// What one of the clients said and heard without TLS.
     fn messages(&self, packets: &[Packet], client: &Client) -> Outcome<Vec<Seen>> {
-        let mut seen = pcap::messages(&own(packets, client), PORT, Way::Udp.port())?;
+        let mut seen = pcap::messages(&own(packets, client), client.port, Way::Udp.port())?;
         let units = self.web_units(packets, client)?.into_iter();
         seen.extend(units.filter_map(|(at, is_ours, unit)| match unit {
             Unit::Message(message) => Some(Seen {
@@ -249,6 +295,26 @@ impl<'a> Site<'a> {
         let (is_good, value) = capture::dissect(self.lab, &name, &messages)?.of(&messages);
         self.add(WIRESHARK, is_good, value);
         Ok(())
+    }
+}
+
+impl Client {
+    /// Whether an end of a packet is the client's.
+    fn is_at(&self, end: SocketAddr) -> bool {
+        end.ip() == self.place.address() && (self.is_alone || end.port() == self.port)
+    }
+
+    /// What is not found by the domain is told.
+    fn proxy(&self, way: Way, domain: &str) -> Option<String> {
+        match self.server.is_loopback() && self.server.is_ipv6() {
+            true => Some(format!(
+                "sip:{}:{};transport={}",
+                network::host(self.server),
+                way.port(),
+                way.name().to_lowercase()
+            )),
+            false => way.proxy(domain),
+        }
     }
 }
 
@@ -296,8 +362,7 @@ impl Way {
 
 /// The packets of one of the clients.
 fn own(packets: &[Packet], client: &Client) -> Vec<Packet> {
-    let address = client.place.address();
-    let own = |packet: &&Packet| [packet.source.ip(), packet.destination.ip()].contains(&&address);
+    let own = |packet: &&Packet| client.is_at(packet.source) || client.is_at(packet.destination);
     packets.iter().filter(own).cloned().collect()
 }
 
@@ -305,6 +370,13 @@ fn row(challenge: Challenge, case: &str) -> String {
     format!("{}: {case}", challenge.name())
 }
 
+/// Of the network for documentation (RFC 3849): as a client is told apart from others by its address.
+fn client_of_version_6(number: u8) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()))
+}
+
+/// How many clients there may be over IPv6.
+const CLIENTS: u8 = 40;
 /// Of every client, at its address.
 const PORT: u16 = 5070;
 /// For what a server does at once, on a machine that has other things to do.

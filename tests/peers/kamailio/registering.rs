@@ -1,21 +1,31 @@
 //! Registrations: over each transport, kept, taken back, refused.
 
-use super::{PATIENCE, Site, Way, server::Challenge};
+use super::{Client, PATIENCE, Site, Way, server::Challenge};
 use crate::{
     Outcome,
     message::{Message, Seen, ladder},
+    network,
 };
 use std::fs;
 
-pub(super) fn expected() -> Vec<String> {
-    let ways = WAYS.map(over);
+pub(super) fn expected(challenge: Challenge) -> Vec<String> {
+    let ways = WAYS.map(over).into_iter();
+    let at_loopback = ways_at_loopback(challenge)
+        .iter()
+        .map(|way| over_loopback(*way));
     let others = [KEPT, REMOVED, WRONG, SHORT].map(str::to_owned);
-    ways.into_iter().chain(others).collect()
+    ways.chain(at_loopback).chain(others).collect()
 }
 
 pub(super) fn run(site: &Site<'_>) {
     for way in WAYS {
-        site.run(&over(way), || once(site, way));
+        let client = site.client(&format!("over-{}", way.name().to_lowercase()));
+        site.run(&over(way), || once(site, &over(way), &client, way));
+    }
+    for &way in ways_at_loopback(site.challenge) {
+        let client = site.client_at_loopback(&format!("near-{}", way.name().to_lowercase()));
+        let case = over_loopback(way);
+        site.run(&case, || once(site, &case, &client, way));
     }
     site.run(KEPT, || kept(site));
     site.run(WRONG, || wrong(site));
@@ -23,10 +33,9 @@ pub(super) fn run(site: &Site<'_>) {
 }
 
 /// Registers, and asks the server what it knows.
-fn once(site: &Site<'_>, way: Way) -> Outcome<()> {
-    let client = site.client(&format!("over-{}", way.name().to_lowercase()));
-    let capture = site.watch(&[&client])?;
-    let last = site.start(&client, way, &["register"])?.finish(PATIENCE)?;
+fn once(site: &Site<'_>, case: &str, client: &Client, way: Way) -> Outcome<()> {
+    let capture = site.watch(&[client])?;
+    let last = site.start(client, way, &["register"])?.finish(PATIENCE)?;
     let packets = capture.finish()?;
     let bindings = site.server.borrow().bindings(&client.user)?;
     // Of WebSockets it tells what is below them.
@@ -35,7 +44,7 @@ fn once(site: &Site<'_>, way: Way) -> Outcome<()> {
         Way::Tcp | Way::Ws => "tcp",
         Way::Tls | Way::Wss => "tls",
     };
-    let socket = format!("at {below}:{}:{}", site.challenge.address(), way.port());
+    let socket = format!("at {below}:{}:{}", network::host(client.server), way.port());
     // RFC 7118, 5.3: nobody can connect to us there.
     let is_web = bindings
         .iter()
@@ -46,10 +55,10 @@ fn once(site: &Site<'_>, way: Way) -> Outcome<()> {
     let (is_proved, how) = match way.is_secret() {
         // It is hidden from the capture.
         true => (true, "encrypted".to_owned()),
-        false => proof(site, &site.messages(&packets, &client)?),
+        false => proof(site, &site.messages(&packets, client)?),
     };
     site.add(
-        &over(way),
+        case,
         last.exit == 0 && is_bound && is_proved,
         format!("exit {}, {how}, {}", last.exit, bindings.join(", ")),
     );
@@ -74,7 +83,7 @@ fn proof(site: &Site<'_>, messages: &[Seen]) -> (bool, String) {
         && match site.challenge {
             Challenge::NoQop => qop.is_none() && count.is_none(),
             Challenge::ShortNonces => qop.as_deref() == Some("auth") && count.is_some(),
-            Challenge::Sha256 => algorithm.as_deref() == Some("SHA-256"),
+            Challenge::Sha256 | Challenge::Version6 => algorithm.as_deref() == Some("SHA-256"),
         };
     let shown = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
     let text = format!(
@@ -105,7 +114,9 @@ fn kept(site: &Site<'_>) -> Outcome<()> {
     // that has died costs one more challenge.
     let is_good = match site.challenge {
         Challenge::ShortNonces => challenges >= 2 && nonces.len() >= 2 && reused >= 1,
-        Challenge::NoQop | Challenge::Sha256 => challenges == 1 && nonces.len() == 1,
+        Challenge::NoQop | Challenge::Sha256 | Challenge::Version6 => {
+            challenges == 1 && nonces.len() == 1
+        }
     };
     site.add(
         KEPT,
@@ -203,6 +214,18 @@ fn requests(messages: &[Seen]) -> impl DoubleEndedIterator<Item = &Message> {
 fn statuses(messages: &[Seen], status: u16) -> usize {
     let with = |seen: &&Seen| seen.message.status() == Some(status);
     messages.iter().filter(with).count()
+}
+
+/// What is done over `::1`, too.
+const fn ways_at_loopback(challenge: Challenge) -> &'static [Way] {
+    match challenge {
+        Challenge::Version6 => &[Way::Udp, Way::Tcp],
+        _ => &[],
+    }
+}
+
+fn over_loopback(way: Way) -> String {
+    format!("register with sip:[::1] over {}", way.name())
 }
 
 fn over(way: Way) -> String {

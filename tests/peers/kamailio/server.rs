@@ -9,14 +9,14 @@ use crate::{
 };
 use std::{
     fs,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-/// How it challenges.
+/// How it challenges; the last one is reached over IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
     /// As RFC 2069 did.
@@ -24,10 +24,13 @@ pub(crate) enum Challenge {
     /// With a nonce count, and nonces that live for 5 s.
     ShortNonces,
     Sha256,
+    /// As `Sha256`.
+    Version6,
 }
 
 impl Challenge {
-    pub(crate) const ALL: [Self; 3] = [Self::NoQop, Self::ShortNonces, Self::Sha256];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::NoQop, Self::ShortNonces, Self::Sha256, Self::Version6];
 
     /// As the table says it.
     pub(crate) const fn name(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Challenge {
             Self::NoQop => "no qop",
             Self::ShortNonces => "qop, nonces of 5 s",
             Self::Sha256 => "SHA-256",
+            Self::Version6 => "IPv6, SHA-256",
         }
     }
 
@@ -44,6 +48,7 @@ impl Challenge {
             Self::NoQop => "plain",
             Self::ShortNonces => "short",
             Self::Sha256 => "sha",
+            Self::Version6 => "six",
         }
     }
 
@@ -51,12 +56,15 @@ impl Challenge {
         match self {
             Self::NoQop => "NO_QOP",
             Self::ShortNonces => "SHORT_NONCES",
-            Self::Sha256 => "SHA_256",
+            Self::Sha256 | Self::Version6 => "SHA_256",
         }
     }
 
-    pub(crate) const fn address(self) -> Ipv4Addr {
-        Ipv4Addr::new(127, 0, 1, self as u8 + 1)
+    pub(crate) const fn address(self) -> IpAddr {
+        match self {
+            Self::Version6 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xffff)),
+            _ => IpAddr::V4(Ipv4Addr::new(127, 0, 1, self as u8 + 1)),
+        }
     }
 
     pub(crate) fn domain(self) -> String {
@@ -102,10 +110,15 @@ impl<'a> Server<'a> {
                 authority.root().display(),
             ),
         )?;
+        let loopback = match place.address().is_ipv6() {
+            true => LOOPBACK_OF_VERSION_6,
+            false => "",
+        };
         let config = include_str!("kamailio.cfg")
             .replace("@RUN@", &directory.display().to_string())
             .replace("@DOMAIN@", &domain)
-            .replace("@ADDRESS@", &place.address().to_string())
+            .replace("@ADDRESS@", &place.host())
+            .replace("@LOOPBACK@", loopback)
             .replace("@PASSWORD@", PASSWORD)
             .replace("@MODULES@", &modules()?);
         write("kamailio.cfg", &config)?;
@@ -216,6 +229,8 @@ pub(crate) fn modules() -> Outcome<String> {
     found.ok_or_else(|| "Kamailio's modules are not there".to_owned())
 }
 
+/// A server of IPv6 listens there, too.
+const LOOPBACK_OF_VERSION_6: &str = "listen=udp:[::1]:5060\nlisten=tcp:[::1]:5060";
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "password-of-everybody";
 const TABLES: &str = "/usr/share/kamailio/db_sqlite";

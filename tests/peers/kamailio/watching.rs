@@ -27,6 +27,7 @@ fn cases(challenge: Challenge) -> Vec<(&'static str, Case)> {
         Challenge::NoQop => vec![(PRESENCE_UDP, presence), (UNKNOWN, unknown)],
         Challenge::ShortNonces => vec![(SUMMARY, summary), (ONCE, once)],
         Challenge::Sha256 => vec![(PRESENCE_TCP, presence)],
+        Challenge::Version6 => vec![(PRESENCE_UDP, presence)],
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -103,7 +104,7 @@ fn speak(exchange: &Exchange<'_>, hosts: &Hosts, is_ours: bool) -> Outcome<()> {
     );
     let is_good = is_same && last.exit == 0 && ice["state"] == "completed";
     lab.table.add(PEER, &row(is_ours, PAIR), is_good, value);
-    let of = |address| {
+    let of = |address: IpAddr| {
         let checks = packets
             .iter()
             .filter(|packet| packet.source.ip() == address && is_check(packet));
@@ -114,7 +115,7 @@ fn speak(exchange: &Exchange<'_>, hosts: &Hosts, is_ours: bool) -> Outcome<()> {
             .is_some_and(|packet| has(packet, USE_CANDIDATE));
         (checks.count(), nominated.count(), is_at_once)
     };
-    let (we, it) = (of(&our), of(&their));
+    let (we, it) = (of(our), of(their));
     // Regular nomination comes when a pair has worked, the aggressive one with the first check.
     let is_good = match is_ours {
         true => we.1 >= 2 && !we.2 && it.1 == 0 && it.0 > 0,

@@ -92,7 +92,7 @@ impl Case {
         self.add(exchange, SPEECH, is_heard, value);
         let first = wires[self.mover]
             .iter()
-            .find(|packet| packet.source.ip() == &new && is_sip(packet));
+            .find(|packet| packet.source.ip() == new && is_sip(packet));
         let after = first.map(|packet| packet.at - moved);
         let value = after.map_or_else(|| "never".to_owned(), |after| format!("after {after:.1} s"));
         self.add(

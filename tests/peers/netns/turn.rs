@@ -184,7 +184,7 @@ fn hidden(stage: &Stage<'_>, server: &str, transport: &str) -> Outcome<()> {
     // Not even a check has come from where the caller is.
     let direct = packets
         .iter()
-        .filter(|packet| packet.source.ip() == &stage.hosts[0].place.address())
+        .filter(|packet| packet.source.ip() == stage.hosts[0].place.address())
         .count();
     let value = format!(
         "{} and {}, over {}; {direct} of {} packets from the caller itself",

@@ -5,7 +5,10 @@ use crate::{
     network::{INTERFACE, Place, ip},
     translator,
 };
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 /// All of it; removed when this is dropped.
 #[derive(Debug)]
@@ -92,7 +95,7 @@ impl World {
                 ip(&["-n", &host, "route", "add", "default", "via", &gateway])?;
                 let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
                 ip(&["netns", "exec", &router, "sh", "-c", forward])?;
-                let rules = translator::rules(rules, address);
+                let rules = translator::rules(rules, address.into());
                 ip(&["netns", "exec", &router, "nft", &rules])?;
                 address
             }
@@ -151,12 +154,13 @@ impl Drop for World {
 impl Site {
     /// Takes the host's address away, and gives it another one of its network half a second later, as a
     /// change of networks does.
-    pub(super) fn move_host(&mut self) -> Outcome<Ipv4Addr> {
+    pub(super) fn move_host(&mut self) -> Outcome<IpAddr> {
         let (later, gateway) = match self.is_inside {
             true => (inside(self.number, 77), inside(self.number, 1)),
             false => (moved(self.number), PROXY),
         };
-        let address = |action: &str, address: Ipv4Addr| {
+        let later = IpAddr::V4(later);
+        let address = |action: &str, address: IpAddr| {
             let address = format!("{address}/24");
             ip(&[
                 "-n",

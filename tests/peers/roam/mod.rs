@@ -13,11 +13,11 @@ use crate::{
     Lab, Outcome,
     agent::Agent,
     capture::Capture,
-    network::{INTERFACE, LossyPath},
+    network::{self, INTERFACE, LossyPath},
     now,
     pcap::Packet,
 };
-use std::{net::Ipv4Addr, thread, time::Duration};
+use std::{net::IpAddr, thread, time::Duration};
 
 /// The rows of this part.
 pub(crate) fn expected() -> Vec<(&'static str, String)> {
@@ -80,7 +80,7 @@ fn case(lab: &Lab, index: u16, name: &str, transport: &str, callee: bool) -> Out
 
     let first = packets
         .iter()
-        .find(|packet| packet.source.ip() == &new && is_sip(packet));
+        .find(|packet| packet.source.ip() == new && is_sip(packet));
     let after = first.map(|packet| packet.at - moved);
     lab.table.add(
         PEER,
@@ -121,8 +121,11 @@ fn case(lab: &Lab, index: u16, name: &str, transport: &str, callee: bool) -> Out
     Ok(())
 }
 
-fn target(address: Ipv4Addr, port: u16, transport: &str) -> String {
-    format!("sip:bob@{address}:{port};transport={transport}")
+fn target(address: IpAddr, port: u16, transport: &str) -> String {
+    format!(
+        "sip:bob@{}:{port};transport={transport}",
+        network::host(address)
+    )
 }
 
 /// True for a message of SIP.
@@ -140,7 +143,7 @@ fn is_media(packet: &Packet) -> bool {
 }
 
 /// True if a packet goes to or comes from an address, or speaks of it.
-pub(crate) fn names(packet: &Packet, address: Ipv4Addr) -> bool {
+pub(crate) fn names(packet: &Packet, address: IpAddr) -> bool {
     let text = String::from_utf8_lossy(&packet.payload);
     let spoken = text
         .lines()
@@ -150,7 +153,7 @@ pub(crate) fn names(packet: &Packet, address: Ipv4Addr) -> bool {
                 .any(|kept| line.starts_with(kept))
         })
         .any(|line| line.contains(&address.to_string()));
-    let is_sent = packet.source.ip() == &address || packet.destination.ip() == &address;
+    let is_sent = packet.source.ip() == address || packet.destination.ip() == address;
     spoken || (is_sent && !packet.payload.is_empty())
 }
 
