@@ -68,6 +68,7 @@ impl World {
         let host = self.host_mut(id);
         host.node = None;
         host.epoch += 1;
+        host.failing.clear();
         host.files.forget_open();
         // What its application was told dies with it.
         host.inbox = Inbox::default();

@@ -6,7 +6,7 @@ use sipsimple::{
     event::Notification,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::{IpAddr, SocketAddr},
     time::Instant,
@@ -59,6 +59,8 @@ pub struct Host {
     /// The last generation of each index that a link's id had: none may come back, and each is of a later
     /// generation than the one before it, so that the last stands for all.
     pub(crate) links_seen: BTreeMap<u32, u32>,
+    /// Links that could not be opened, of which the node will hear: it may close them before.
+    pub(crate) failing: BTreeSet<LinkId>,
     /// The link of which the node is being told that it is closed: timers that are due in the same step
     /// fire before it hears of it, and what they say about the link is not its fault.
     pub(crate) closing: Option<LinkId>,
@@ -111,6 +113,7 @@ impl Host {
             inbox: Inbox::default(),
             recordings: vec![Vec::new()],
             links_seen: BTreeMap::new(),
+            failing: BTreeSet::new(),
             closing: None,
             spins: 0,
             woken_at: None,

@@ -249,6 +249,7 @@ impl World {
     /// Closes a socket of any kind at once.
     pub(crate) fn close(&mut self, host: HostId, link: LinkId) {
         match self.host_mut(host).release(link) {
+            None if self.host_mut(host).failing.remove(&link) => {}
             None => self.not_open(host, link, "the close of"),
             Some(Socket::Stream { tcp, side }) => self.shut(tcp, side),
             // The connections that a listener got live on, as those of a kernel do.

@@ -340,7 +340,16 @@ impl World {
             // No input of a link follows its `Close`.
             return;
         }
+        let closed = match &input {
+            Input::Closed { link, .. } => Some(*link),
+            _ => None,
+        };
+        if closed.is_some_and(|link| !self.host_mut(host).failing.remove(&link)) {
+            return;
+        }
+        self.host_mut(host).closing = closed;
         self.handle(host, input);
+        self.host_mut(host).closing = None;
     }
 
     /// Gives one input to a node and drains it.
@@ -414,6 +423,9 @@ impl World {
     }
 
     pub(crate) fn tell_after(&mut self, after: Duration, host: HostId, input: Input) {
+        if let Input::Closed { link, .. } = &input {
+            self.host_mut(host).failing.insert(*link);
+        }
         let epoch = self.host(host).epoch;
         self.schedule(self.now + after, Delivery::Input(host, epoch, input));
     }
