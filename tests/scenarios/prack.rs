@@ -38,9 +38,12 @@ fn inv_16_ringing_is_acknowledged_to_who_insists() {
         wait(stage, alice, call, PATIENCE);
         let label = both(stage, call);
         if label == "connected" {
-            assert_eq!(requests(stage, alice, &Method::Prack), 1);
-            assert!(answered(stage, bob, &Method::Prack, Status::OK));
-            assert!(stage.model(alice).session(call).unwrap().rang);
+            let rang = stage.model(alice).session(call).unwrap().rang;
+            // RFC 3262, 3: seven times in 30 s, and the answer does not wait for it; all may be lost.
+            assert!(rang || stage.setup().loss() > 0.1);
+            let acknowledged = requests(stage, alice, &Method::Prack);
+            assert_eq!(acknowledged, usize::from(rang));
+            assert_eq!(answered(stage, bob, &Method::Prack, Status::OK), rang);
         }
         label
     });
