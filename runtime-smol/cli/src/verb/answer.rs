@@ -108,20 +108,8 @@ impl Waiting<'_> {
                         {
                             self.standing.attach(agent, stream)?;
                         }
-                        Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
-                            self.standing.attach(agent, stream)?;
-                        }
-                        Event::Stream(
-                            stream,
-                            StreamEvent::IceNegotiationDidFail { reason, checked },
-                        ) => {
-                            self.standing.ice_failed(stream, reason, &checked);
-                        }
-                        Event::Stream(stream, StreamEvent::DidChangeHoldState { .. }) => {
-                            self.standing.hold(agent, stream);
-                        }
-                        Event::Stream(stream, StreamEvent::WillEnd) => {
-                            self.standing.look(agent, stream);
+                        Event::Stream(stream, event) => {
+                            self.standing.hear(agent, stream, &event)?;
                         }
                         _ => {}
                     }

@@ -11,7 +11,7 @@ use crate::{
 use serde_json::json;
 use sipsimple::{
     agent::{Connect, SessionId},
-    event::{Event, SessionEvent, StreamEvent},
+    event::{Event, SessionEvent},
     sip::Uri,
     stream::{StreamSpec, audio},
 };
@@ -99,20 +99,8 @@ impl Calling<'_> {
                     printer.notification(&notification);
                     match notification.event {
                         Event::Session(id, event) => self.session(agent, id, event)?,
-                        Event::Stream(stream, StreamEvent::DidChangeRtpParameters) => {
-                            self.standing.attach(agent, stream)?;
-                        }
-                        Event::Stream(
-                            stream,
-                            StreamEvent::IceNegotiationDidFail { reason, checked },
-                        ) => {
-                            self.standing.ice_failed(stream, reason, &checked);
-                        }
-                        Event::Stream(stream, StreamEvent::DidChangeHoldState { .. }) => {
-                            self.standing.hold(agent, stream);
-                        }
-                        Event::Stream(stream, StreamEvent::WillEnd) => {
-                            self.standing.look(agent, stream);
+                        Event::Stream(stream, event) => {
+                            self.standing.hear(agent, stream, &event)?;
                         }
                         _ => {}
                     }

@@ -12,7 +12,7 @@ use crate::{
 use serde_json::Value;
 use sipsimple::{
     agent::{SessionId, StreamId},
-    stream::CheckedPair,
+    event::StreamEvent,
 };
 use std::{
     collections::BTreeMap,
@@ -69,13 +69,28 @@ impl Standing {
         self.media.attach(&agent.runtime, stream)
     }
 
-    /// A stream is held, or is no more.
-    pub(crate) fn hold(&self, agent: &Agent, stream: StreamId) {
-        self.media.hold(&agent.runtime, stream);
+    /// Follows what a stream tells.
+    pub(crate) fn hear(
+        &mut self,
+        agent: &Agent,
+        stream: StreamId,
+        event: &StreamEvent,
+    ) -> Result<(), Failure> {
+        match event {
+            StreamEvent::DidChangeRtpParameters => self.attach(agent, stream)?,
+            StreamEvent::DidChangeHoldState { .. } => self.media.hold(&agent.runtime, stream),
+            // The call may not stand yet.
+            StreamEvent::IceNegotiationDidFail { reason, checked } => {
+                self.described.add_ice_failure(stream, reason, checked);
+            }
+            StreamEvent::WillEnd => self.look(agent, stream),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A stream ends: keeps what can be said about it.
-    pub(crate) fn look(&mut self, agent: &Agent, stream: StreamId) {
+    fn look(&mut self, agent: &Agent, stream: StreamId) {
         let hearing = self.media.detach(&agent.runtime, stream);
         let described = self.described.take(&agent.runtime, stream);
         let has_stood = self.owners.remove(&stream).is_some();
@@ -90,11 +105,6 @@ impl Standing {
         if self.expected.is_some_and(|expected| audible < expected) {
             self.heard_too_little += 1;
         }
-    }
-
-    /// ICE finds no way for a stream, whose call may not stand yet.
-    pub(crate) fn ice_failed(&mut self, stream: StreamId, reason: &str, checked: &[CheckedPair]) {
-        self.described.add_ice_failure(stream, reason, checked);
     }
 
     /// A call is over.
