@@ -93,9 +93,19 @@ impl Refresh {
 
     /// A session was agreed or refreshed for `interval` (RFC 4028, 10): the refresher renews it after its
     /// half; both give it up min(32 s, a third of it) before its end.
-    pub fn grant_session(&mut self, now: Instant, interval: Duration, is_refresher: bool) {
+    ///
+    /// `counts_from`, at most `now`: the earliest moment that the peer may count from, whose 2xx may have been on
+    /// its way for long. The half is reckoned from there, so that the peer does not give up before it; an eighth
+    /// remains in any case.
+    pub fn grant_session(
+        &mut self,
+        now: Instant,
+        counts_from: Instant,
+        interval: Duration,
+        is_refresher: bool,
+    ) {
         let interval = interval.min(MAX_LIFE);
-        let refresh_at = is_refresher.then(|| now + interval / 2);
+        let refresh_at = is_refresher.then(|| (counts_from + interval / 2).max(now + interval / 8));
         let margin = (interval / 3).min(SESSION_MARGIN);
         self.hold(interval, refresh_at, now + (interval - margin));
     }

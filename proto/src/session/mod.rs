@@ -154,6 +154,11 @@ pub(crate) enum SessionInput {
     Stream(StreamId, StreamNews),
     /// What became of the transfer that we have asked for.
     Referral(ReferralEvent),
+    /// Its offer, or its wish for one, did not leave: another INVITE stands in its way.
+    OfferHeldBack {
+        /// When it may be tried again.
+        retry: Option<Instant>,
+    },
     /// Our address is another one: the peer must hear of it.
     Moved,
     /// A deadline has come.
@@ -277,6 +282,7 @@ impl Session {
             SessionInput::Call(event) => self.handle_call(now, streams, event),
             SessionInput::Stream(id, news) => self.handle_stream(now, streams, id, news),
             SessionInput::Referral(event) => self.handle_referral(now, streams, event),
+            SessionInput::OfferHeldBack { retry } => self.offer_held_back(now, streams, retry),
             SessionInput::Moved => {
                 self.seen.note(self.state, InputKind::Renegotiate);
                 // Streams may need new sockets; and an offer refreshes the target for both sides

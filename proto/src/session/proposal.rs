@@ -264,6 +264,20 @@ impl Session {
         self.try_propose(now, streams);
     }
 
+    /// Our offer did not leave, so there is nothing to tell: it goes later (RFC 3261, 14.1).
+    pub(super) fn offer_held_back(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams,
+        retry: Option<Instant>,
+    ) {
+        if !self.state.is_proposing() {
+            return;
+        }
+        self.void_proposal(now, streams, true);
+        self.timers.retry = retry.filter(|_| self.proposal.wanted || self.proposal.asked);
+    }
+
     /// Nothing comes of what is on the wire: it is wanted once more if it is to be repeated, but what the application has
     /// taken back is not.
     fn void_proposal(&mut self, now: Instant, streams: &mut Streams, repeats: bool) {

@@ -124,7 +124,7 @@ fn a_change_of_the_network_does_not_wait() {
 fn a_session_is_renewed_by_its_refresher_and_given_up_by_both() {
     let start = origin();
     let mut refresher = refresh();
-    refresher.grant_session(start, 1_800 * T, true);
+    refresher.grant_session(start, start, 1_800 * T, true);
     assert_eq!(refresher.poll_timeout().unwrap().at, start + 900 * T);
     assert_eq!(
         refresher.handle_timeout(start + 900 * T),
@@ -132,9 +132,25 @@ fn a_session_is_renewed_by_its_refresher_and_given_up_by_both() {
     );
     assert_eq!(refresher.poll_timeout().unwrap().at, start + 1_768 * T);
     let mut other = refresh();
-    other.grant_session(start, 90 * T, false);
+    other.grant_session(start, start, 90 * T, false);
     assert_eq!(other.poll_timeout().unwrap().at, start + 60 * T);
     assert_eq!(other.handle_timeout(start + 60 * T), Some(Due::Expired));
+}
+
+/// RFC 4028, 10: the peer counts from its 2xx, which may have been on its way for long.
+#[test]
+fn a_session_is_renewed_in_time_for_a_peer_that_counts_longer() {
+    let start = origin();
+    for (late, refresh_at) in [(19, 45), (44, 45), (45, 45)] {
+        let mut refresher = refresh();
+        let now = start + late * T;
+        refresher.grant_session(now, start, 90 * T, true);
+        let refresh_at = (start + refresh_at * T).max(now + 90 * T / 8);
+        assert_eq!(refresher.poll_timeout().unwrap().at, refresh_at);
+        assert_eq!(refresher.handle_timeout(refresh_at), Some(Due::Refresh));
+        // We give it up as late as we may.
+        assert_eq!(refresher.poll_timeout().unwrap().at, now + 60 * T);
+    }
 }
 
 /// RFC 5626, 4.5.

@@ -5,9 +5,7 @@ use crate::{
     event::Event,
     session::{CallCommand, SessionInput, SessionOutput, Warning},
 };
-use sip::{
-    Description, HeaderName, Headers, InvitationEvent, InvitationId, Status, Uri, header::Address,
-};
+use sip::{Description, HeaderName, Headers, InvitationId, Status, Uri, header::Address};
 use std::{fmt::Display, time::Duration};
 
 impl UserAgent {
@@ -72,31 +70,14 @@ impl UserAgent {
         let result = self.apply_call_command(invitation, command);
         self.touch(Child::Endpoint);
         if let Err(refused) = result {
-            // The call moved on before the session heard of it; what happened is on the way.
+            // The call moved on before the session heard of it, and what happened is on the way; or the ACK of
+            // an INVITE before the peer's latest one is not here yet (RFC 5407, 3.1.4).
             tracing::debug!(session = %id, refused, "the invitation refuses");
             if is_offer {
-                self.offer_refused(id, invitation);
+                let retry = self.now.checked_add(RETRY_OFFER);
+                self.session_input(id, SessionInput::OfferHeldBack { retry });
             }
         }
-    }
-
-    /// An offer did not leave: for its session it has failed as by a glare (RFC 3261, 14.1).
-    fn offer_refused(&mut self, id: SessionId, invitation: InvitationId) {
-        let Some(dialog) = self
-            .endpoint
-            .info(invitation)
-            .and_then(|call| call.confirmed)
-        else {
-            return;
-        };
-        let code = Status::REQUEST_PENDING;
-        let failed = InvitationEvent::OfferFailed {
-            dialog,
-            code,
-            reason: code.phrase().to_owned(),
-            retry: self.now.checked_add(RETRY_OFFER),
-        };
-        self.session_input(id, SessionInput::Call(failed));
     }
 
     fn apply_call_command(&mut self, id: InvitationId, command: CallCommand) -> Result<(), String> {

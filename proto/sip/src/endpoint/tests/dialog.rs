@@ -248,6 +248,41 @@ fn inv_10_a_reinvite_without_an_answer_in_its_ack_changes_nothing() {
     assert_eq!(wire.call().state(), State::Reinvited);
 }
 
+/// RFC 5407, 3.1.4: an ACK that comes late belongs to its own re-INVITE, and answers no offer of a later 2xx.
+#[test]
+fn inv_10_a_late_ack_is_no_answer_to_a_later_offer() {
+    let mut wire = Wire::new();
+    let tag = wire.establish();
+    wire.receive(&inside("INVITE", 314_160, &tag, "offer2"));
+    let now = wire.now;
+    let accepted = wire.call().accept(now, sdp("answer2"), Headers::new());
+    accepted.unwrap();
+    assert_eq!(wire.status(), 200);
+    wire.receive(&inside("INVITE", 314_161, &tag, ""));
+    let offered = wire.call().offer(now, Some(sdp("offer3")), &Headers::new());
+    offered.unwrap();
+    assert_eq!(wire.status(), 200);
+    wire.events.clear();
+    wire.receive(&inside("ACK", 314_160, &tag, ""));
+    let of_offers = |event: &InvitationEvent| {
+        matches!(
+            event,
+            InvitationEvent::OfferFailed { .. } | InvitationEvent::Answered { .. }
+        )
+    };
+    assert_eq!(
+        wire.invitation_events()
+            .iter()
+            .filter(|event| of_offers(event))
+            .count(),
+        0
+    );
+    wire.receive(&inside("ACK", 314_161, &tag, "answer3"));
+    let events = wire.invitation_events();
+    let is_answer = |event: &InvitationEvent| matches!(event, InvitationEvent::Answered { description, .. } if description.body == "answer3");
+    assert!(events.iter().any(is_answer), "{events:#?}");
+}
+
 #[test]
 fn an_accepted_reinvite_moves_the_target_and_blocks_offers_until_its_ack() {
     let mut wire = Wire::new();

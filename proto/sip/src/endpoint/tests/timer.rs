@@ -116,9 +116,9 @@ fn the_caller_refreshes_by_update_after_the_half() {
     let said = format!("{KNOWS}Require: timer\nSession-Expires: 90;refresher=uac\n");
     let (mut wire, _) = called(config(|_| {}), &said);
     for _ in 0..3 {
-        wire.wait(ms(44_900));
+        wire.wait(ms(44_999));
         assert_eq!(wire.lines(), [""; 0]);
-        wire.wait(ms(200));
+        wire.wait(ms(1));
         let update = wire.request();
         assert_eq!((&update.method, update.body.len()), (&Method::Update, 0));
         assert_eq!(
@@ -136,17 +136,75 @@ fn the_caller_refreshes_by_update_after_the_half() {
     assert_eq!(wire.request().method, Method::Update);
 }
 
+/// RFC 4028, 10: what the peer counts from its 2xx, which was lost at first, is refreshed in time.
+#[test]
+fn a_late_answer_to_a_refresh_makes_the_next_one_no_later() {
+    let said = format!("{KNOWS}Require: timer\nSession-Expires: 90;refresher=uac\n");
+    let (mut wire, _) = called(config(|_| {}), &said);
+    wire.wait(ms(45_000));
+    let update = wire.request();
+    wire.wait(ms(10_000));
+    wire.sent.clear();
+    let said = "Require: timer\nSession-Expires: 90;refresher=uac\n";
+    wire.receive(&answer_with(&update, "200 OK", "", said, ""));
+    wire.wait(ms(34_999));
+    assert!(!first_words(&wire.lines()).contains(&"UPDATE"));
+    wire.wait(ms(1));
+    assert_eq!(first_words(&wire.lines()), ["UPDATE"]);
+}
+
+/// RFC 3261, 12.2.2: the peer took them in order, so the 2xx of the request that was sent last is its last word.
+#[test]
+fn a_2xx_that_another_one_has_overtaken_makes_nobody_the_refresher() {
+    let said = format!("{KNOWS}Require: timer\nSession-Expires: 90;refresher=uac\n");
+    let (mut wire, _) = called(config(|_| {}), &said);
+    wire.wait(ms(45_000));
+    let update = wire.request();
+    let now = wire.now;
+    let none = crate::Headers::new();
+    let offered = wire.dialled().offer(now, Some(sdp("offer2")), &none);
+    offered.unwrap();
+    let reinvite = wire.request();
+    let theirs = "Require: timer\nSession-Expires: 90;refresher=uas\n";
+    wire.receive(&answer_with(&reinvite, "200 OK", "", theirs, "answer2"));
+    assert_eq!(wire.request().method, Method::Ack);
+    let ours = "Require: timer\nSession-Expires: 90;refresher=uac\n";
+    wire.receive(&answer_with(&update, "200 OK", "", ours, ""));
+    wire.wait(ms(59_900));
+    assert_eq!(first_words(&wire.lines()), [""; 0]);
+    wire.wait(ms(200));
+    assert_eq!(first_words(&wire.lines()), ["BYE"]);
+}
+
 #[test]
 fn a_peer_without_timer_makes_us_the_refresher() {
     // RFC 4028, 7.2: no 421; by re-INVITE with the offer that stands (7.4).
     let (mut wire, _) = called(config(|_| {}), "");
-    wire.wait(ms(45_100));
+    for _ in 0..3 {
+        wire.wait(ms(44_999));
+        assert_eq!(wire.lines(), [""; 0]);
+        wire.wait(ms(1));
+        let reinvite = wire.request();
+        assert_eq!(reinvite.method, Method::Invite);
+        assert_eq!(&reinvite.body[..], b"offer");
+        wire.receive(&answer_to(&reinvite, "200 OK", "", "answer"));
+        assert_eq!(wire.request().method, Method::Ack);
+        assert_eq!(wire.dialled().state(), State::Confirmed);
+    }
+    // An offer of ours refreshes, too, and its own 2xx counts, not that of the refresh before it.
+    wire.wait(secs(10));
+    let now = wire.now;
+    let none = crate::Headers::new();
+    wire.dialled()
+        .offer(now, Some(sdp("offer2")), &none)
+        .unwrap();
     let reinvite = wire.request();
-    assert_eq!(reinvite.method, Method::Invite);
-    assert_eq!(&reinvite.body[..], b"offer");
-    wire.receive(&answer_to(&reinvite, "200 OK", "", "answer"));
+    wire.receive(&answer_to(&reinvite, "200 OK", "", "answer2"));
     assert_eq!(wire.request().method, Method::Ack);
-    assert_eq!(wire.dialled().state(), State::Confirmed);
+    wire.wait(ms(44_999));
+    assert_eq!(wire.lines(), [""; 0]);
+    wire.wait(ms(1));
+    assert_eq!(wire.request().method, Method::Invite);
     // As the callee: table 2, first row.
     let (mut wire, ok, _) = answered(config(|_| {}), "");
     assert_eq!(expiry(&ok), ("90;refresher=uas", ""));

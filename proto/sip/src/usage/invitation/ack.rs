@@ -12,7 +12,7 @@ use crate::{
     attempt::Failure,
     auth::Origin,
     message::Description,
-    offer_answer::{Breach, Carrier, Meaning},
+    offer_answer::{Breach, Carrier, Meaning, Phase},
     reliable::Outstanding,
 };
 use std::time::Instant;
@@ -102,6 +102,8 @@ impl Invitation {
         let description = request.description().unwrap_or(None).map(detached);
         let meaning = self
             .leg_mut(id)
+            // RFC 5407, 3.1.4: late, while the 2xx to a later INVITE offers. That one's ACK will answer.
+            .filter(|leg| served.offers || leg.exchange.phase() != Phase::AnswerAwaited)
             .map(|leg| leg.exchange.receive(Carrier::Ack, description.is_some()));
         let missing = matches!(meaning, Some(Err(Breach::MissingAnswer)));
         match (meaning, description) {

@@ -5,8 +5,8 @@ use super::{
     interval::{Clock, Grant},
 };
 use crate::{
-    DialogId, HeaderName, Headers, Method, TransactionId, dialog::Dialog, message::Description,
-    offer_answer::OfferAnswer, reliable::Received,
+    DialogId, HeaderName, Headers, Method, Response, TransactionId, dialog::Dialog,
+    message::Description, offer_answer::OfferAnswer, reliable::Received,
 };
 
 /// A dialog with its exchange of offer and answer. A forked INVITE of ours has several.
@@ -35,6 +35,8 @@ pub(super) struct Leg {
     pub(super) clock: Option<Box<Clock>>,
     /// The longest Min-SE that the path has asked for, in seconds.
     pub(super) min_se: u32,
+    /// The highest CSeq number of a re-INVITE or UPDATE of ours that has its 2xx.
+    accepted: u32,
     /// A request of the peer whose offer the application has to answer.
     pub(super) asked: Option<Asked>,
     /// Our description as it was last agreed, and the one before while an offer of ours runs.
@@ -108,6 +110,7 @@ impl Leg {
             info: None,
             clock: None,
             min_se: 0,
+            accepted: 0,
             asked: None,
             local: None,
             proposed: None,
@@ -132,5 +135,14 @@ impl Leg {
     /// True until we or the peer have said BYE.
     pub(super) const fn is_alive(&self) -> bool {
         matches!(self.stage, Stage::Early | Stage::Confirmed)
+    }
+
+    /// A 2xx to a re-INVITE or UPDATE of ours came. False if one to a later request came before it: the peer took
+    /// them in order (RFC 3261, 12.2.2), so what it said of target and interval there is its last word.
+    pub(super) fn is_latest(&mut self, response: &Response) -> bool {
+        let number = response.headers.cseq().map_or(0, |cseq| cseq.number);
+        let is_latest = number >= self.accepted;
+        self.accepted = self.accepted.max(number);
+        is_latest
     }
 }

@@ -129,6 +129,8 @@ struct Sent {
     /// Its CSeq number.
     number: u32,
     attempt: Option<AttemptId>,
+    /// When it first went on the way that it took last.
+    sent_at: Option<Instant>,
     /// The outcome is known; repeated 2xx may still come.
     is_answered: bool,
     /// Who can challenge it.
@@ -175,6 +177,8 @@ struct Served {
     grant: Option<Grant>,
     /// Our 2xx, while it waits for PRACK.
     held: Option<Held>,
+    /// Our 2xx offers, and its ACK has to answer.
+    offers: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -522,6 +522,7 @@ impl Served {
             outstanding: None,
             grant: None,
             held: None,
+            offers: false,
         }
     }
 }

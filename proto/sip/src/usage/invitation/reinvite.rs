@@ -274,11 +274,14 @@ impl Invitation {
         if self.repeat_ack(id, number) {
             return;
         }
-        self.note_interval(now, Kind::Reinvite(id), id, response);
+        let Some(leg) = self.leg_mut(id) else { return };
+        if leg.is_latest(response) {
+            leg.dialog.refresh_target(&response.headers);
+            self.note_interval(now, Kind::Reinvite(id), id, response);
+        }
         let description = response.description().unwrap_or(None).map(detached);
         let ended = self.ending.is_some();
         let Some(leg) = self.leg_mut(id) else { return };
-        leg.dialog.refresh_target(&response.headers);
         let was_settled = leg.exchange.phase() == Phase::Idle;
         let meaning = leg
             .exchange

@@ -70,6 +70,7 @@ impl Invitation {
             kind,
             number,
             attempt: None,
+            sent_at: None,
             is_answered: false,
             origin,
             tries: Tries::default(),
@@ -142,6 +143,7 @@ impl Invitation {
         match progress {
             Progress::Sent { path } => {
                 self.path = Some(path);
+                self.requests[at].sent_at = Some(now);
                 self.note_way(at, path.to.ip());
             }
             // A re-INVITE that an earlier target has accepted.

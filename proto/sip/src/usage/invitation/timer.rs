@@ -78,7 +78,13 @@ impl Invitation {
         if !self.config.session_timer.is_on {
             return;
         }
-        let sent = self.requests.iter().find(|sent| sent.kind == kind);
+        // Those before it are kept for 2xx that come again.
+        let number = response.headers.cseq().map(|cseq| cseq.number);
+        let is_it = |sent: &&super::Sent| sent.kind == kind && number == Ok(sent.number);
+        let sent = self.requests.iter().find(is_it);
+        // People may answer an INVITE, and late; a dialog's requests are answered at once.
+        let counts_from = sent.and_then(|sent| sent.sent_at.filter(|_| kind != Kind::Invite));
+        let counts_from = counts_from.unwrap_or(now);
         let asked = sent.and_then(|sent| sent.interval);
         let said = response.headers.typed::<SessionExpires>();
         let (interval, is_refresher) = match (said.and_then(Result::ok), asked) {
@@ -87,7 +93,7 @@ impl Invitation {
             (None, Some(asked)) => (asked, true),
             (None, None) => return self.stop_clock(id),
         };
-        self.start_clock(now, id, interval, is_refresher);
+        self.start_clock(now, counts_from, id, interval, is_refresher);
     }
 
     /// Our 2xx to an INVITE or UPDATE: writes what was decided, which counts from now on.
@@ -102,13 +108,21 @@ impl Invitation {
             Some(grant) => {
                 grant.write(headers);
                 let is_refresher = grant.refresher == Refresher::Uas;
-                self.start_clock(now, id, grant.interval, is_refresher);
+                self.start_clock(now, now, id, grant.interval, is_refresher);
             }
             None => self.stop_clock(id),
         }
     }
 
-    fn start_clock(&mut self, now: Instant, id: DialogId, interval: u32, is_refresher: bool) {
+    /// `counts_from`: the earliest moment that the peer may count the interval from.
+    fn start_clock(
+        &mut self,
+        now: Instant,
+        counts_from: Instant,
+        id: DialogId,
+        interval: u32,
+        is_refresher: bool,
+    ) {
         let give_up = self.config.transactions.timers.timer_f;
         let rng = &mut self.rng;
         let Some(leg) = self.legs.iter_mut().find(|leg| leg.id == id) else {
@@ -130,7 +144,9 @@ impl Invitation {
         clock.is_asking = false;
         clock.again = None;
         let interval = Duration::from_secs(interval.into());
-        clock.refresh.grant_session(now, interval, is_refresher);
+        clock
+            .refresh
+            .grant_session(now, counts_from, interval, is_refresher);
     }
 
     fn stop_clock(&mut self, id: DialogId) {

@@ -216,8 +216,9 @@ impl Invitation {
         {
             return Err(RespondError::DescriptionNeeded);
         }
-        match leg.exchange.phase() {
-            Phase::AnswerAwaited => leg.proposed.clone_from(&description),
+        let offers = leg.exchange.phase() == Phase::AnswerAwaited;
+        match offers {
+            true => leg.proposed.clone_from(&description),
             _ if is_due => leg.local.clone_from(&description),
             _ => {}
         }
@@ -243,6 +244,7 @@ impl Invitation {
             .find(|served| served.server == server)
         {
             served.status = status;
+            served.offers = offers;
             if let Some(outstanding) = &mut served.outstanding {
                 outstanding.stop();
             }

@@ -83,11 +83,14 @@ impl Invitation {
     ) {
         let description = response.description().unwrap_or(None).map(detached);
         self.tell_update(response.status, &response.reason);
-        if self.confirmed == Some(id) {
-            self.note_interval(now, Kind::Update(id), id, response);
+        let Some(leg) = self.leg_mut(id) else { return };
+        if leg.is_latest(response) {
+            leg.dialog.refresh_target(&response.headers);
+            if self.confirmed == Some(id) {
+                self.note_interval(now, Kind::Update(id), id, response);
+            }
         }
         let Some(leg) = self.leg_mut(id) else { return };
-        leg.dialog.refresh_target(&response.headers);
         if leg.exchange.phase() != Phase::UpdateSent {
             return;
         }
