@@ -42,6 +42,45 @@ fn hold_is_offered_refused_and_offered_again() {
     );
 }
 
+/// RFC 3261, 14.1: what could not leave was refused by nobody, and goes later.
+#[test]
+fn what_is_held_back_is_told_as_no_failure() {
+    let mut bench = Bench::connected(1);
+    let (now, streams) = (bench.now, &mut bench.streams);
+    bench.session.hold(now, streams).unwrap();
+    assert_eq!(bench.drain(), ["-> sending_proposal", "Offer"]);
+    let held_back = |bench: &mut Bench| {
+        let retry = bench.now.checked_add(Duration::from_secs(2));
+        bench.feed(SessionInput::OfferHeldBack { retry });
+    };
+    held_back(&mut bench);
+    assert_eq!(updates(&mut bench), []);
+    bench.wait(1);
+    assert_eq!(bench.drain(), [""; 0]);
+    bench.wait(1);
+    assert_eq!(bench.drain(), ["-> sending_proposal", "Offer"]);
+    let offered = bench.session.descriptions.sent().unwrap();
+    assert_eq!(offered.direction(0), sdp::Direction::SendOnly);
+    bench.answer(0, 2, false);
+    assert_eq!(bench.drain(), ["-> connected", "DidChangeHoldState"]);
+    // A wish for an offer waits for the INVITE before it, and is held back like an offer.
+    let (now, streams) = (bench.now, &mut bench.streams);
+    bench.session.request_proposal(now, streams).unwrap();
+    assert_eq!(bench.drain(), [""; 0]);
+    bench.call(InvitationEvent::Transaction {
+        originator: Originator::Local,
+        method: sip::Method::Invite,
+        code: Status::OK,
+        reason: String::new(),
+        ack_received: Some(true),
+    });
+    assert_eq!(bench.drain().last().unwrap(), "RequestOffer");
+    held_back(&mut bench);
+    assert_eq!(bench.drain(), ["-> connected"]);
+    bench.wait(2);
+    assert_eq!(bench.drain(), ["-> sending_proposal", "RequestOffer"]);
+}
+
 /// SES-31: after 5 s the re-INVITE is given up; an answer that wins the race counts (BUG-27).
 #[test]
 fn a_hold_that_nobody_answers_is_given_up() {
