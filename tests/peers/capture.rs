@@ -61,10 +61,46 @@ impl Capture {
 
     /// Ends it, and returns what it saw.
     pub(crate) fn finish(mut self) -> Outcome<Vec<Packet>> {
-        // What is on its way to the file may take a moment.
-        thread::sleep(Duration::from_millis(100));
+        self.settle()?;
         self.process.end()?;
         pcap::read(&self.path)
+    }
+
+    /// Waits until tcpdump has written what came before now: it may have had no turn since, and it drops what it has
+    /// not read when it is ended. So it is asked until it answers twice in a row that it has no more, or, where
+    /// something is always sent, has had its turn a few times.
+    fn settle(&self) -> Outcome<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut answers = Vec::new();
+        loop {
+            let count = answers.len();
+            self.process.ask()?;
+            while answers.len() == count {
+                if Instant::now() > deadline {
+                    return Err("tcpdump does not answer".to_owned());
+                }
+                thread::sleep(Duration::from_millis(20));
+                answers = self.captured()?;
+            }
+            if answers.len() >= ANSWERS
+                || matches!(answers[..], [.., before, last] if before == last)
+            {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// How many packets it had seen whenever it was asked.
+    fn captured(&self) -> Outcome<Vec<usize>> {
+        let path = self.path.with_extension("tcpdump.err");
+        let said = std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let counts = said.lines().filter_map(|line| {
+            let (count, _) = line.strip_prefix("tcpdump: ")?.split_once(" packet")?;
+            count.parse().ok()
+        });
+        Ok(counts.collect())
     }
 }
 
@@ -231,6 +267,8 @@ fn tshark_with(
         .collect())
 }
 
+/// Of tcpdump, before its end.
+const ANSWERS: usize = 5;
 /// It looks at no checksum unless it is told to.
 const SUMS: &[&str] = &[
     "-o",

@@ -137,6 +137,12 @@ impl Process {
         }
     }
 
+    /// Asks the program for its counts, as tcpdump tells them on its standard error.
+    pub(crate) fn ask(&self) -> Outcome<()> {
+        let id = self.child.id().to_string();
+        run(Command::new("kill").args(["-USR1", &id])).map(drop)
+    }
+
     /// Asks the program to end, and waits for it.
     pub(crate) fn end(&mut self) -> Outcome<ExitStatus> {
         let id = self.child.id().to_string();
