@@ -19,7 +19,7 @@ use std::{
     path::Path,
     sync::{Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The rows of this part.
@@ -155,7 +155,6 @@ impl Case {
         match self.ours {
             Ours::Calls(options) => {
                 let mut sipp = play(None)?;
-                listens(port)?;
                 let peer = format!("sip:bob@127.0.0.1:{port}");
                 let words = ["call", &peer, "--account", "alice@127.0.0.1"];
                 let words = [&words[..], options].concat();
@@ -226,22 +225,6 @@ fn progress(core: &Core) -> Outcome<(i64, String)> {
 fn end(agent: &mut Agent) -> Outcome<(i64, String)> {
     let last = agent.finish(PATIENCE)?;
     Ok((last.exit, last.reason))
-}
-
-/// Waits until somebody has the port: SIPp has no way to say that it listens.
-fn listens(port: u16) -> Outcome<()> {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let local = format!(":{port:04X} ");
-    loop {
-        let sockets = fs::read_to_string("/proc/net/udp").map_err(|error| error.to_string())?;
-        if sockets.contains(&local) {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err("SIPp does not start".to_owned());
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// All messages, ours marked.

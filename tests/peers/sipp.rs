@@ -4,14 +4,16 @@ use crate::{
     Lab, Outcome,
     message::{Message, Seen},
     network::Place,
-    process::Process,
+    process::{self, Process},
 };
 use std::{
     collections::BTreeMap,
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A running SIPp.
@@ -67,7 +69,7 @@ impl Sipp {
         } else {
             command.args(["-sn", "uas"]);
         }
-        Self::start(lab, place, command, setup)
+        Self::start_listening(lab, place, command, setup)
     }
 
     /// Starts the built-in `uac` towards an address.
@@ -94,7 +96,28 @@ impl Sipp {
         if !repeats {
             command.arg("-nr");
         }
-        Self::start(lab, place, command, setup)
+        match target {
+            Some(_) => Self::start(lab, place, command, setup),
+            None => Self::start_listening(lab, place, command, setup),
+        }
+    }
+
+    /// Starts it, and waits until it has its socket: it has no way to say that it listens.
+    fn start_listening(
+        lab: &Lab,
+        place: &Place,
+        command: Command,
+        setup: Setup<'_>,
+    ) -> Outcome<Self> {
+        let sipp = Self::start(lab, place, command, setup)?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !listens(place, setup.transport, setup.port)? {
+            if Instant::now() > deadline {
+                return Err(format!("{} does not listen", setup.name));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(sipp)
     }
 
     fn start(lab: &Lab, place: &Place, mut command: Command, setup: Setup<'_>) -> Outcome<Self> {
@@ -189,6 +212,28 @@ impl Counters {
             .ok_or_else(|| format!("SIPp has no counter {name}"))
     }
 }
+
+/// Whether somebody has the port at a place, for datagrams or to be connected to.
+fn listens(place: &Place, transport: Transport, port: u16) -> Outcome<bool> {
+    let IpAddr::V4(address) = place.address() else {
+        return Err("SIPp is looked for at addresses of IPv4".to_owned());
+    };
+    let (table, state) = match transport {
+        Transport::Udp => ("/proc/net/udp", None),
+        Transport::Tcp => ("/proc/net/tcp", Some(TCP_LISTEN)),
+    };
+    let sockets = process::run(place.command("cat").arg(table))?;
+    let address = u32::from_le_bytes(address.octets());
+    let local = format!("{address:08X}:{port:04X}");
+    Ok(sockets.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields.get(1) == Some(&local.as_str());
+        is_it && state.is_none_or(|state| fields.get(3) == Some(&state))
+    }))
+}
+
+/// The state of a socket that listens, in the kernel's table.
+const TCP_LISTEN: &str = "0A";
 
 /// Asks SIPp for one of its scenarios; it always says that it failed.
 fn built_in(name: &str) -> Outcome<String> {
