@@ -137,9 +137,9 @@ impl Leg {
         matches!(self.stage, Stage::Early | Stage::Confirmed)
     }
 
-    /// A 2xx to a re-INVITE or UPDATE of ours came. False if one to a later request came before it: the peer took
+    /// Notes a 2xx to a re-INVITE or UPDATE of ours. False if one to a later request came before it: the peer took
     /// them in order (RFC 3261, 12.2.2), so what it said of target and interval there is its last word.
-    pub(super) fn is_latest(&mut self, response: &Response) -> bool {
+    pub(super) fn note_accepted(&mut self, response: &Response) -> bool {
         let number = response.headers.cseq().map_or(0, |cseq| cseq.number);
         let is_latest = number >= self.accepted;
         self.accepted = self.accepted.max(number);

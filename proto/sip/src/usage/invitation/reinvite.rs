@@ -275,7 +275,7 @@ impl Invitation {
             return;
         }
         let Some(leg) = self.leg_mut(id) else { return };
-        if leg.is_latest(response) {
+        if leg.note_accepted(response) {
             leg.dialog.refresh_target(&response.headers);
             self.note_interval(now, Kind::Reinvite(id), id, response);
         }

@@ -217,10 +217,10 @@ impl Invitation {
             return Err(RespondError::DescriptionNeeded);
         }
         let offers = leg.exchange.phase() == Phase::AnswerAwaited;
-        match offers {
-            true => leg.proposed.clone_from(&description),
-            _ if is_due => leg.local.clone_from(&description),
-            _ => {}
+        if offers {
+            leg.proposed.clone_from(&description);
+        } else if is_due {
+            leg.local.clone_from(&description);
         }
         leg.dialog.accept();
         leg.stage = leg::Stage::Confirmed;

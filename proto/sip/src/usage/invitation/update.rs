@@ -84,7 +84,7 @@ impl Invitation {
         let description = response.description().unwrap_or(None).map(detached);
         self.tell_update(response.status, &response.reason);
         let Some(leg) = self.leg_mut(id) else { return };
-        if leg.is_latest(response) {
+        if leg.note_accepted(response) {
             leg.dialog.refresh_target(&response.headers);
             if self.confirmed == Some(id) {
                 self.note_interval(now, Kind::Update(id), id, response);
